@@ -1,0 +1,1 @@
+"""The agent loop beside the tracker: events, questions, watches."""

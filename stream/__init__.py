@@ -1,0 +1,1 @@
+"""Video in, tracks out: sources, decoding, scheduling and engines."""

@@ -1,0 +1,1 @@
+"""Engines that turn frames into tracks; one protocol for all, in `base`."""

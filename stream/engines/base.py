@@ -1,0 +1,111 @@
+"""The two protocols that every engine implements.
+
+An `Engine` holds weights, once a process; a `Tracker` holds the state of one stream. All methods of both are called
+on the engine thread only, never two at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from stream.errors import OnlookerError
+from stream.types import Frame, Prompt, PromptChange, PromptKind, TrackUpdate
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the engine cannot do at present, and what to do about it. Shown in `/health` and on the page."""
+
+    code: str
+    message: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepError:
+    """One stream's frame failed; the others in the batch are not affected."""
+
+    error: OnlookerError
+
+
+class Tracker(Protocol):
+    """The tracking state of one stream, of fixed size however long it runs.
+
+    Changes take effect at the next `step`, with all other ids kept.
+    """
+
+    @property
+    def busy(self) -> bool:
+        """True while an answer is still being worked on beside `step`, so that stepping the same frame again (a
+        still screen sends no new ones) will bring news."""
+        ...
+
+    def add_prompt(self, prompt: Prompt) -> PromptChange:
+        """Start following, or refine `prompt.track_id`.
+
+        Raises `UnknownWord`, `FrameTooOld`, or `BadInput` with code `unsupported_prompt`, `out_of_picture` or
+        `unknown_track`; the state is then unchanged.
+        """
+        ...
+
+    def remove_prompt(self, prompt_id: int) -> None:
+        """Forget the prompt and its tracks. Unknown ids are ignored."""
+        ...
+
+    def restore_prompt(self, prompt: Prompt) -> None:
+        """Undo `remove_prompt`: the prompt's tracks come back under their old ids."""
+        ...
+
+    def remove_track(self, track_id: int) -> None:
+        """Drop one track and leave a tombstone: a text prompt does not bring the same object back."""
+        ...
+
+    def restore_track(self, track_id: int) -> None:
+        """Undo `remove_track` under the same id. Raises `NotFound` once the state is gone (60 s)."""
+        ...
+
+    def close(self) -> None:
+        """Free the state. Idempotent."""
+        ...
+
+
+class Engine(Protocol):
+    """Weights and compute, shared by all streams."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def kinds(self) -> frozenset[PromptKind]:
+        """The kinds of prompt that it takes."""
+        ...
+
+    @property
+    def words(self) -> tuple[str, ...] | None:
+        """The concepts it knows by name; None where any text may be tried."""
+        ...
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is missing at present."""
+        ...
+
+    @property
+    def max_batch(self) -> int:
+        """The most frames that one `step` takes."""
+        ...
+
+    def open_tracker(self) -> Tracker: ...
+
+    def step(self, batch: Sequence[tuple[Tracker, Frame]]) -> list[TrackUpdate | StepError]:
+        """Advance each tracker by its frame; one result a pair, in order. Never raises for one stream's fault."""
+        ...
+
+    def close(self) -> None:
+        """Free weights and stop background threads. Idempotent."""
+        ...

@@ -1,0 +1,1 @@
+"""The light engine: object masks at camera rate on two CPU cores."""

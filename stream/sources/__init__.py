@@ -1,0 +1,1 @@
+"""Where encoded video comes from; one protocol for all, in `base`."""

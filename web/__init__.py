@@ -1,0 +1,1 @@
+"""HTTP API, live websocket and the page."""
