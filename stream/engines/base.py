@@ -100,7 +100,9 @@ class Engine(Protocol):
         """The most frames that one `step` takes."""
         ...
 
-    def open_tracker(self) -> Tracker: ...
+    def open_tracker(self, first_track_id: int = 1) -> Tracker:
+        """A tracker for a new stream, whose track ids count from `first_track_id` on."""
+        ...
 
     def step(self, batch: Sequence[tuple[Tracker, Frame]]) -> list[TrackUpdate | StepError]:
         """Advance each tracker by its frame; one result a pair, in order. Never raises for one stream's fault."""

@@ -54,6 +54,17 @@ class Source(Protocol):
         """Where it comes from, in words that may be shown: no credentials, no full paths of the server."""
         ...
 
+    @property
+    def heard_s(self) -> float | None:
+        """`time.monotonic()` of the last sign of life of the sender, pictures or not; None where there is no such
+        sign. It tells a still screen, which sends no pictures, from a lost connection."""
+        ...
+
+    @property
+    def note(self) -> str | None:
+        """What a viewer should know, such as that the video is transcoded; None when there is nothing to say."""
+        ...
+
     async def run(self, sink: MediaSink) -> None:
         """Feed `sink` until the media ends (return) or fails (raise `OnlookerError`). Cancelling closes everything."""
         ...
