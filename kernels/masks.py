@@ -21,7 +21,7 @@ def clean(mask: U8, *, max_hole: int, max_speck: int) -> U8:
     """Fill small holes and remove small specks.
 
     `mask`: `(h, w)` uint8; returns `(h, w)` uint8 of 0 and 1. First every 8-connected foreground component of at most
-    `max_speck` pixels is removed, except the largest one; then every 4-connected background component of at most
+    `max_speck` pixels is removed, except where none is larger; then every 4-connected background component of at most
     `max_hole` pixels that does not touch the border is filled.
     """
     out: U8 = (mask != 0).astype(np.uint8)
@@ -29,10 +29,9 @@ def clean(mask: U8, *, max_hole: int, max_speck: int) -> U8:
         count, labels, stats, _ = cv2.connectedComponentsWithStats(out, connectivity=8)
         if count > 2:
             areas = stats[:, cv2.CC_STAT_AREA]
-            keep = areas > max_speck
-            keep[1 + int(areas[1:].argmax())] = True
+            keep = (areas > max_speck) | (areas == areas[1:].max())
             keep[0] = False
-            out = np.take(keep.astype(np.uint8), labels)
+            out = np.take(keep.astype(np.uint8), np.asarray(labels, np.int32))
     if max_hole > 0:
         count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - out, connectivity=4)
         if count > 1:
@@ -41,7 +40,7 @@ def clean(mask: U8, *, max_hole: int, max_speck: int) -> U8:
             inside = (left > 0) & (top > 0) & (right < out.shape[1]) & (bottom < out.shape[0])
             fill = inside & (stats[:, cv2.CC_STAT_AREA] <= max_hole)
             fill[0] = False  # label 0 is the foreground here
-            out = out | np.take(fill.astype(np.uint8), labels)
+            out = out | np.take(fill.astype(np.uint8), np.asarray(labels, np.int32))
     return out
 
 

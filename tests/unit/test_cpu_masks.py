@@ -21,7 +21,7 @@ def clean_by_scipy(mask: NDArray[np.uint8], max_hole: int, max_speck: int) -> ND
     labels, count = ndimage.label(out, EIGHT)
     areas = [int((labels == i).sum()) for i in range(1, count + 1)]
     for i, area in enumerate(areas, 1):
-        if area <= max_speck and i != 1 + int(np.argmax(areas)):
+        if area <= max_speck and area != max(areas):
             out[labels == i] = False
     labels, count = ndimage.label(~out)
     for i in range(1, count + 1):
