@@ -46,9 +46,12 @@ class TrackFact:
     label: str | None = None
 
 
+SourceChange = Literal["connected", "lost", "resized", "ended"]
+
+
 @dataclass(frozen=True, slots=True)
 class SourceFact:
-    change: Literal["connected", "lost", "resized", "ended"]
+    change: SourceChange
     epoch: int
     width: int
     height: int
@@ -124,12 +127,12 @@ class Subscription:
 
 
 class FactLog:
-    """The facts of one stream, numbered and kept for replay, and the clients that listen."""
+    """The facts of one stream, numbered from `last_seq` + 1 and kept for replay, and the clients that listen."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_seq: int = 0) -> None:
         self._kept: deque[Fact] = deque(maxlen=KEPT_FACTS)
         self._subscriptions: set[Subscription] = set()
-        self.seq = 0
+        self.seq = last_seq
 
     @property
     def subscribers(self) -> int:
@@ -157,6 +160,7 @@ class FactLog:
         return subscription
 
     def close(self) -> None:
+        """Wake every client for the last time."""
         for subscription in list(self._subscriptions):
             subscription.end()
 

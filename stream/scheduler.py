@@ -72,7 +72,7 @@ class Scheduler:
         self._lanes: list[Lane] = []
         self._jobs: deque[Callable[[], None]] = deque()
         self._wake = threading.Event()
-        self._closing = False
+        self.closing = False
         self._turn = 0
         self._thread = threading.Thread(target=self._main, name="engine", daemon=True)
 
@@ -81,14 +81,14 @@ class Scheduler:
 
     def close(self) -> None:
         """Finish the step under way, close the engine and join the thread."""
-        self._closing = True
+        self.closing = True
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do `work` on the engine thread between two steps; returns its result or raises its error."""
-        if self._closing:
+        if self.closing:
             raise EngineError("The engine has been shut down.")
         future: Future[T] = Future()
 
@@ -123,7 +123,7 @@ class Scheduler:
         await self.run(work)
 
     def _main(self) -> None:
-        while not self._closing:
+        while not self.closing:
             self._wake.clear()
             while self._jobs:
                 self._jobs.popleft()()

@@ -1,0 +1,61 @@
+"""What happened to the tracks between two updates. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stream.facts import TrackChange, TrackFact
+from stream.types import Track, TrackState
+
+_ENTERED: dict[TrackState, TrackChange] = {
+    TrackState.LIVE: "confirmed",
+    TrackState.LOST: "lost",
+    TrackState.GONE: "gone",
+}
+
+
+class TrackHistory:
+    """Remembers each track's last state and tells the changes as facts; bounded by the number of tracks alive."""
+
+    def __init__(self) -> None:
+        self._states: dict[int, TrackState] = {}
+
+    def changes(self, tracks: Iterable[Track]) -> list[TrackFact]:
+        """Facts that lead from the last call's tracks to `tracks`, in order of track id.
+
+        A track that is missing without having been `gone` is told as gone, unless `forget` was called for it.
+        """
+        present = {track.id: track for track in tracks}
+        facts = []
+        for track_id in sorted(self._states.keys() | present.keys()):
+            before = self._states.get(track_id)
+            track = present.get(track_id)
+            after = track.state if track else TrackState.GONE
+            change = _change(before, after)
+            if change is not None:
+                facts.append(TrackFact(track_id, change, track.label if track else None))
+            if after is TrackState.GONE:
+                self._states.pop(track_id, None)
+            else:
+                self._states[track_id] = after
+        return facts
+
+    def forget(self, track_id: int) -> None:
+        """The track was removed on request, which is told elsewhere."""
+        self._states.pop(track_id, None)
+
+    def expect(self, track_id: int) -> None:
+        """The track comes back on request, which is told elsewhere."""
+        self._states[track_id] = TrackState.LIVE
+
+
+def _change(before: TrackState | None, after: TrackState) -> TrackChange | None:
+    if before is after or after is TrackState.TENTATIVE:
+        return None
+    if before is None and after is TrackState.GONE:
+        return None
+    if before is TrackState.TENTATIVE and after is TrackState.GONE:
+        return None
+    if before is TrackState.LOST and after is TrackState.LIVE:
+        return "found"
+    return _ENTERED[after]

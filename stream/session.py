@@ -1,0 +1,395 @@
+"""One stream's life: packets in, frames decoded, tracks out, prompts kept.
+
+1. A source pushes complete compressed pictures (`push`, event loop).
+2. They go to the viewers as they are, into the ring of the current group of pictures, and to the decoder's thread.
+3. Decoded frames go into the lane's slot (decoder thread), the newest is stepped (engine thread).
+4. The update comes back to the event loop and to every client.
+
+A stream outlives its source: prompts and ids are kept while it waits for the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from stream.changes import TrackHistory
+from stream.clock import RateMeter, RollingPercentiles, RtpUnwrapper
+from stream.decode import DecoderThread
+from stream.engines.base import StepError
+from stream.errors import BadInput, LimitReached, NotFound, OnlookerError
+from stream.facts import FactLog, PromptFact, SourceChange, SourceFact, TrackFact
+from stream.prompts import MAX_PROMPTS, PromptDraft, check_label, to_prompt
+from stream.relay import PacketRelay
+from stream.scheduler import Lane, Scheduler, StepResult
+from stream.snapshot import encode_jpeg
+from stream.sources.base import Received, Source
+from stream.types import EncodedFrame, Frame, Prompt, PromptChange, PromptState, TrackUpdate
+
+log = logging.getLogger(__name__)
+
+QUIET_S = 1.5
+"""No picture for this long: the stream is still or stalled."""
+HEARD_S = 5.0
+"""A sender heard within this time is alive, though it sends no pictures."""
+UNDO_S = 60.0
+
+
+class StreamState(StrEnum):
+    WAITING = "waiting"
+    LIVE = "live"
+    STILL = "still"
+    STALLED = "stalled"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """Rates in pictures a second, latency from the last packet of a picture to its tracks, drops by stage."""
+
+    state: StreamState
+    fps_in: float
+    fps_out: float
+    drops: dict[str, int]
+    latency_ms_p50: float
+    latency_ms_p95: float
+    viewers: int
+    policy: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NextIds:
+    """The ids that a stream goes on with when it is opened again within a process, so that none is reused."""
+
+    prompt: int = 1
+    track: int = 1
+    fact: int = 0
+
+
+class StreamSession:
+    """One stream. All methods run on the event loop's thread; errors are `OnlookerError`.
+
+    Made by `StreamHub`, which calls `open` before anything else and `close` at the end.
+    """
+
+    def __init__(self, stream_id: str, name: str, scheduler: Scheduler, *, ids: NextIds, max_pixels: int) -> None:
+        self.id = stream_id
+        self.name = name
+        self.created_at = datetime.now(UTC)
+        self.error: OnlookerError | None = None
+        self.epoch = 0
+        self.width = self.height = 0
+        self.codec: str | None = None
+        self.latest: TrackUpdate | None = None
+        self.latest_frame: Frame | None = None
+        self.labels: dict[int, str] = {}
+        self.facts = FactLog(ids.fact)
+        self.source: Source | None = None
+        self.relay = PacketRelay()
+        self._kind = "webrtc"
+        self._url: str | None = None
+        self._scheduler = scheduler
+        self._max_pixels = max_pixels
+        self._loop = asyncio.get_running_loop()
+        self._lane: Lane | None = None
+        self._decoder: DecoderThread | None = None
+        self._unwrapper = RtpUnwrapper()
+        self._history = TrackHistory()
+        self._prompts: dict[int, PromptFact] = {}
+        self._removed_prompts: dict[int, tuple[float, PromptFact]] = {}
+        self._next_prompt_id = ids.prompt
+        self._next_track_id = ids.track
+        self._drops: dict[str, int] = {}
+        self._fps_in, self._fps_out = RateMeter(), RateMeter()
+        self._latency_ms = RollingPercentiles()
+        self._last_push_s = 0.0
+        self._ended = False
+        self._refining: dict[int, PromptFact] = {}
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        self._lane = await self._scheduler.open(self._result_from_engine, first_track_id=self._next_track_id)
+        self._decoder = DecoderThread(
+            f"decoder-{self.id}",
+            on_frame=self._frame_from_decoder,
+            request_keyframe=lambda: self._post(self.request_keyframe),
+            on_drop=lambda stage, count: self._post(lambda: self.dropped(stage, count)),
+            on_error=lambda error: self._post(lambda: self._failed(error)),
+            max_pixels=self._max_pixels,
+        )
+
+    async def close(self) -> None:
+        """Stop decoding and tracking, end every client. Idempotent."""
+        self._ended = True
+        decoder, self._decoder = self._decoder, None
+        if decoder is not None:
+            await asyncio.to_thread(decoder.close)
+        lane, self._lane = self._lane, None
+        if lane is not None and not self._scheduler.closing:
+            await self._scheduler.close_lane(lane)
+        await self.relay.close()
+        self.facts.close()
+
+    async def run_source(self, source: Source) -> None:
+        """Feed from `source` until it ends; the reason, if it failed, is kept in `error` and told as a fact."""
+        self.source, self._kind, self._url, self.error = source, source.kind, source.url, None
+        try:
+            await source.run(self)
+        except OnlookerError as error:
+            self.error = error
+        finally:
+            self.source = None
+            reason = self.error.message if self.error else None
+            self._tell_source("lost" if source.kind == "webrtc" else "ended", reason)
+
+    @property
+    def kind(self) -> str:
+        return self._kind
+
+    @property
+    def url(self) -> str | None:
+        return self._url
+
+    @property
+    def next_ids(self) -> NextIds:
+        return NextIds(self._next_prompt_id, self._next_track_id, self.facts.seq)
+
+    # --- what the source calls (MediaSink) -----------------------------------------------------------------------
+
+    def connected(self) -> None:
+        self.epoch += 1
+        self._unwrapper = RtpUnwrapper()
+        self.relay.reset()
+        self._tell_source("connected")
+
+    def push(self, received: Received) -> None:
+        frame = EncodedFrame(
+            received.codec, received.data, received.keyframe, self.epoch, self._unwrapper.unwrap(received.rtp),
+            received.rtp, received.captured_unix_us, received.received_s,
+        )  # fmt: skip
+        self._last_push_s = received.received_s
+        self._fps_in.tick(received.received_s)
+        self.codec = received.codec
+        self.relay.push(frame)
+        if self._decoder is not None:
+            self._decoder.push(frame)
+
+    def dropped(self, stage: str, count: int = 1) -> None:
+        self._drops[stage] = self._drops.get(stage, 0) + count
+
+    def request_keyframe(self) -> None:
+        if self.source is not None:
+            self.source.request_keyframe()
+
+    # --- what clients ask ---------------------------------------------------------------------------------------
+
+    @property
+    def fps(self) -> float:
+        return self._fps_in.rate(time.monotonic())
+
+    @property
+    def state(self) -> StreamState:
+        if self._ended or (self.source is None and self._kind != "webrtc" and self.epoch > 0):
+            return StreamState.ENDED
+        if self.source is None or self._last_push_s == 0.0:
+            return StreamState.WAITING
+        now_s = time.monotonic()
+        if now_s - self._last_push_s < QUIET_S:
+            return StreamState.LIVE
+        heard_s = self.source.heard_s
+        alive = heard_s is not None and now_s - heard_s < HEARD_S
+        return StreamState.STILL if alive else StreamState.STALLED
+
+    def status(self) -> StreamStatus:
+        now_s = time.monotonic()
+        drops = dict(self._drops)
+        if self._lane is not None and self._lane.slot.drops:
+            drops["engine"] = self._lane.slot.drops
+        if self.relay.drops:
+            drops["viewer"] = self.relay.drops
+        note = self.source.note if self.source else None
+        return StreamStatus(
+            state=self.state,
+            fps_in=round(self._fps_in.rate(now_s), 1),
+            fps_out=round(self._fps_out.rate(now_s), 1),
+            drops=drops,
+            latency_ms_p50=round(self._latency_ms.at(50), 1),
+            latency_ms_p95=round(self._latency_ms.at(95), 1),
+            viewers=self.relay.viewers,
+            policy=(note,) if note else (),
+        )
+
+    @property
+    def prompts(self) -> tuple[PromptFact, ...]:
+        return tuple(self._prompts.values())
+
+    async def add_prompt(self, draft: PromptDraft) -> PromptFact:
+        """Start following what `draft` says, or refine a track.
+
+        Raises `BadInput`, `UnknownWord`, `FrameTooOld`, `NotFound` or `LimitReached`; nothing is changed then.
+        """
+        if len(self._prompts) >= MAX_PROMPTS:
+            raise LimitReached(f"A stream has at most {MAX_PROMPTS} prompts.", action="Remove one first.")
+        if not self.width and draft.kind != "text":
+            raise BadInput("There is no picture yet.", code="out_of_picture", action="Wait for the picture.")
+        size = (self.width or 1, self.height or 1)
+        prompt = to_prompt(draft, self._next_prompt_id, *size)
+        self._next_prompt_id += 1
+        lane = self._open_lane()
+        change = await self._scheduler.run(lambda: lane.tracker.add_prompt(prompt))
+        return self._tell_prompt(prompt, change, size)
+
+    async def remove_prompt(self, prompt_id: int) -> None:
+        """Stop following it and drop its tracks. Raises `NotFound`."""
+        fact = self._prompts.get(prompt_id)
+        if fact is None:
+            raise NotFound(f"There is no prompt {prompt_id}.", code="unknown_prompt")
+        lane = self._open_lane()
+        await self._scheduler.run(lambda: lane.tracker.remove_prompt(prompt_id))
+        if self._prompts.pop(prompt_id, None) is not None:
+            self._removed_prompts[prompt_id] = (time.monotonic(), fact)
+            self._forget_old_removals()
+            self.facts.publish(replace(fact, state=PromptState.REMOVED, message=None))
+
+    async def restore_prompt(self, prompt_id: int) -> None:
+        """Undo `remove_prompt` within 60 s, with the same ids. Raises `NotFound`."""
+        self._forget_old_removals()
+        if prompt_id not in self._removed_prompts:
+            raise NotFound(f"There is no removed prompt {prompt_id}.", code="unknown_prompt")
+        _, fact = self._removed_prompts.pop(prompt_id)
+        lane = self._open_lane()
+        await self._scheduler.run(lambda: lane.tracker.restore_prompt(fact.prompt))
+        self._prompts[prompt_id] = fact
+        self.facts.publish(fact)
+
+    async def remove_track(self, track_id: int) -> None:
+        """Drop one track; a prompt by text does not bring the same object back. Raises `NotFound`."""
+        self._require_track(track_id)
+        lane = self._open_lane()
+        await self._scheduler.run(lambda: lane.tracker.remove_track(track_id))
+        self._history.forget(track_id)
+        self.facts.publish(TrackFact(track_id, "removed", self.labels.get(track_id)))
+
+    async def restore_track(self, track_id: int) -> None:
+        """Undo `remove_track` within 60 s, under the same id. Raises `NotFound`."""
+        lane = self._open_lane()
+        await self._scheduler.run(lambda: lane.tracker.restore_track(track_id))
+        self._history.expect(track_id)
+        self.facts.publish(TrackFact(track_id, "restored", self.labels.get(track_id)))
+
+    def rename_track(self, track_id: int, label: str) -> None:
+        """Show `label` for the track from now on. Raises `BadInput` or `NotFound`."""
+        label = check_label(label)
+        self._require_track(track_id)
+        self.labels[track_id] = label
+        self.facts.publish(TrackFact(track_id, "renamed", label))
+
+    async def snapshot_jpeg(self, *, overlay: bool) -> bytes:
+        """The newest frame as JPEG; with `overlay`, the tracks of the newest update on that update's own frame.
+
+        Raises `NotFound` when there has been no picture.
+        """
+        frame = self.latest_frame
+        if frame is None:
+            raise NotFound("There has been no picture yet.", action="Wait for the picture.")
+        tracks = self.latest.tracks if overlay and self.latest else ()
+        return await asyncio.to_thread(encode_jpeg, frame, tracks)
+
+    # --- results, on their way to the event loop -----------------------------------------------------------------
+
+    def _frame_from_decoder(self, frame: Frame) -> None:
+        lane = self._lane
+        if lane is not None:
+            lane.slot.put(frame)
+
+    def _result_from_engine(self, result: StepResult) -> None:
+        lane = self._lane
+        frame = lane.last_frame if lane else None
+        self._post(lambda: self._deliver(result, frame))
+
+    def _post(self, call: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call)
+        except RuntimeError:
+            log.debug("event loop has closed; a result of %s is dropped", self.id)
+
+    def _deliver(self, result: StepResult, frame: Frame | None) -> None:
+        if self._ended:
+            return
+        if isinstance(result, StepError):
+            self.dropped("engine_error")
+            self.error = result.error
+            return
+        self._resized(result)
+        update = self._labelled(result)
+        self.latest, self.latest_frame = update, frame
+        if frame is not None and frame.ref.rtp == update.rtp:
+            self._latency_ms.add((time.monotonic() - frame.received_s) * 1000)
+        self._fps_out.tick(time.monotonic())
+        for change in update.prompt_changes:
+            self._prompt_changed(change)
+        for track in update.tracks:
+            self._next_track_id = max(self._next_track_id, track.id + 1)
+        for fact in self._history.changes(update.tracks):
+            self.facts.publish(fact)
+            if fact.change == "gone":
+                self.labels.pop(fact.track_id, None)
+        self.facts.publish_update(update)
+
+    def _labelled(self, update: TrackUpdate) -> TrackUpdate:
+        if not self.labels:
+            return update
+        tracks = (replace(track, label=self.labels.get(track.id, track.label)) for track in update.tracks)
+        return replace(update, tracks=tuple(tracks))
+
+    def _resized(self, update: TrackUpdate) -> None:
+        if (update.width, update.height) != (self.width, self.height):
+            first = self.width == 0
+            self.width, self.height = update.width, update.height
+            if not first:
+                self._tell_source("resized")
+
+    def _prompt_changed(self, change: PromptChange) -> None:
+        fact = self._prompts.get(change.prompt_id) or self._refining.get(change.prompt_id)
+        if fact is not None:
+            self._tell_prompt(fact.prompt, change, fact.picture_size_px)
+
+    def _tell_prompt(self, prompt: Prompt, change: PromptChange, size: tuple[int, int]) -> PromptFact:
+        fact = PromptFact(prompt, change.state, change.message, change.track_ids, change.alternatives, size)
+        # A refinement is over once it has been applied; the prompt that made the track stays.
+        kept = self._prompts if prompt.track_id is None else self._refining
+        if change.state is PromptState.FAILED or (kept is self._refining and change.state is PromptState.ACTIVE):
+            kept.pop(prompt.id, None)
+        else:
+            kept[prompt.id] = fact
+        self.facts.publish(fact)
+        return fact
+
+    def _tell_source(self, change: SourceChange, error: str | None = None) -> None:
+        self.facts.publish(SourceFact(change, self.epoch, self.width, self.height, self.codec, error))
+
+    def _failed(self, error: OnlookerError) -> None:
+        if self.error is None or self.error.message != error.message:
+            self.error = error
+            log.warning("stream %s: %s", self.id, error.message)
+
+    def _require_track(self, track_id: int) -> None:
+        if self.latest is None or all(track.id != track_id for track in self.latest.tracks):
+            raise NotFound(f"There is no track {track_id}.", code="unknown_track")
+
+    def _open_lane(self) -> Lane:
+        if self._lane is None:
+            raise NotFound(f"Stream {self.id} has been closed.")
+        return self._lane
+
+    def _forget_old_removals(self) -> None:
+        now_s = time.monotonic()
+        self._removed_prompts = {
+            key: (at_s, fact) for key, (at_s, fact) in self._removed_prompts.items() if now_s - at_s < UNDO_S
+        }
