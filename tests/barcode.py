@@ -14,6 +14,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.cpu import rle
 from stream.engines.base import Note, StepError, Tracker
 from stream.types import Frame, Prompt, PromptChange, PromptKind, PromptState, Rle, Track, TrackState, TrackUpdate
 
@@ -120,12 +121,9 @@ class BarcodeTracker:
 
 
 def _lower_half() -> Rle:
-    from kernels.cpu import rle
-
-    mask = np.zeros((36, 64), np.bool_)
-    mask[18:32, 16:48] = True
-    size, counts = mask.shape, rle(mask)
-    return counts if isinstance(counts, Rle) else Rle((size[0], size[1]), counts)
+    mask = np.zeros((36, 64), np.uint8)
+    mask[18:32, 16:48] = 1
+    return Rle((36, 64), rle(mask))
 
 
 LOWER_HALF = _lower_half()

@@ -1,0 +1,140 @@
+"""One engine thread: the newest frame of each stream in turn, jobs between steps, faults kept to their stream."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+import pytest
+
+from stream.engines.base import StepError, Tracker
+from stream.errors import EngineError
+from stream.scheduler import STILL_STEP_S, Lane, Scheduler, StepResult, pick
+from stream.types import Frame, TrackUpdate
+from tests.barcode import BarcodeEngine, BarcodeTracker
+
+
+def frame(index: int) -> Frame:
+    now_s = time.monotonic()
+    luma, chroma = np.zeros((48, 64), np.uint8), np.full((24, 32, 2), 128, np.uint8)
+    return Frame(index, 1, index * 3000, index * 3000, None, now_s, now_s, luma, chroma)
+
+
+def lane() -> Lane:
+    return Lane(BarcodeTracker(1), lambda result: None, lambda: None)
+
+
+@pytest.fixture
+async def scheduler() -> AsyncIterator[Scheduler]:
+    scheduler = Scheduler(BarcodeEngine(max_batch=2))
+    scheduler.start()
+    yield scheduler
+    await asyncio.to_thread(scheduler.close)
+
+
+async def wait_for(check: object, timeout_s: float = 5.0) -> None:
+    assert callable(check)
+    deadline_s = time.monotonic() + timeout_s
+    while not check():
+        assert time.monotonic() < deadline_s, "it did not happen in time"
+        await asyncio.sleep(0.005)
+
+
+def test_lanes_take_turns_and_empty_ones_are_passed_over() -> None:
+    lanes = [lane() for _ in range(4)]
+    for i in (0, 2, 3):
+        lanes[i].slot.put(frame(i))
+    assert [chosen for chosen, _ in pick(lanes, 2, 2, 0.0)] == [lanes[2], lanes[3]]
+    assert [chosen for chosen, _ in pick(lanes, 0, 2, 0.0)] == [lanes[0]]
+    assert pick(lanes, 1, 2, 0.0) == []
+    assert pick([], 0, 2, 0.0) == []
+
+
+def test_a_busy_tracker_is_stepped_on_its_last_frame_while_no_new_one_comes() -> None:
+    one = lane()
+    one.slot.put(frame(7))
+    assert pick([one], 0, 1, 10.0)
+    one.last_step_s = 10.0
+    assert pick([one], 0, 1, 10.0 + 2 * STILL_STEP_S) == []
+    one.tracker.busy = True  # type: ignore[misc]
+    assert pick([one], 0, 1, 10.0 + STILL_STEP_S / 2) == []
+    ((_, again),) = pick([one], 0, 1, 10.0 + 2 * STILL_STEP_S)
+    assert again.index == 7
+
+
+async def test_the_newest_frame_is_stepped_and_its_stages_are_timed(scheduler: Scheduler) -> None:
+    results: list[StepResult] = []
+    one = await scheduler.open(results.append)
+    one.slot.put(frame(3))
+    await wait_for(lambda: results)
+    (update,) = results
+    assert isinstance(update, TrackUpdate)
+    assert update.index == 3
+    assert {"decode", "wait", "engine"} <= update.timings_ms.keys()
+
+
+async def test_slow_steps_drop_frames_and_never_queue_them() -> None:
+    scheduler = Scheduler(BarcodeEngine(step_s=0.03))
+    scheduler.start()
+    results: list[StepResult] = []
+    one = await scheduler.open(results.append)
+    for index in range(50):
+        one.slot.put(frame(index))
+        await asyncio.sleep(0.004)
+    await wait_for(lambda: results and isinstance(results[-1], TrackUpdate) and results[-1].index == 49)
+    assert one.slot.drops > 20
+    assert len(results) + one.slot.drops == 50
+    await asyncio.to_thread(scheduler.close)
+
+
+async def test_work_runs_on_the_engine_thread_and_its_error_comes_back(scheduler: Scheduler) -> None:
+    assert await scheduler.run(lambda: threading.current_thread().name) == "engine"
+
+    def fail() -> None:
+        raise EngineError("no")
+
+    with pytest.raises(EngineError, match="no"):
+        await scheduler.run(fail)
+
+
+class FaultyEngine(BarcodeEngine):
+    def step(self, batch: Sequence[tuple[Tracker, Frame]]) -> list[TrackUpdate | StepError]:
+        if batch[0][1].index == 0:
+            raise RuntimeError("a fault of the engine")
+        return super().step(batch)
+
+
+async def test_an_engine_that_raises_costs_one_frame(caplog: pytest.LogCaptureFixture) -> None:
+    scheduler = Scheduler(FaultyEngine())
+    scheduler.start()
+    results: list[StepResult] = []
+    one = await scheduler.open(results.append)
+    one.slot.put(frame(0))
+    await wait_for(lambda: len(results) == 1)
+    assert isinstance(results[0], StepError)
+    one.slot.put(frame(1))
+    await wait_for(lambda: len(results) == 2)
+    assert isinstance(results[1], TrackUpdate)
+    assert "engine step failed" in caplog.text
+    await asyncio.to_thread(scheduler.close)
+
+
+async def test_closing_frees_trackers_and_engine_and_ends_the_thread() -> None:
+    engine = BarcodeEngine()
+    scheduler = Scheduler(engine)
+    scheduler.start()
+    one = await scheduler.open(lambda result: None)
+    two = await scheduler.open(lambda result: None)
+    await scheduler.close_lane(two)
+    assert isinstance(two.tracker, BarcodeTracker)
+    assert two.tracker.closed
+    await asyncio.to_thread(scheduler.close)
+    assert isinstance(one.tracker, BarcodeTracker)
+    assert one.tracker.closed
+    assert engine.closed
+    assert not any(thread.name == "engine" for thread in threading.enumerate())
+    with pytest.raises(EngineError):
+        await scheduler.run(lambda: None)
