@@ -2,23 +2,75 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: run test check unit integration e2e bench soak clean
+.PHONY: run test check unit integration quality e2e bench soak clean
 
-run: .make/run
-	$(BIN)/onlooker demo
+run: .make/run .make/models
+	@$(BIN)/onlooker demo
 
-.make/venv: pyproject.toml
+test: check unit integration quality e2e
+
+check: .make/test .make/page
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	npm --prefix tests/page run --silent check
+
+unit: .make/test .make/models
+	$(BIN)/python -m pytest tests/unit
+
+integration: .make/test .make/models .make/browser
+	$(BIN)/python -m pytest tests/integration
+
+quality: .make/test .make/models
+	$(BIN)/python -m pytest tests/quality
+
+e2e: .make/test .make/models .make/browser .make/page
+	$(BIN)/python -m pytest tests/e2e
+
+bench: .make/test .make/models .make/browser
+	$(BIN)/python -m tests.bench
+
+soak: .make/test .make/models .make/browser
+	$(BIN)/python -m pytest -m soak --timeout 3600 tests
+
+.make/venv: Makefile
 	@mkdir -p .make
-	@echo "Setting up: Python packages (a minute or two, once)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Onlooker needs Python 3.11 or newer: make run PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Onlooker needs Python 3.11 or newer, for example: make run PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --progress-bar on --quiet -e .
 	@touch $@
 
-.make/run: .make/venv
+.make/run: .make/venv pyproject.toml
+	@echo "Installing Python packages (about a minute, once) …"
+	@$(BIN)/python -m pip install --quiet --progress-bar on -e .
+	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet --progress-bar on -e '.[models]'
+	@touch $@
+
+.make/test: .make/run
+	@echo "Installing the tools of the tests …"
+	@$(BIN)/python -m pip install --quiet --group test
+	@touch $@
+
+# Without the models everything runs, with less to see: a failed download must not keep anyone from starting.
+.make/models: .make/run
+	@$(BIN)/onlooker models fetch && touch $@ || echo "Going on without the models; \`make run\` tries again."
+
+.make/browser:
+	@mkdir -p .make
+	@command -v chromium >/dev/null || test -n "$$ONLOOKER_CHROMIUM" || { \
+		echo "Installing Chromium for the browser tests …"; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { \
+		echo "The browser tests need Chromium: install it, or set ONLOOKER_CHROMIUM to its path."; exit 1; }
+	@touch $@
+
+.make/page: tests/page/package-lock.json
+	@command -v npm >/dev/null || { echo "The page's checks need Node.js with npm: install them first."; exit 1; }
+	@npm --prefix tests/page ci --silent --no-audit --no-fund
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .make
+	rm -rf $(VENV) .make tests/page/node_modules
