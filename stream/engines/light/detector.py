@@ -67,7 +67,7 @@ class Detector:
         if not cells.size:
             return []
         size = np.array((width, height) * 2, np.float32)
-        boxes = np.clip(self._boxes(cells, distances[cells]) * (size / NANODET_SIDE), 0, size)
+        boxes: F32 = np.clip(self._boxes(cells, distances[cells]) * (size / NANODET_SIDE), 0, size)
         return _distinct(boxes, scores[cells, classes], classes, min_score)
 
     def in_region(self, bgr: U8, region_xyxy_px: BoxXyxyPx, min_score: float = 0.45) -> list[Detection]:
@@ -89,9 +89,10 @@ class Detector:
         """`(N, 44)` distributions over 0…10 strides for the four sides → `(N, 4)` boxes in the model's pixels."""
         sides = logits.reshape(-1, 4, _BINS)
         weights = np.exp(sides - sides.max(axis=2, keepdims=True))
-        mean = (weights @ np.arange(_BINS, dtype=np.float32)) / weights.sum(axis=2) * self._strides[cells, None]
+        mean: F32 = (weights @ np.arange(_BINS, dtype=np.float32)) / weights.sum(axis=2) * self._strides[cells, None]
         centres = self._centres[cells]
-        return np.concatenate((centres - mean[:, :2], centres + mean[:, 2:]), axis=1)
+        boxes: F32 = np.concatenate((centres - mean[:, :2], centres + mean[:, 2:]), axis=1)
+        return boxes
 
 
 def _grid() -> tuple[F32, F32]:
