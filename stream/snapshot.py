@@ -34,7 +34,7 @@ def _draw(picture: np.ndarray, track: Track) -> None:
     colour = PALETTE_BGR[(track.id - 1) % len(PALETTE_BGR)]
     height, width = picture.shape[:2]
     assert track.mask is not None
-    mask = cv2.resize(rle_decode(track.mask.size, track.mask.counts).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
+    mask = cv2.resize(rle_decode(track.mask.size, track.mask.counts), (width, height), interpolation=cv2.INTER_LINEAR)
     inside = mask > 0
     picture[inside] = (picture[inside] * (1 - FILL_OPACITY) + np.array(colour) * FILL_OPACITY).astype(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
