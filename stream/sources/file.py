@@ -1,0 +1,150 @@
+"""A video file played in real time, as if it were a camera.
+
+A thread reads, paces and, where browsers cannot take what the file holds, transcodes; the event loop only gets
+complete pictures. Nothing waits for a slow consumer: what cannot be handed over in time is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+
+from stream.errors import OnlookerError, SourceError
+from stream.sources.base import MediaSink, Received
+from stream.sources.demux import Layout, Picture, Reading, inspect
+from stream.types import CLOCK_HZ
+
+STALL_S = 1.0
+"""A reader that is later than this, after a suspended machine for example, goes on from where it is."""
+
+MAX_IN_FLIGHT = 8
+"""Pictures that may wait for the event loop; more are dropped up to the next keyframe."""
+
+LOOP_AGAIN_S = 0.5
+"""A file that ends sooner than this after its start is not played in a loop."""
+
+
+class FileSource:
+    """A source that plays `path` once or in a loop.
+
+    `shown_as` is what clients see in place of the file's name. `note` says that the video is being transcoded, once
+    `run` has looked at it.
+    """
+
+    heard_s: float | None = None
+
+    def __init__(self, path: Path, *, loop: bool, kind: str = "file", shown_as: str | None = None) -> None:
+        self.path = Path(path)
+        self.loop = loop
+        self.kind = kind
+        self.url: str | None = shown_as or self.path.name
+        self.note: str | None = None
+        self._layout: Layout | None = None
+
+    def request_keyframe(self) -> None:
+        """A file has its keyframes where they are."""
+
+    async def check(self) -> None:
+        """Look at the file before it is played. Raises `SourceError` with what to do about it."""
+        self._layout = await asyncio.to_thread(inspect, self.path)
+        self.note = self._layout.note
+
+    async def run(self, sink: MediaSink) -> None:
+        """Feed `sink` in real time until the file ends, or for ever in a loop. Raises `SourceError`."""
+        await self.check()
+        assert self._layout is not None
+        reader = _Reader(self, self._layout, sink, asyncio.get_running_loop())
+        sink.connected()
+        reader.thread.start()
+        try:
+            await reader.ended
+        finally:
+            reader.stop.set()
+            await asyncio.shield(asyncio.to_thread(reader.thread.join))
+
+
+class _Reader:
+    """The thread that plays one file."""
+
+    def __init__(self, source: FileSource, layout: Layout, sink: MediaSink, loop: asyncio.AbstractEventLoop) -> None:
+        self._source = source
+        self._layout = layout
+        self._sink = sink
+        self._loop = loop
+        self._handed_over = 0  # counted by the reader
+        self._delivered = 0  # counted by the event loop
+        self._until_keyframe = False
+        self._start_s = 0.0
+        self.stop = threading.Event()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.thread = threading.Thread(target=self._run, name=f"file {source.url}", daemon=True)
+
+    def _run(self) -> None:
+        error: OnlookerError | None = None
+        try:
+            self._play()
+        except OnlookerError as failure:
+            error = failure
+        except (av.FFmpegError, OSError, ValueError) as failure:
+            error = SourceError(f"Reading the video failed: {failure}", action="Try another file, or convert it.")
+        self._call(self._finish, error)
+
+    def _finish(self, error: OnlookerError | None) -> None:
+        if self.ended.done():
+            return
+        if error is None:
+            self.ended.set_result(None)
+        else:
+            self.ended.set_exception(error)
+
+    def _call(self, function: Callable[..., None], *args: object) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def _play(self) -> None:
+        self._start_s = time.monotonic()
+        ticks = 0
+        while not self.stop.is_set():
+            with Reading(self._source.path, self._layout) as reading:
+                for picture in reading.pictures(self._late_s, ticks):
+                    if self._wait_until(picture.ticks):
+                        return
+                    self._hand_over(picture)
+            if not self._source.loop:
+                return
+            if reading.end_ticks < LOOP_AGAIN_S * CLOCK_HZ:
+                raise SourceError("This video is too short to be played in a loop.", action="Play it once.")
+            ticks += reading.end_ticks
+
+    def _late_s(self, ticks: int) -> float:
+        """How long ago the picture at `ticks` should have been shown; negative while there is time."""
+        return time.monotonic() - self._start_s - ticks / CLOCK_HZ
+
+    def _wait_until(self, ticks: int) -> bool:
+        """Wait for the picture's time; True when the source was stopped meanwhile."""
+        late_s = self._late_s(ticks)
+        if late_s > STALL_S:
+            self._start_s += late_s
+        return self.stop.wait(-late_s) if late_s < 0 else self.stop.is_set()
+
+    def _hand_over(self, picture: Picture) -> None:
+        in_flight = self._handed_over - self._delivered
+        if in_flight >= MAX_IN_FLIGHT or (self._until_keyframe and not picture.keyframe):
+            self._until_keyframe = True
+            self._call(self._sink.dropped, "source", 1)
+            return
+        self._until_keyframe = False
+        self._handed_over += 1
+        rtp = picture.ticks & 0xFFFFFFFF
+        received = Received(picture.codec, picture.data, picture.keyframe, rtp, None, time.monotonic())
+        self._call(self._deliver, received)
+
+    def _deliver(self, received: Received) -> None:
+        self._delivered += 1
+        if not self.stop.is_set():
+            self._sink.push(received)
