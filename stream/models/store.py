@@ -48,12 +48,13 @@ class ModelStore:
     that was filled on another machine works without a network.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, models: tuple[Model, ...] = MODELS) -> None:
         self.root = root or default_root()
+        self.models = models
 
     @property
     def ready(self) -> bool:
-        return all(self.has(model) for model in MODELS)
+        return all(self.has(model) for model in self.models)
 
     def has(self, model: Model) -> bool:
         return _is_filled(self.root / model.file_name)
@@ -68,14 +69,14 @@ class ModelStore:
 
     def path(self, name: str) -> Path:
         """The file of the model called `name`. Raises `ModelMissing`, or `KeyError` for a name that no model has."""
-        model = {model.name: model for model in MODELS}[name]
+        model = {model.name: model for model in self.models}[name]
         if not self.has(model):
             raise ModelMissing(f"The model {name} is not in {self.root}.", action=FETCH_ACTION)
         return self.root / model.file_name
 
     def missing(self) -> tuple[Note, ...]:
         """One note for each purpose that cannot be served, with the way to mend it."""
-        purposes = dict.fromkeys(model.purpose for model in MODELS if not self.has(model))
+        purposes = dict.fromkeys(model.purpose for model in self.models if not self.has(model))
         return tuple(
             Note("model_missing", f"A model is missing, so there is no {purpose}.", FETCH_ACTION)
             for purpose in purposes
@@ -83,7 +84,7 @@ class ModelStore:
 
     def status(self) -> list[ModelStatus]:
         """Every model of the catalogue."""
-        return [self._status(model) for model in MODELS]
+        return [self._status(model) for model in self.models]
 
     def _status(self, model: Model) -> ModelStatus:
         path = self.root / model.file_name
