@@ -81,7 +81,7 @@ def split_concepts(text: str) -> list[str]:
         tokens = [token for token in _tokens(part) if token not in FILLERS]
         if not tokens:
             continue
-        if all(token in COLOURS for token in tokens):
+        if all(token in COLOURS for token in tokens) and _known_word(tokens) is None:
             waiting.append(part)
             continue
         parts[" ".join((*waiting, part))] = None
