@@ -148,7 +148,7 @@ def test_padding_convolution_bias_and_leak_are_those_of_tensorflow(tmp_path: Pat
         "padding": {"s": "VkFMSUQ="}, "data_format": {"s": "TkhXQw=="},
         "strides": {"list": {"i": ["1", "1", "1", "1"]}}, "dilations": {"list": {"i": ["1", "1", "1", "1"]}},
     }  # fmt: skip
-    nodes = [
+    nodes: list[dict[str, Any]] = [
         {"name": "p", "op": "Pad", "input": ["x", "pads"]},
         {"name": "c", "op": "Conv2D", "input": ["p", "kernel"], "attr": options},
         {"name": "b", "op": "Add", "input": ["c", "bias"]},

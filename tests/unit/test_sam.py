@@ -98,7 +98,7 @@ def test_another_size_is_refused(sam: Sam, shape: tuple[int, ...]) -> None:
 
 def test_another_kind_of_number_is_refused(sam: Sam) -> None:
     with pytest.raises(ValueError, match="float32"):
-        sam.encode(np.zeros((SIDE, SIDE, 3), np.float32))  # type: ignore[arg-type]
+        sam.encode(np.zeros((SIDE, SIDE, 3), np.float32))
 
 
 def test_points_without_labels_are_refused(sam: Sam, picture: NDArray[np.uint8]) -> None:
