@@ -217,8 +217,8 @@ def colour_of(picture: av.VideoFrame) -> Colour:
 def nv12_planes(picture: av.VideoFrame) -> tuple[U8, U8]:
     """Copies of the picture's planes: `(H, W)` and `(ceil(H/2), ceil(W/2), 2)` uint8, contiguous, not writable."""
     if picture.format.name not in ("yuv420p", "yuvj420p"):
-        kept = {"src_color_range": picture.color_range, "dst_color_range": picture.color_range}
-        picture = picture.reformat(format="yuv420p", **kept)
+        kept = ColorRange.JPEG if colour_of(picture).full_range else ColorRange.MPEG
+        picture = picture.reformat(format="yuv420p", src_color_range=kept, dst_color_range=kept)
     height, width = picture.height, picture.width
     y = _plane(picture, 0, height, width).copy()
     uv = np.empty(((height + 1) // 2, (width + 1) // 2, 2), np.uint8)
