@@ -1,0 +1,98 @@
+"""One object's mask, carried from its keyframe to the present.
+
+The keyframe's mask is never warped step by step, which would blur it: the *map* from pixels of the present to pixels of
+the keyframe is composed instead, and the mask is sampled once through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from stream.engines.light.grid import F32, U8, Grid, Patch
+from stream.engines.light.motion import object_flow
+
+Window = tuple[int, int, int, int]
+NO_MAP = np.empty((0, 0), np.float32)
+"""OpenCV's second map, unused where the first has both coordinates."""
+
+
+class CarriedMask:
+    """`key` is the keyframe's soft mask; `key_small` `(h, w, 3)` uint8 the keyframe on the flow grid, not copied."""
+
+    def __init__(self, grid: Grid, key: Patch, key_small: U8, xy: F32) -> None:
+        self._grid = grid
+        self._xy = xy
+        self._key = key
+        self._key_small = key_small
+        self._key_soft = key.small(grid)
+        self.window: Window = (0, 0, *grid.flow)
+        """Where the object is on the flow grid, with a margin; `soft` and the map cover it."""
+        self.soft: U8 = self._key_soft
+        self._map: F32 = xy
+        self.velocity = np.zeros(2, np.float32)
+        """Pixels of the flow grid a picture, smoothed."""
+
+    def roll(self, back: F32) -> None:
+        """One picture forward. `back`: `(h, w, 2)` float32, the flow of the new picture to the one before."""
+        on = cv2.boundingRect((self.soft > 60).astype(np.uint8))
+        if not on[2]:
+            return
+        x0, y0, x1, y1 = self._grown(on)
+        at = self._xy[y0:y1, x0:x1]
+        flow = back[y0:y1, x0:x1]
+        origin = np.array(self.window[:2], np.float32)
+        soft = cv2.remap(self.soft, at + flow - origin, NO_MAP, cv2.INTER_LINEAR).astype(np.float32)
+        flow = object_flow(at, flow, soft)
+        sure = soft > 160
+        if sure.any():
+            self.velocity = 0.6 * self.velocity - 0.4 * np.median(flow[sure], axis=0)
+        before = at + flow - origin
+        self._map = np.asarray(
+            cv2.remap(self._map, before, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
+        )
+        self.soft = np.asarray(cv2.remap(self._key_soft, self._map, NO_MAP, cv2.INTER_LINEAR), np.uint8)
+        self.window = (x0, y0, x1, y1)
+
+    def _grown(self, on: Sequence[int]) -> Window:
+        """The window of the next picture: the object's box, with room for its size and speed."""
+        left, top = on[0] + self.window[0], on[1] + self.window[1]
+        right, bottom = left + on[2], top + on[3]
+        margin = 6 + 0.15 * max(on[2], on[3])
+        dx, dy = margin + 1.5 * abs(float(self.velocity[0])), margin + 1.5 * abs(float(self.velocity[1]))
+        width, height = self._grid.flow
+        return (
+            min(width - 2, max(0, int(left - dx))),
+            min(height - 2, max(0, int(top - dy))),
+            max(2, min(width, int(right + dx) + 1)),
+            max(2, min(height, int(bottom + dy) + 1)),
+        )
+
+    def render(self) -> Patch:
+        """The mask of the present on the mask grid."""
+        sx, sy = self._grid.mask_per_flow
+        x0, y0, x1, y1 = self.window
+        left, top, right, bottom = int(x0 * sx), int(y0 * sy), int(x1 * sx), int(y1 * sy)
+        if right - left < 1 or bottom - top < 1:
+            return Patch(left, top, np.zeros((0, 0), np.uint8))
+        scale, origin = np.array([sx, sy], np.float32), np.array([self._key.x0, self._key.y0], np.float32)
+        key_map = (self._map + np.float32(0.5)) * scale - np.float32(0.5) - origin
+        at = cv2.resize(key_map, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+        if not self._key.data.size:
+            return Patch(left, top, np.zeros((bottom - top, right - left), np.uint8))
+        soft = cv2.remap(self._key.data, at, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        return Patch(left, top, np.asarray(soft, np.uint8))
+
+    def agreement(self, small: U8, on: U8, tolerance: int) -> float:
+        """The share of the object's pixels that look as in the keyframe.
+
+        `small`: `(h, w, 3)` uint8, the present on the flow grid; `on`: bool in the shape of the window.
+        """
+        x0, y0, x1, y1 = self.window
+        if not on.any():
+            return 0.0
+        now = small[y0:y1, x0:x1]
+        then = cv2.remap(self._key_small, self._map, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return float((cv2.absdiff(now, then).max(2)[on] < tolerance).mean())

@@ -1,0 +1,119 @@
+"""The light engine: real-time object masks on a processor, with models where they are there and without."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import cv2
+
+from stream.engines.base import Note, StepError, Tracker
+from stream.engines.light.fallback import MOVING, PlainSight
+from stream.engines.light.tracker import Eyes, LightTracker
+from stream.engines.light.tuning import TUNING, Tuning
+from stream.engines.light.words import COCO_NAMES
+from stream.engines.light.worker import Worker
+from stream.errors import EngineError, ModelMissing, OnlookerError
+from stream.models.store import ModelStore
+from stream.types import Frame, PromptKind, TrackUpdate
+
+log = logging.getLogger(__name__)
+
+KINDS = frozenset({PromptKind.TEXT, PromptKind.POINTS, PromptKind.BOX, PromptKind.MASK})
+
+
+class LightEngine:
+    """Implements `stream.engines.base.Engine`.
+
+    Without models (`None`, or a store that lacks some) it follows what moves and what is pointed at with what OpenCV
+    has built in, and `notes` says so. `background=False` runs SAM inline on a virtual clock, its answers coming
+    `sam_latency_frames` steps after their picture, so that results do not depend on the machine. `eyes` replaces
+    models and fallback.
+    """
+
+    def __init__(
+        self,
+        models: ModelStore | None,
+        *,
+        background: bool = True,
+        sam_latency_frames: int = 0,
+        tuning: Tuning = TUNING,
+        eyes: Eyes | None = None,
+    ) -> None:
+        cv2.setNumThreads(1)
+        self._tuning = tuning
+        self._models = models
+        self._eyes = eyes or Eyes(PlainSight(tuning), detector=False)
+        self._error: OnlookerError | None = None
+        self._worker = Worker(background=background, latency_frames=sam_latency_frames)
+        if models is not None and eyes is None:
+            self.load_models(models)
+
+    def load_models(self, models: ModelStore) -> None:
+        """Use the models in `models` from the next step on; those that are missing stay in `notes`. Streams go on with
+        their tracks. Takes seconds: the models are run once."""
+        from stream.engines.light.samsight import SamSight
+
+        self._models, self._error = models, None
+        if not models.ready:
+            return
+        try:
+            self._eyes = Eyes(SamSight.load(models, self._tuning), detector=True)
+        except ModelMissing as error:
+            log.warning("models cannot be used: %s", error.message)
+            self._error = error
+
+    @property
+    def name(self) -> str:
+        return "light"
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
+    def kinds(self) -> frozenset[PromptKind]:
+        return KINDS
+
+    @property
+    def words(self) -> tuple[str, ...] | None:
+        return (*COCO_NAMES, MOVING) if self._eyes.detector else (MOVING,)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        if self._error is not None:
+            return (Note(self._error.code, self._error.message, self._error.action),)
+        if self._eyes.detector:
+            return ()
+        if self._models is not None:
+            return self._models.missing()
+        return (
+            Note(
+                "model_missing",
+                "No models are installed: words are not understood, and masks are rougher.",
+                ModelMissing.default_action,
+            ),
+        )
+
+    @property
+    def max_batch(self) -> int:
+        return 1
+
+    def open_tracker(self) -> LightTracker:
+        return LightTracker(lambda: self._eyes, self._worker.join(), self._tuning)
+
+    def step(self, batch: Sequence[tuple[Tracker, Frame]]) -> list[TrackUpdate | StepError]:
+        return [self._step(tracker, frame) for tracker, frame in batch]
+
+    def _step(self, tracker: Tracker, frame: Frame) -> TrackUpdate | StepError:
+        assert isinstance(tracker, LightTracker)
+        try:
+            return tracker.step(frame)
+        except OnlookerError as error:
+            return StepError(error)
+        except Exception as error:
+            log.exception("a picture of %d x %d could not be tracked", frame.width, frame.height)
+            return StepError(EngineError(f"Tracking failed on one picture: {error}"))
+
+    def close(self) -> None:
+        self._worker.close()

@@ -1,0 +1,70 @@
+"""What the detector saw, matched with what is followed: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.engines.light.association import assign
+from stream.engines.light.grid import box_iou
+from stream.engines.light.sight import Found
+from stream.engines.light.tuning import Tuning
+from stream.types import BoxXyxyPx
+
+DUPLICATE_INSIDE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A followed object on the detector's picture."""
+
+    id: int
+    label: str
+    from_text: bool
+    box: BoxXyxyPx
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """`matched`: object id → detection; `new`: detections of nothing that is followed, best first."""
+
+    matched: dict[int, Found]
+    new: list[Found]
+
+
+def match(found: Sequence[Found], known: Sequence[Known], waiting: Sequence[BoxXyxyPx], tuning: Tuning) -> Intake:
+    """Match detections with objects of the same label, or with ones that were pointed at where they agree well.
+
+    `waiting`: boxes of new things that are being looked at already.
+    """
+    scores = np.full((len(known), len(found)), -np.inf)
+    for i, thing in enumerate(known):
+        least = tuning.match_iou if thing.from_text else tuning.match_pointed_iou
+        for j, seen in enumerate(found):
+            overlap = box_iou(thing.box, seen.box)
+            if overlap >= least and (thing.label == seen.label or not thing.from_text):
+                scores[i, j] = overlap
+    pairs = assign(scores, 0.0)
+    matched = {known[i].id: found[j] for i, j in pairs}
+    taken = {j for _, j in pairs}
+    new = []
+    for j, seen in enumerate(found):
+        if j in taken or seen.score < tuning.start_least:
+            continue
+        same = [thing.box for thing in known if thing.label == seen.label]
+        if any(_duplicate(seen.box, box) for box in same) or any(
+            box_iou(seen.box, b) > tuning.match_iou for b in waiting
+        ):
+            continue
+        new.append(seen)
+    return Intake(matched, sorted(new, key=lambda f: -f.score))
+
+
+def _duplicate(box: BoxXyxyPx, other: BoxXyxyPx) -> bool:
+    """Whether a detection is the same thing as another box, or lies inside of it."""
+    width = max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
+    height = max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
+    area = max((box[2] - box[0]) * (box[3] - box[1]), 1e-6)
+    return box_iou(box, other) > 0.5 or width * height / area > DUPLICATE_INSIDE

@@ -1,0 +1,82 @@
+"""The motion of one object between two pictures, out of dense flow.
+
+Raw flow trails at an object's edges, since its patches straddle object and background. So a similarity (shift, turn,
+scale) is fitted robustly to the flow inside the object, bent towards trustworthy flow well inside it, and extrapolated
+outwards from there: background flow beside the object never enters.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.engines.light.grid import F32
+
+F64 = NDArray[np.float64]
+LEAST_POINTS = 10
+MOST_POINTS = 400
+SHRINKAGE = 25.0
+"""Added to the spread of the points (px²): a handful of close points can hardly turn or scale."""
+BEND_REACH_PX = 9
+STIFFNESS = 0.15
+BEND_TOLERANCE = 9.0
+
+
+def fit_similarity(points: F32, flow: F32) -> tuple[float, float, float, float]:
+    """`(a, b, tx, ty)` of the displacement `(a·x - b·y + tx, b·x + a·y + ty)` that fits the flow best.
+
+    `points`, `flow`: `(n, 2)` float32. Three rounds of least squares with Cauchy weights, scaled by the median
+    residual, so that up to nearly half of the flow may belong to something else.
+    """
+    if len(points) > MOST_POINTS:
+        chosen = np.linspace(0, len(points) - 1, MOST_POINTS).astype(int)
+        points, flow = points[chosen], flow[chosen]
+    p, f = points.astype(np.float64), flow.astype(np.float64)
+    start = np.hypot(*(f - np.median(f, axis=0)).T)
+    weights = _cauchy(start)
+    a = b = tx = ty = 0.0
+    for _ in range(3):
+        total = weights.sum()
+        centre, shift = weights @ p / total, weights @ f / total
+        q, g = p - centre, f - shift
+        spread = weights @ (q * q).sum(1) + SHRINKAGE
+        a = float(weights @ (q * g).sum(1) / spread)
+        b = float(weights @ (q[:, 0] * g[:, 1] - q[:, 1] * g[:, 0]) / spread)
+        tx = float(shift[0] - a * centre[0] + b * centre[1])
+        ty = float(shift[1] - b * centre[0] - a * centre[1])
+        rx, ry = a * p[:, 0] - b * p[:, 1] + tx - f[:, 0], b * p[:, 0] + a * p[:, 1] + ty - f[:, 1]
+        weights = _cauchy(np.hypot(rx, ry))
+    return a, b, tx, ty
+
+
+def _cauchy(residual: F64) -> F64:
+    scale = max(0.3, 1.5 * float(np.median(residual)))
+    weights: F64 = 1 / (1 + (residual / scale) ** 2)
+    return weights
+
+
+def object_flow(xy: F32, back: F32, soft: F32) -> F32:
+    """The object's own backward motion in a window.
+
+    `xy`: `(h, w, 2)` float32 coordinates; `back`: `(h, w, 2)` float32 flow of the picture; `soft`: `(h, w)` float32 in
+    0..255, the object's mask by that flow. Returns `(h, w, 2)` float32; `back` itself where the object is too small
+    for a fit.
+    """
+    sure = soft > 160
+    count = int(np.count_nonzero(sure))
+    if count < LEAST_POINTS:
+        return back
+    a, b, tx, ty = fit_similarity(xy[sure], back[sure])
+    x, y = xy[..., 0], xy[..., 1]
+    model = np.dstack([a * x - b * y + tx, b * x + a * y + ty]).astype(np.float32)
+    difference = back - model
+    squared = (difference * difference).sum(2)
+    tolerance = BEND_TOLERANCE * max(0.25, float(np.median(squared[sure])))
+    inner = cv2.erode((soft > 127).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
+    inside = inner.astype(np.float32) if inner.sum() > 0.3 * count else soft * np.float32(1 / 255)
+    weights = (np.exp(-squared / tolerance) * inside).astype(np.float32)
+    reach = (BEND_REACH_PX, BEND_REACH_PX)
+    bend = cv2.blur(difference * weights[..., None], reach)
+    bent: F32 = model + bend / (cv2.blur(weights, reach)[..., None] + np.float32(STIFFNESS))
+    return bent

@@ -1,0 +1,127 @@
+"""What the background work should do next: pure choices over the objects of a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from stream.engines.light import gate
+from stream.engines.light.crops import Crop
+from stream.engines.light.scene import STILL_SPEED
+from stream.engines.light.sight import Target, Wanted
+from stream.engines.light.tracks import Object
+from stream.engines.light.tuning import Tuning
+from stream.types import BoxXyxyPx, TrackState
+
+SEARCH_WEIGHT = 1.5
+DETECTED_FRESH_S = 1.0
+SHARED_SHARE = 1 / 8
+"""A neighbour shares another object's crop when it is at least this share of its side: smaller ones are not seen."""
+CROWD = 4
+REACH_SPEED = 320.0
+"""Pixels of the mask grid a second by which a lost object may have strayed from where it is expected."""
+
+
+def refresh_need(thing: Object, now_s: float, tuning: Tuning) -> float:
+    """How much an object that is followed needs a refresh; 0 for not now."""
+    if thing.carried is None or thing.pending or thing.memory is None:
+        return 0.0
+    speed = float(np.hypot(*thing.carried.velocity))
+    gap = tuning.refresh_gap_s
+    if thing.hidden_s is not None:
+        gap = tuning.hidden_gap_s
+    elif thing.calm >= 3 and thing.visible > 0.9 and speed < STILL_SPEED:
+        gap = tuning.calm_gap_s
+    if now_s - thing.tried_s < gap:
+        return 0.0
+    weight = 3.0 if thing.hypothesis_s is not None else 1.0
+    return weight * gate.urgency(max(now_s - thing.key_s, gap), thing.visible, speed, thing.rejects > 0)
+
+
+def search_need(thing: Object, now_s: float, tuning: Tuning) -> float:
+    """How much a lost object needs a search; 0 for not now."""
+    if thing.life.state is not TrackState.LOST or thing.carried is not None or thing.pending or thing.memory is None:
+        return 0.0
+    if thing.by_detector:
+        return 0.0
+    away = now_s - thing.life.since_s
+    gap = next(seconds for limit, seconds in tuning.search_gaps_s if away < limit)
+    if thing.hidden_s is not None:
+        gap = max(gap, tuning.hidden_gap_s)
+    age = now_s - max(thing.tried_s, thing.life.since_s)
+    return SEARCH_WEIGHT * age if age > gap or thing.searches == 0 else 0.0
+
+
+def pick(things: Iterable[Object], now_s: float, jobs_since_search: int, tuning: Tuning) -> Object | None:
+    """The object that needs the next job most: a refresh where it is followed, a search where it is lost."""
+    things = list(things)
+    anything_followed = any(thing.carried is not None for thing in things)
+    may_search = jobs_since_search >= tuning.search_share or not anything_followed
+    best, most = None, 0.0
+    for thing in things:
+        need = refresh_need(thing, now_s, tuning)
+        if may_search:
+            need = max(need, search_need(thing, now_s, tuning))
+        if need > most:
+            best, most = thing, need
+    return best
+
+
+def companions(first: Object, things: Sequence[Object], pad: float, pixels: int, now_s: float) -> list[Object]:
+    """`first`, and the neighbours that lie wholly in its crop and are due as well: they cost one decoding each."""
+    if first.patch is None:
+        return [first]
+    box = first.patch.box()
+    if box is None:
+        return [first]
+    crop = Crop.around(box, pad, pixels)
+    together = [first]
+    for thing in things:
+        if (
+            thing is first
+            or thing.pending
+            or thing.patch is None
+            or thing.memory is None
+            or now_s - thing.tried_s < 0.1
+        ):
+            continue
+        other = thing.patch.box()
+        if other and crop.covers(other) and max(other[2] - other[0], other[3] - other[1]) > crop.side * SHARED_SHARE:
+            together.append(thing)
+    return together
+
+
+def target(thing: Object, now_s: float, tuning: Tuning) -> Target | None:
+    """What a refresh needs to know of an object."""
+    if thing.patch is None or thing.memory is None:
+        return None
+    box = thing.patch.box()
+    detected: BoxXyxyPx | None = None
+    if box and thing.detected is not None and now_s - thing.detected_s < DETECTED_FRESH_S:
+        d = thing.detected
+        detected = box[0] + d[0], box[1] + d[1], box[2] + d[2], box[3] + d[3]
+    return Target(thing.id, thing.patch, thing.memory, detected)
+
+
+def wanted(first: Object, things: Iterable[Object], now_s: float, tuning: Tuning) -> list[Wanted]:
+    """The lost objects that a search compares with, the one that it is for at the front."""
+    lost = [t for t in things if t.life.state is TrackState.LOST and t.memory is not None and t is not first]
+    out = []
+    for thing in (first, *lost):
+        if thing.memory is None:
+            continue
+        away = now_s - thing.life.since_s
+        reach = 2 * max(thing.size) + REACH_SPEED * away
+        out.append(
+            Wanted(thing.id, thing.memory, thing.size, thing.area, expected_place(thing, now_s, tuning), reach,
+                   thing.searches)
+        )  # fmt: skip
+    return out
+
+
+def expected_place(thing: Object, now_s: float, tuning: Tuning) -> tuple[float, float]:
+    """Where the last velocity would have brought a lost object, for as long as that says anything."""
+    ahead = min(now_s - thing.life.since_s, tuning.prior_s)
+    x, y = thing.centre
+    return x + float(thing.velocity[0]) * ahead, y + float(thing.velocity[1]) * ahead

@@ -1,0 +1,163 @@
+"""Prompts as the tracker takes them: checked, placed on the picture that the user saw, carried to the present."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from kernels import cpu
+from stream.engines.light.flow import FlowHistory, Moment
+from stream.engines.light.grid import F32, U8, Grid, Patch
+from stream.engines.light.sight import Ask, View
+from stream.errors import BadInput, FrameTooOld
+from stream.types import CLOCK_HZ, BoxXyxyPx, Prompt, PromptKind
+
+SKIPPED_TICKS = CLOCK_HZ // 8
+"""A prompt may name a frame that was dropped before the engine; one this near stands in for it."""
+SEARCH_PX = 14
+PATCH_PX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A prompt that waits for a mask: what was pointed at, on which picture."""
+
+    prompt: Prompt
+    ask: Ask
+    view: View
+
+
+def check(prompt: Prompt, grid: Grid | None) -> None:
+    """Raises `BadInput` for what this engine does not take, and for places outside the picture."""
+    if prompt.kind is PromptKind.EXEMPLAR:
+        raise BadInput(
+            "This engine does not look for things by example.", code="unsupported_prompt",
+            action="Type what it is, or click each one.",
+        )  # fmt: skip
+    if not prompt.positive and prompt.kind is not PromptKind.POINTS:
+        raise BadInput("Only points can be negative here.", code="unsupported_prompt", action="Remove the prompt.")
+    if prompt.kind is PromptKind.TEXT and not (prompt.text or "").strip():
+        raise BadInput("There is nothing to look for.", code="empty_text", action="Type what to follow.")
+    if prompt.kind is PromptKind.POINTS:
+        if not prompt.points:
+            raise BadInput("There is no point.", code="unsupported_prompt", action="Click the thing.")
+        if prompt.track_id is None and not any(point.positive and prompt.positive for point in prompt.points):
+            raise BadInput(
+                "A first click must be on the thing.", code="unsupported_prompt", action="Click the thing itself."
+            )
+    if prompt.kind is PromptKind.BOX and prompt.box_xyxy_px is None:
+        raise BadInput("There is no box.", code="unsupported_prompt", action="Drag over the thing.")
+    if prompt.kind is PromptKind.MASK and prompt.mask is None:
+        raise BadInput("There is no mask.", code="unsupported_prompt", action="Send the mask.")
+    if grid is not None:
+        _inside(prompt, grid)
+
+
+def _inside(prompt: Prompt, grid: Grid) -> None:
+    width, height = grid.frame
+    places = [(point.x_px, point.y_px) for point in prompt.points]
+    if prompt.box_xyxy_px is not None:
+        x0, y0, x1, y1 = prompt.box_xyxy_px
+        places += [(x0, y0), (x1, y1)]
+        if not (x1 > x0 and y1 > y0):
+            raise BadInput("The box is empty.", code="unsupported_prompt", action="Drag over the whole thing.")
+    if not all(0 <= x <= width and 0 <= y <= height for x, y in places):
+        raise BadInput("That is outside the picture.", code="out_of_picture", action="Point at the picture.")
+
+
+def to_ask(prompt: Prompt, grid: Grid) -> Ask:
+    """What was pointed at, on the mask grid. Raises `BadInput` for a mask that cannot be read."""
+    sx, sy = grid.frame_per_mask
+    points = tuple((p.x_px / sx, p.y_px / sy, p.positive and prompt.positive) for p in prompt.points)
+    box = grid.box_from_frame(prompt.box_xyxy_px) if prompt.box_xyxy_px is not None else None
+    patch = None
+    if prompt.mask is not None and prompt.kind is PromptKind.MASK:
+        try:
+            mask = cpu.rle_decode(prompt.mask.size, prompt.mask.counts)
+        except ValueError as error:
+            raise BadInput(f"The mask cannot be read: {error}.", action="Send COCO's compressed code.") from error
+        soft = cv2.resize(mask * np.uint8(255), grid.mask, interpolation=cv2.INTER_LINEAR)
+        patch = Patch(0, 0, np.asarray(soft, np.uint8)).tight()
+        if patch.box() is None:
+            raise BadInput("The mask is empty.", code="unsupported_prompt", action="Paint the thing.")
+    return Ask(points, box, patch)
+
+
+def moment_of(prompt: Prompt, history: FlowHistory) -> Moment | None:
+    """The kept picture that the prompt names, None for the newest. Raises `FrameTooOld`."""
+    if prompt.frame is None or history.newest is None:
+        return None
+    moment = history.at(prompt.frame) or history.nearest(prompt.frame, SKIPPED_TICKS)
+    if moment is None:
+        raise FrameTooOld("That picture is too far back to point at.")
+    return None if moment is history.newest else moment
+
+
+def carry_points(
+    points: Iterable[tuple[float, float, bool]], moment: Moment, history: FlowHistory, grid: Grid
+) -> tuple[tuple[float, float, bool], ...]:
+    """Points of the mask grid on an older picture, where they are now; those that left the picture are dropped."""
+    sx, sy = grid.mask_per_flow
+    later = [(later.small, back) for later, back in history.moments_after(moment.step)]
+    carried = []
+    for x, y, positive in points:
+        place: tuple[float, float] | None = (x / sx, y / sy)
+        before = moment.small
+        for small, back in later:
+            place = _forward(place, before, small, back) if place is not None else None
+            before = small
+        if place is not None:
+            carried.append((place[0] * sx, place[1] * sy, positive))
+    return tuple(carried)
+
+
+def carry_box(box: BoxXyxyPx, moment: Moment, history: FlowHistory, grid: Grid) -> BoxXyxyPx:
+    """A box on an older picture, moved with what is in its middle."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    moved = carry_points([(x, y, True)], moment, history, grid)
+    if not moved:
+        return box
+    dx, dy = moved[0][0] - x, moved[0][1] - y
+    return box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
+
+
+def _forward(place: tuple[float, float], before: U8, now: U8, back: F32) -> tuple[float, float] | None:
+    """Where the thing at `place` of `before` is in `now`, on the flow grid; None outside.
+
+    The flow says for each pixel of `now` where it came from. Of those that came from `place`, the one whose
+    surroundings look most alike is taken: at an edge both object and uncovered background claim to come from there.
+    """
+    height, width = back.shape[:2]
+    cx, cy = round(place[0]), round(place[1])
+    x0, x1 = max(0, cx - SEARCH_PX), min(width, cx + SEARCH_PX + 1)
+    y0, y1 = max(0, cy - SEARCH_PX), min(height, cy + SEARCH_PX + 1)
+    if x1 <= x0 or y1 <= y0:
+        return None
+    window = back[y0:y1, x0:x1]
+    ys, xs = np.mgrid[y0:y1, x0:x1].astype(np.float32)
+    off = (xs + window[..., 0] - place[0]) ** 2 + (ys + window[..., 1] - place[1]) ** 2
+    order = np.argsort(off.ravel())[:24]
+    order = order[off.ravel()[order] < 6]
+    if not len(order):
+        return None
+    template = _patch_at(before, place[0], place[1])
+    best, least = None, float("inf")
+    for index in order:
+        x, y = float(xs.ravel()[index]), float(ys.ravel()[index])
+        cost = float(cv2.absdiff(_patch_at(now, x, y), template).mean()) + 2 * float(off.ravel()[index])
+        if cost < least:
+            best, least = (x, y), cost
+    if best is None or not (0 <= best[0] < width and 0 <= best[1] < height):
+        return None
+    ix, iy = int(best[0]), int(best[1])
+    # sub-pixel: undo what remains between the chosen pixel's origin and the place itself
+    return best[0] - (best[0] + float(back[iy, ix, 0]) - place[0]), best[1] - (
+        best[1] + float(back[iy, ix, 1]) - place[1]
+    )
+
+
+def _patch_at(image: U8, x: float, y: float) -> U8:
+    return np.asarray(cv2.getRectSubPix(image, (2 * PATCH_PX + 1, 2 * PATCH_PX + 1), (x, y)), np.uint8)

@@ -1,0 +1,364 @@
+"""Sight with models: SAM on crops around objects, the detector for names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from kernels import cpu
+from stream.engines.light.appearance import Look, Memory, Similarity, colour_bins, look_at
+from stream.engines.light.crops import MASK_STEP, Crop
+from stream.engines.light.detector import Detector
+from stream.engines.light.gate import Measures
+from stream.engines.light.grid import F32, U8, Grid, Patch, box_iou
+from stream.engines.light.sam import Sam
+from stream.engines.light.search import colour_map, peaks
+from stream.engines.light.sight import Answer, Ask, Candidate, Found, Sighting, Target, View, Wanted
+from stream.engines.light.tuning import Tuning
+from stream.models.store import ModelStore
+from stream.types import BoxXyxyPx
+
+LEAST_PIXELS = 8
+CLOSE_SHARE = 0.3
+"""A clicked thing smaller than this share of the picture gets a closer look."""
+MASK_LOGIT = 6.0
+BOX_GROWTH = 0.06
+LEAST_FIT = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One crop, encoded. `image` is at the size of SAM's masks."""
+
+    crop: Crop
+    image: U8
+    embedding: F32
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of SAM's masks: logits and `on` (0/1) on the crop's mask grid, and how it compares with what was before."""
+
+    logits: F32
+    on: U8
+    quality: float
+    look: Look
+    similarity: Similarity
+    fit: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """SAM's prompts in pixels of the crop."""
+
+    points: list[tuple[float, float]]
+    labels: list[int]
+    box: BoxXyxyPx
+
+
+class SamSight:
+    """Implements `Sight`. One thread at a time."""
+
+    def __init__(self, sam: Sam, detector: Detector, tuning: Tuning) -> None:
+        self._sam = sam
+        self._detector = detector
+        self._tuning = tuning
+        self._whole: tuple[tuple[int, int], Seen] | None = None
+        """The last whole picture that was encoded: several clicks on one picture share it."""
+
+    @staticmethod
+    def load(models: ModelStore, tuning: Tuning) -> SamSight:
+        """Raises `ModelMissing`."""
+        return SamSight(Sam.load(models), Detector.load(models), tuning)
+
+    def detect(self, view: View, labels: frozenset[str]) -> list[Found]:
+        return [f for f in self._detections(view, self._tuning.match_least) if f.label in labels]
+
+    def _detections(self, view: View, least: float) -> list[Found]:
+        height, width = view.picture.shape[:2]
+        sx, sy = view.grid.mask[0] / width, view.grid.mask[1] / height
+        found = []
+        for seen in self._detector(view.picture, least):
+            x0, y0, x1, y1 = seen.box_xyxy_px
+            found.append(Found(seen.label, seen.score, (x0 * sx, y0 * sy, x1 * sx, y1 * sy)))
+        return found
+
+    # --- a first mask
+
+    def first(self, view: View, ask: Ask) -> Answer | None:
+        if ask.mask is not None:
+            return self._refined(view, ask, ask.mask) if ask.points else self._given(view, ask.mask)
+        if ask.box is not None:
+            seen = self._look(view, Crop.around(ask.box, self._tuning.pad, self._sam.side))
+            logits, quality = self._decode(seen, ask.points, ask.box)
+            return self._answer(view, seen, logits[0], float(quality[0]))
+        return self._clicked(view, ask)
+
+    def _given(self, view: View, mask: Patch) -> Answer | None:
+        """A mask that the user gave is taken as it is."""
+        box = mask.box()
+        if box is None:
+            return None
+        seen = self._look(view, Crop.around(box, self._tuning.pad, self._sam.side))
+        on = (seen.crop.mask_in(mask) >= 128).astype(np.uint8)
+        return Answer(mask, look_at(seen.image, on, seen.embedding), 1.0)
+
+    def _refined(self, view: View, ask: Ask, mask: Patch) -> Answer | None:
+        """A mask changed by clicks: the old one is a prompt too, but not its box, which clicks may lie outside of."""
+        box = mask.box()
+        if box is None:
+            return None
+        xs, ys = [p[0] for p in ask.points], [p[1] for p in ask.points]
+        around = min(box[0], *xs), min(box[1], *ys), max(box[2], *xs), max(box[3], *ys)
+        seen = self._look(view, Crop.around(around, self._tuning.pad, self._sam.side))
+        low = seen.crop.mask_in(mask)
+        inner = _inner_points(low, 1)
+        points = [seen.crop.point_in(x, y) for x, y, _ in ask.points]
+        labels = [int(positive) for _, _, positive in ask.points]
+        clear = [p for p in inner if all(np.hypot(p[0] - q[0], p[1] - q[1]) > 24 for q in points)]
+        logits, quality = self._sam.decode(
+            seen.embedding, [*points, *clear], [*labels, *[1] * len(clear)], None, _as_logits(low)
+        )
+        order = np.argsort(-quality)
+        best = next((int(i) for i in order if _obeys(logits[i], points, labels)), 0)
+        return self._answer(view, seen, logits[best], float(quality[best]))
+
+    def _clicked(self, view: View, ask: Ask) -> Answer | None:
+        part = self._part(view, ask)
+        whole = self._whole_thing(view, ask) if ask.look_for_whole else None
+        if whole is None:
+            return part
+        answer, detection = whole
+        part_box = part.patch.box() if part else None
+        if part is None or part_box is None or box_iou(part_box, detection.box) > self._tuning.whole_iou:
+            return answer
+        return Answer(answer.patch, answer.look, answer.quality, detection.label, detection.box, part_box)
+
+    def _part(self, view: View, ask: Ask) -> Answer | None:
+        """What SAM takes the clicks to mean: a look at the whole picture, and a closer one at what that found."""
+        seen = self._look_whole(view)
+        logits, quality = self._decode(seen, ask.points, None)
+        share = (logits > 0).mean((1, 2))
+        worth = quality + 0.05 * np.arange(len(quality)) - (share > 0.5) - 0.3 * (share < 0.0005)
+        single = len(ask.points) == 1
+        best = 1 + int(worth[1:].argmax()) if single else 0
+        answer = self._answer(view, seen, logits[best], float(quality[best]))
+        box = answer.patch.box() if answer else None
+        if box is None or max(box[2] - box[0], box[3] - box[1]) > CLOSE_SHARE * max(view.grid.mask):
+            return answer
+        closer = self._look(view, Crop.around(box, self._tuning.pad, self._sam.side))
+        logits, quality = self._decode(closer, ask.points, box)
+        return self._answer(view, closer, logits[0], float(quality[0])) or answer
+
+    def _whole_thing(self, view: View, ask: Ask) -> tuple[Answer, Found] | None:
+        """The detected object that the clicks lie in, where SAM's mask for its box fills the box well."""
+        inside = [(x, y) for x, y, positive in ask.points if positive]
+        around = [
+            f
+            for f in self._detections(view, self._tuning.detect_least)
+            if all(f.box[0] <= x < f.box[2] and f.box[1] <= y < f.box[3] for x, y in inside)
+        ]
+        if not around:
+            return None
+        found = min(around, key=lambda f: (f.box[2] - f.box[0]) * (f.box[3] - f.box[1]))
+        seen = self._look(view, Crop.around(found.box, self._tuning.pad, self._sam.side))
+        logits, quality = self._decode(seen, ask.points, found.box)
+        answer = self._answer(view, seen, logits[0], float(quality[0]))
+        box = answer.patch.box() if answer else None
+        if answer is None or box is None or box_iou(box, found.box) < self._tuning.whole_iou:
+            return None
+        return Answer(answer.patch, answer.look, answer.quality, found.label), found
+
+    # --- refreshes
+
+    def refresh(self, view: View, targets: Sequence[Target], pad: float) -> dict[int, Sighting]:
+        box = targets[0].patch.box() if targets else None
+        if box is None:
+            return {}
+        seen = self._look(view, Crop.around(box, pad, self._sam.side))
+        out = {}
+        for target in targets:
+            sighting = self._refreshed(view, seen, target)
+            if sighting is not None:
+                out[target.id] = sighting
+        return out
+
+    def _refreshed(self, view: View, seen: Seen, target: Target) -> Sighting | None:
+        low = seen.crop.mask_in(target.patch)
+        before = (low >= 128).astype(np.uint8)
+        others = [seen.crop.mask_in(patch) for i, patch in view.masks.items() if i != target.id]
+        prompted = _prompts_of(low, others)
+        if prompted is None:
+            return None
+        shrunk = False
+        if target.detected is not None:
+            detected = seen.crop.box_in(target.detected)
+            shrunk = box_iou(prompted.box, detected) < self._tuning.part_iou
+            if shrunk:
+                prompted = Prompted(prompted.points, prompted.labels, detected)
+        memory = target.memory
+        best = self._best(seen, prompted, prompted.box, None if shrunk else _as_logits(low), before, memory)
+        if best.similarity.look < self._tuning.doubtful_look and not shrunk:
+            # doubtful: look again without the old mask, else an object shrinks to its part
+            again = self._best(seen, prompted, _grown(prompted.box), None, before, memory)
+            best = again if again.score > best.score else best
+        area = float(best.on.sum() + 1) / float(before.sum() + 1)
+        fit = max(best.fit, box_iou(_low_box(best.on), prompted.box)) if shrunk else best.fit
+        measures = Measures(fit, best.quality, area, best.similarity)
+        return Sighting(self._patch(view.grid, seen.crop, best.logits), best.look, measures)
+
+    def _best(
+        self, seen: Seen, prompted: Prompted, box: BoxXyxyPx, low: F32 | None, before: U8, memory: Memory
+    ) -> Choice:
+        """Of SAM's four masks, the one that fits the carried mask and looks like the object."""
+        logits, quality = self._sam.decode(seen.embedding, prompted.points, prompted.labels, box, low)
+        best: Choice | None = None
+        for one, expected in zip(logits, quality, strict=True):
+            on = (one > 0).astype(np.uint8)
+            fit = float(cpu.iou(on[None], before[None])[0, 0])
+            if fit < LEAST_FIT and best is not None:
+                continue
+            look = look_at(seen.image, on, seen.embedding)
+            similarity = memory.similarity(look)
+            size = abs(float(np.log((on.sum() + 1) / (before.sum() + 1))))
+            score = fit + 0.3 * float(expected) + 0.8 * similarity.look - 0.1 * size
+            if best is None or score > best.score:
+                best = Choice(one, on, float(expected), look, similarity, fit, score)
+        assert best is not None
+        return best
+
+    # --- lost objects
+
+    def search(self, view: View, wanted: Sequence[Wanted]) -> list[Candidate]:
+        first = wanted[0]
+        places = peaks(view, first, self._tuning.peak_least)[:2]
+        if not places:
+            return []
+        place = places[first.searches % len(places)]
+        half = self._tuning.search_pad * max(first.size) / 2
+        seen = self._look(view, Crop(place.x - half, place.y - half, 2 * half, self._sam.side))
+        point = self._likely_point(view, seen, first)
+        logits, quality = self._sam.decode(seen.embedding, [point], [1])
+        candidates = []
+        for one, expected in zip(logits[1:], quality[1:], strict=True):
+            on = (one > 0).astype(np.uint8)
+            if int(on.sum()) < LEAST_PIXELS:
+                continue
+            patch = self._patch(view.grid, seen.crop, one)
+            look, area = look_at(seen.image, on, seen.embedding), patch.area()
+            measures = {
+                lost.id: Measures(1.0, float(expected), area / max(1.0, lost.area), lost.memory.similarity(look))
+                for lost in wanted
+            }
+            candidates.append(Candidate(patch, look, measures))
+        # part, middle and whole are one candidate: the one that the lost object looks most like
+        return sorted(candidates, key=lambda c: -_return_score(c.measures[first.id]))[:1]
+
+    def _likely_point(self, view: View, seen: Seen, lost: Wanted) -> tuple[float, float]:
+        """The place in the crop, near its middle, that has most of the lost object's colours around it."""
+        odds = colour_map(view, lost)[colour_bins(seen.image)].astype(np.float32)
+        likely = np.asarray(cv2.blur(odds, (9, 9)), np.float32)
+        across = np.linspace(-1, 1, likely.shape[0], dtype=np.float32)
+        likely = likely * np.exp(-1.5 * (across**2 + across[:, None] ** 2))
+        y, x = np.unravel_index(int(likely.argmax()), likely.shape)
+        return float(x) * MASK_STEP + MASK_STEP / 2, float(y) * MASK_STEP + MASK_STEP / 2
+
+    # --- SAM
+
+    def _look(self, view: View, crop: Crop) -> Seen:
+        image = crop.image(view.picture, view.grid)
+        size = self._sam.side // MASK_STEP
+        small = np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+        return Seen(crop, small, self._sam.encode(image))
+
+    def _look_whole(self, view: View) -> Seen:
+        key = id(view.picture), view.step
+        if self._whole is None or self._whole[0] != key:
+            self._whole = key, self._look(view, Crop.whole(view.grid, self._sam.side))
+        return self._whole[1]
+
+    def _decode(
+        self, seen: Seen, points: Sequence[tuple[float, float, bool]], box: BoxXyxyPx | None
+    ) -> tuple[F32, F32]:
+        places = [seen.crop.point_in(x, y) for x, y, _ in points]
+        labels = [int(positive) for _, _, positive in points]
+        return self._sam.decode(seen.embedding, places, labels, seen.crop.box_in(box) if box else None)
+
+    def _patch(self, grid: Grid, crop: Crop, logits: F32) -> Patch:
+        """Logits as a soft mask, without holes and specks of less than a hundredth of it."""
+        on = (logits > 0).astype(np.uint8)
+        small = max(2, int(on.sum()) // 100)
+        tidy = cpu.clean(on, max_hole=small, max_speck=small)
+        logits = np.where(tidy == on, logits, np.where(tidy > 0, 1.0, -1.0)).astype(np.float32)
+        return crop.mask_out(logits, grid)
+
+    def _answer(self, view: View, seen: Seen, logits: F32, quality: float) -> Answer | None:
+        on = (logits > 0).astype(np.uint8)
+        if int(on.sum()) < LEAST_PIXELS:
+            return None
+        return Answer(self._patch(view.grid, seen.crop, logits), look_at(seen.image, on, seen.embedding), quality)
+
+
+def _return_score(m: Measures) -> float:
+    size = abs(float(np.log(max(m.area, 1e-3))))
+    return m.similarity.look + 0.2 * m.quality - 0.3 * size
+
+
+def _as_logits(low: U8) -> F32:
+    logits: F32 = (low.astype(np.float32) - 127.5) / np.float32(127.5 / MASK_LOGIT)
+    return logits
+
+
+def _grown(box: BoxXyxyPx) -> BoxXyxyPx:
+    g = BOX_GROWTH * max(box[2] - box[0], box[3] - box[1])
+    return box[0] - g, box[1] - g, box[2] + g, box[3] + g
+
+
+def _low_box(on: U8) -> BoxXyxyPx:
+    """The box of a mask of the crop's mask grid, in pixels of the crop."""
+    x0, y0, x1, y1 = cpu.box(on) or (0, 0, 0, 0)
+    return x0 * MASK_STEP, y0 * MASK_STEP, x1 * MASK_STEP, y1 * MASK_STEP
+
+
+def _inner_points(low: U8, most: int) -> list[tuple[float, float]]:
+    """Points deep inside a mask, in pixels of the crop: the deepest, then the deepest far from it."""
+    on = cv2.copyMakeBorder((low >= 128).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    depth = np.asarray(cv2.distanceTransform(on, cv2.DIST_L2, 3), np.float32)[1:-1, 1:-1].copy()
+    points: list[tuple[float, float]] = []
+    for _ in range(most):
+        _, deepest, _, (x, y) = cv2.minMaxLoc(depth)
+        if deepest < (1.5 if points else 0.5):
+            break
+        points.append((x * MASK_STEP + MASK_STEP / 2, y * MASK_STEP + MASK_STEP / 2))
+        cv2.circle(depth, (x, y), int(max(3, 1.8 * deepest)), 0, -1)
+    return points
+
+
+def _prompts_of(low: U8, others: Sequence[U8]) -> Prompted | None:
+    """What says which object is meant: its box, points inside of it, and points on its neighbours that are not it."""
+    if cpu.box(low, threshold=128) is None:
+        return None
+    box = _low_box((low >= 128).astype(np.uint8))
+    points = _inner_points(low, 2)
+    labels = [1] * len(points)
+    near = 8 * MASK_STEP
+    for other in others:
+        for x, y in _inner_points(other, 1):
+            if box[0] - near < x < box[2] + near and box[1] - near < y < box[3] + near:
+                points.append((x, y))
+                labels.append(0)
+    return Prompted(points, labels, box)
+
+
+def _obeys(logits: F32, points: Sequence[tuple[float, float]], labels: Sequence[int]) -> bool:
+    """Whether a mask includes every positive point and leaves out every negative one."""
+    size = logits.shape[0]
+    for (x, y), label in zip(points, labels, strict=True):
+        u, v = min(max(int(x) // MASK_STEP, 0), size - 1), min(max(int(y) // MASK_STEP, 0), size - 1)
+        if bool(logits[v, u] > 0) != bool(label):
+            return False
+    return True

@@ -1,0 +1,229 @@
+"""All objects of one stream on the present picture: carried, drawn, told apart, lost and found."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stream.engines.light import gate, lifecycle
+from stream.engines.light.appearance import Look, Memory, colour_bins
+from stream.engines.light.carry import CarriedMask
+from stream.engines.light.flow import FlowHistory
+from stream.engines.light.grid import ON, U8, Grid, Patch, shrink
+from stream.engines.light.lifecycle import Life
+from stream.engines.light.sight import View
+from stream.engines.light.tracks import Object
+from stream.engines.light.tuning import Tuning
+from stream.types import BoxXyxyPx, FrameRef, TrackState
+
+STILL_SPEED = 0.15
+"""Pixels of the flow grid a picture below which an object stands."""
+
+
+class Scene:
+    """The engine thread's state of one stream. All coordinates are of the mask grid, times are media time."""
+
+    def __init__(self, grid: Grid, tuning: Tuning) -> None:
+        self.tuning = tuning
+        self.grid = grid
+        self.objects: dict[int, Object] = {}
+        self.history = FlowHistory(grid, tuning.history_s)
+        self.generation = 0
+        """Grows when coordinates change their meaning, so that older answers are recognised."""
+        self.step = 0
+        self.now_s = 0.0
+        self.picture: U8 = np.zeros((2, 2, 3), np.uint8)
+        self.small: U8 = np.zeros((grid.flow[1], grid.flow[0], 3), np.uint8)
+        self._next_id = 1
+
+    def resize(self, grid: Grid) -> None:
+        """The picture has another size from now on. Masks are rescaled where the aspect is the same; otherwise the
+        objects are lost and searched for by their looks."""
+        before, self.grid = self.grid, grid
+        self.generation += 1
+        self.history = FlowHistory(grid, self.tuning.history_s)
+        factors = grid.mask[0] / before.mask[0], grid.mask[1] / before.mask[1]
+        for thing in self.objects.values():
+            patch = thing.patch
+            thing.box = _scaled_box(thing.box, factors)
+            thing.size = thing.size[0] * factors[0], thing.size[1] * factors[1]
+            thing.area *= factors[0] * factors[1]
+            thing.pending = False
+            if patch is None or thing.carried is None:
+                continue
+            if grid.same_shape(before):
+                scaled = patch.scaled(before, grid)
+                thing.patch = scaled
+                thing.carried = CarriedMask(grid, scaled, shrink(self.small, grid.flow), self.history.xy)
+            else:
+                self.lose(thing)
+
+    def advance(self, picture: U8, ref: FrameRef, now_s: float) -> None:
+        """Take the next picture and carry every mask onto it."""
+        self.step += 1
+        self.now_s = now_s
+        self.picture = picture
+        self.small = shrink(picture, self.grid.flow)
+        back = self.history.push(self.step, now_s, ref, self.small)
+        if back is not None:
+            for thing in self.objects.values():
+                if thing.carried is not None:
+                    thing.carried.roll(back)
+
+    def draw(self) -> None:
+        """Render the carried masks and give every pixel to one object at most."""
+        followed = [thing for thing in self.objects.values() if thing.carried is not None]
+        for thing in followed:
+            if thing.carried is not None:
+                thing.patch = thing.carried.render()
+        boxes = {thing.id: thing.patch.box() if thing.patch else None for thing in followed}
+        for i, a in enumerate(followed):
+            for b in followed[i + 1 :]:
+                if _boxes_meet(boxes[a.id], boxes[b.id]):
+                    _compete(a, b)
+
+    def judge(self, elapsed_s: float) -> None:
+        """Is each object still there? By its mask, its colours and its pixels against the keyframe."""
+        for thing in list(self.objects.values()):
+            if thing.carried is None or thing.patch is None:
+                continue
+            box = thing.patch.box()
+            on = self._on_small(thing)
+            if box is None or int(on.sum()) < self.tuning.least_pixels:
+                self.lose(thing)
+                continue
+            if thing.life.shown:
+                thing.box = float(box[0]), float(box[1]), float(box[2]), float(box[3])
+            self._measure(thing, thing.carried, on, elapsed_s)
+            if gate.is_covered(thing.visible, thing.colour / max(thing.key_colour, 1e-6), self.tuning):
+                self.lose(thing)
+
+    def _on_small(self, thing: Object) -> U8:
+        """The rendered mask on the flow grid, bool in the carried window."""
+        assert thing.carried is not None
+        assert thing.patch is not None
+        x0, y0, x1, y1 = thing.carried.window
+        shape = max(1, x1 - x0), max(1, y1 - y0)
+        if not thing.patch.data.size:
+            return np.zeros((shape[1], shape[0]), bool).view(np.uint8)
+        return (shrink(thing.patch.data, shape) >= ON).view(np.uint8)
+
+    def _measure(self, thing: Object, carried: CarriedMask, on: U8, elapsed_s: float) -> None:
+        here = on.view(bool)
+        x0, y0, x1, y1 = carried.window
+        agrees = carried.agreement(self.small, here, self.tuning.same_pixel)
+        thing.visible = 0.7 * thing.visible + 0.3 * agrees
+        if thing.odds is not None:
+            colour = float(thing.odds[colour_bins(self.small[y0:y1, x0:x1][here])].mean())
+            thing.colour = 0.6 * thing.colour + 0.4 * colour
+        if thing.life.shown and elapsed_s > 0:
+            sx, sy = self.grid.mask_per_flow
+            thing.velocity = (carried.velocity * np.array([sx, sy]) / max(elapsed_s, 1e-3)).astype(np.float32)
+
+    # --- changes
+
+    def room(self) -> bool:
+        """Whether one more object may be followed; makes room by forgetting what was removed or lost longest."""
+        if len(self.objects) < self.tuning.most_tracks:
+            return True
+        spare = [thing for thing in self.objects.values() if not thing.life.shown or thing.hidden_s is not None]
+        if not spare:
+            return False
+        oldest = min(spare, key=lambda t: t.hidden_s if t.hidden_s is not None else t.life.since_s)
+        del self.objects[oldest.id]
+        return True
+
+    def new_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
+
+    def add(self, label: str, prompt_id: int | None, box: BoxXyxyPx, *, from_text: bool, sure: bool) -> Object:
+        """A new object, as yet without a mask."""
+        thing = Object(self.new_id(), label, prompt_id, from_text, Life.begin(self.now_s, sure=sure), box)
+        self.objects[thing.id] = thing
+        return thing
+
+    def install(self, thing: Object, patch: Patch, look: Look, view: View) -> bool:
+        """Make `patch`, true on the picture of `view`, the object's keyframe, and carry it to the present with its own
+        motion. False where it vanishes on the way or is empty."""
+        box = patch.box()
+        if box is None:
+            return False
+        if thing.memory is None:
+            thing.memory = Memory.of(look)
+        carried = CarriedMask(self.grid, patch, view.small, self.history.xy)
+        if thing.carried is not None:
+            carried.velocity = thing.carried.velocity
+        for back in self.history.after(view.step):
+            carried.roll(back)
+        fresh = thing.carried is None
+        thing.carried, thing.patch = carried, carried.render()
+        thing.key_s, thing.rejects = view.time_s, 0
+        self._resize_memory(thing, patch, box)
+        thing.odds = thing.memory.posterior(look.around)
+        here = patch.small(self.grid) >= ON
+        thing.key_colour = float(thing.odds[colour_bins(view.small[here])].mean()) if here.any() else 0.0
+        thing.colour = thing.key_colour if fresh else max(thing.colour, 0.5 * thing.key_colour)
+        thing.visible = 1.0 if fresh else max(thing.visible, 0.7)
+        return True
+
+    def _resize_memory(self, thing: Object, patch: Patch, box: tuple[int, int, int, int]) -> None:
+        """Sizes are smoothed, shrinking more slowly than growing: a part is more often seen than too much."""
+        area = float(patch.area())
+        size = float(box[2] - box[0]), float(box[3] - box[1])
+        if not thing.area:
+            thing.area, thing.size = area, size
+            return
+        keep = 0.9 if area < thing.area else 0.7
+        thing.area = keep * thing.area + (1 - keep) * area
+        thing.size = 0.8 * thing.size[0] + 0.2 * size[0], 0.8 * thing.size[1] + 0.2 * size[1]
+
+    def lose(self, thing: Object) -> None:
+        """The object is out of sight; its place, speed and look are kept."""
+        thing.drop_mask()
+        thing.rejects = thing.calm = 0
+        if thing.life.state is TrackState.LIVE:
+            thing.searches = 0
+        thing.life = lifecycle.lose(thing.life, self.now_s)
+
+    def pass_time(self) -> list[Object]:
+        """Let time act; returns the objects that went for good, which are removed."""
+        gone = []
+        for thing in list(self.objects.values()):
+            thing.life = lifecycle.pass_time(thing.life, self.now_s, self.tuning)
+            if thing.gone:
+                gone.append(self.objects.pop(thing.id))
+        return gone
+
+    def view(self, *, without: frozenset[int] = frozenset()) -> View:
+        """The present, for work beside the picture."""
+        masks = {
+            thing.id: thing.patch
+            for thing in self.objects.values()
+            if thing.patch is not None and thing.id not in without
+        }
+        return View(self.step, self.now_s, self.grid, self.picture, self.small, masks)
+
+
+def _scaled_box(box: BoxXyxyPx, factors: tuple[float, float]) -> BoxXyxyPx:
+    return box[0] * factors[0], box[1] * factors[1], box[2] * factors[0], box[3] * factors[1]
+
+
+def _boxes_meet(a: tuple[int, int, int, int] | None, b: tuple[int, int, int, int] | None) -> bool:
+    if a is None or b is None:
+        return False
+    return min(a[2], b[2]) > max(a[0], b[0]) and min(a[3], b[3]) > max(a[1], b[1])
+
+
+def _compete(a: Object, b: Object) -> None:
+    """Give the pixels that both claim to the stronger mask; the one that was looked at last wins ties."""
+    if a.patch is None or b.patch is None:
+        return
+    (ax, ay, ax1, ay1), (bx, by, bx1, by1) = a.patch.window, b.patch.window
+    x0, y0, x1, y1 = max(ax, bx), max(ay, by), min(ax1, bx1), min(ay1, by1)
+    in_a = a.patch.data[y0 - ay : y1 - ay, x0 - ax : x1 - ax]
+    in_b = b.patch.data[y0 - by : y1 - by, x0 - bx : x1 - bx]
+    if not ((in_a >= ON) & (in_b >= ON)).any():
+        return
+    for_a = in_a >= in_b if a.key_s > b.key_s else in_a > in_b
+    in_a[~for_a] = np.minimum(in_a[~for_a], ON - 8)
+    in_b[for_a] = np.minimum(in_b[for_a], ON - 8)

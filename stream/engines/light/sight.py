@@ -1,0 +1,124 @@
+"""What the background work is asked and what it answers. `Sight` is implemented with SAM and with OpenCV alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from stream.engines.light.appearance import Look, Memory
+from stream.engines.light.gate import Measures
+from stream.engines.light.grid import U8, Grid, Patch
+from stream.types import BoxXyxyPx
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A detection on the mask grid, with its mask where the detector has one."""
+
+    label: str
+    score: float
+    box: BoxXyxyPx
+    patch: Patch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One picture and what was known on it. All coordinates are of the mask grid.
+
+    `picture` `(h, w, 3)` uint8 BGR, of any size with the grid's aspect; `small` the same on the flow grid; `masks` the
+    objects that were followed then.
+    """
+
+    step: int
+    time_s: float
+    grid: Grid
+    picture: U8
+    small: U8
+    masks: Mapping[int, Patch] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a user pointed at: points `(x, y, positive)`, a box or a mask, or several of them."""
+
+    points: tuple[tuple[float, float, bool], ...] = ()
+    box: BoxXyxyPx | None = None
+    mask: Patch | None = None
+    look_for_whole: bool = True
+    """Whether a detected object around the points may be taken instead of the part that was clicked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A first mask. `whole` and `part` are the boxes that the user may have meant, where a detected object contains the
+    points; `label` is that object's name where it was taken."""
+
+    patch: Patch
+    look: Look
+    quality: float
+    label: str | None = None
+    whole: BoxXyxyPx | None = None
+    part: BoxXyxyPx | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An object to refresh: its carried mask, what is remembered of it, and the detector's box for it, if any."""
+
+    id: int
+    patch: Patch
+    memory: Memory
+    detected: BoxXyxyPx | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A refreshed mask and how it compares."""
+
+    patch: Patch
+    look: Look
+    measures: Measures
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A lost object: `size` `(width, height)` and `area` of its mask, `last` its last centre, `expected` where its
+    motion would have brought it, `reach` how far from there it may be by now."""
+
+    id: int
+    memory: Memory
+    size: tuple[float, float]
+    area: float
+    expected: tuple[float, float]
+    reach: float
+    searches: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A mask where a lost object may be, measured against every one that is wanted."""
+
+    patch: Patch
+    look: Look
+    measures: Mapping[int, Measures]
+
+
+class Sight(Protocol):
+    """Looks at pictures. Called on one thread at a time."""
+
+    def detect(self, view: View, labels: frozenset[str]) -> list[Found]:
+        """The things of these classes."""
+        ...
+
+    def first(self, view: View, ask: Ask) -> Answer | None:
+        """The thing that was pointed at; None where nothing can be told apart there."""
+        ...
+
+    def refresh(self, view: View, targets: Sequence[Target], pad: float) -> dict[int, Sighting]:
+        """New masks of the targets, all of them in one crop around the first; those that vanished are left out."""
+        ...
+
+    def search(self, view: View, wanted: Sequence[Wanted]) -> list[Candidate]:
+        """Look where the first of the lost objects may be, and compare what is there with all of them."""
+        ...

@@ -1,0 +1,131 @@
+"""Every threshold of the light engine, in one place, with the reason for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    # --- SAM's crops
+    pad: float = 1.7
+    """Side of a crop in sizes of the object: room to grow and context for SAM, without losing resolution."""
+    pad_crowded: float = 2.2
+    """The same with more than four objects, so that neighbours share one crop."""
+    search_pad: float = 2.0
+    """The same around a place where a lost object may be; its position is known less well."""
+
+    # --- the look: colour similarity (Bhattacharyya, 0..1) + half of the feature's cosine
+    same_look: float = 1.15
+    """A refresh below this shows something else; good ones have 1.37 and more at the 5th percentile."""
+    other_look: float = 0.90
+    """Below this a single refresh is enough to give an object up."""
+    learn_look: float = 1.28
+    """From here on a refresh may change what is remembered; lower, and an occluder would be learnt."""
+    learn_quality: float = 0.85
+    """SAM's own estimate that a mask needs before it is learnt from."""
+    return_look: float = 1.25
+    """A lost object is taken up again from here on; stricter than for one that was never out of sight."""
+    return_colour: float = 0.75
+    """Colour alone must agree too: features of two things of one class are close."""
+    return_quality: float = 0.6
+    """SAM's estimate below this is a mask of no thing."""
+    sure_look: float = 1.40
+    """From here on a return near the expected place needs no second hit."""
+    identity_look: float = 1.30
+    """A detected thing of the right class takes a lost track's id from here on, else it is new."""
+    return_rise: float = 0.04
+    """Added to the look that is needed when the object has been away for ten seconds or more."""
+
+    # --- refreshes
+    gate_iou: float = 0.55
+    """A mask that overlaps the carried one by this much is the same thing as long as it looks like it."""
+    loose_iou: float = 0.30
+    """With a good look, quality and size the overlap may fall to this: fast motion, or growing out of an occlusion."""
+    loose_quality: float = 0.80
+    loose_colour: float = 0.80
+    area_least: float = 0.40
+    area_most: float = 2.50
+    """Change of area between keyframe and refresh that the loose gate takes."""
+    doubtful_look: float = 1.38
+    """Below this SAM is asked again without the old mask, else an object shrinks to its part."""
+    rejects_most: int = 6
+    """This many refused refreshes in a row mean that the object is not there any more."""
+    stable_iou: float = 0.93
+    """A refresh that agrees this well changed nothing; three of them make an object calm."""
+    calm_gap_s: float = 0.5
+    """A calm, still object is refreshed this often: SAM's time is better spent elsewhere."""
+    refresh_gap_s: float = 0.04
+    """The shortest time between two refreshes of one object, about one picture."""
+    hidden_gap_s: float = 1.0
+    """Removed objects are followed unseen, so that they can be restored and do not come back; slowly."""
+
+    # --- is it still there
+    same_pixel: int = 40
+    """A pixel (0..255, worst channel) that differs by less looks as in the keyframe: noise and shading stay below."""
+    lost_colour: float = 0.35
+    """The object's colours fell to this share of what the keyframe had."""
+    lost_visible: float = 0.50
+    """... and fewer pixels than this look as in the keyframe: then it is gone or covered."""
+    least_pixels: int = 4
+    """A mask of fewer pixels on the flow grid cannot be followed."""
+
+    # --- the search for lost objects
+    search_gaps_s: tuple[tuple[float, float], ...] = ((3.0, 0.15), (8.0, 0.5), (1e9, 1.5))
+    """(lost for less than, seconds between searches): most returns come soon."""
+    search_share: int = 2
+    """At least this many other jobs between two searches, or lost objects would starve the others."""
+    area_return: tuple[float, float] = (0.25, 4.0)
+    """How much a thing's area may have changed when it comes back."""
+    peak_least: float = 0.04
+    """Weakest peak of the colour map worth a look."""
+    tie: float = 0.06
+    """Two explanations whose scores differ by less are a tie."""
+    hold_s: float = 0.7
+    """How long a tie is held back before the best assignment is taken; recovery may take 1.5 s."""
+    hypothesis_s: float = 1.0
+    """A first hit that no second one confirms within this is dropped."""
+    prior_s: float = 1.5
+    """For how long after a loss the last velocity says anything about the place."""
+    prior_weight: float = 0.15
+    """What a candidate one standard deviation off the predicted place loses, in units of the look, times 1/2 d²."""
+
+    # --- detector
+    detect_gap_s: float = 0.4
+    """Between two looks of the detector: new things get a mask within half a second."""
+    detect_least: float = 0.45
+    """Lowest score of a detection around a click."""
+    match_least: float = 0.30
+    """Lowest score of a detection that confirms a track; weaker ones than may start one (Zhang et al., ByteTrack)."""
+    start_least: float = 0.50
+    """Lowest score that may start a track by itself."""
+    sure_score: float = 0.65
+    """A detection this good makes a live track at once; weaker ones are tentative until seen again."""
+    match_iou: float = 0.30
+    """A detection that overlaps a text prompt's track by this much is that track."""
+    match_pointed_iou: float = 0.60
+    """The same for a track that was pointed at, which may be a part of what the detector sees."""
+    newcomers_most: int = 4
+    """New detections that wait for a mask; the next look of the detector brings the others."""
+    whole_iou: float = 0.75
+    """SAM's mask for click and detector's box fills the box this well: the click meant the whole object."""
+    part_iou: float = 0.75
+    """A mask whose box overlaps the detector's by less is a part: the refresh is prompted by the detector."""
+    tentative_s: float = 1.2
+    """A text prompt's track that no second detection confirms within this is dropped; three looks of the detector."""
+    unseen_s: float = 3.0
+    """A text prompt's live track that the detector has not seen for this long, and that moves with the background, is
+    let go."""
+
+    # --- lifecycle
+    keep_lost_s: float = 33.0
+    """Ids of lost objects are kept this long: 30 s, and the time that recognising one takes."""
+    restore_s: float = 60.0
+    """A removal can be undone for this long."""
+    history_s: float = 1.5
+    """How far back a prompt may point."""
+    most_tracks: int = 32
+    """Objects of one stream, lost and hidden ones among them."""
+
+
+TUNING = Tuning()
