@@ -1,0 +1,17 @@
+// Single keys, where no field is being typed in.
+
+/**
+ * @param {Record<string, () => void>} keys from `event.key`, letters in lower case
+ */
+export function listenKeys(keys) {
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { target } = event;
+    if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement) return;
+    if (document.querySelector("dialog[open]")) return;
+    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+}

@@ -1,0 +1,137 @@
+// The menu of sources: this computer's cameras and screen, and the streams that the server has.
+import { button, icon, iconButton, make, place } from "./dom.js";
+import { closeStream, listStreams, openDemo } from "./api.js";
+import { listCameras } from "./publish.js";
+
+/** @typedef {import("./types.js").StreamInfo} StreamInfo */
+
+/**
+ * @typedef {object} SourceActions
+ * @property {(deviceId: string | null) => void} camera
+ * @property {() => void} screen
+ * @property {(stream: {id: string, name: string, kind: string}) => void} watch
+ * @property {() => string | null} current id of the stream on screen
+ * @property {(error: unknown) => void} failed
+ */
+
+/** @type {Record<string, string>} */
+const KIND_ICONS = { webrtc: "camera", demo: "film", file: "film" };
+
+export class SourceMenu {
+  /**
+   * @param {HTMLElement} popover
+   * @param {HTMLElement} anchor
+   * @param {SourceActions} actions
+   */
+  constructor(popover, anchor, actions) {
+    this.popover = popover;
+    this.anchor = anchor;
+    this.actions = actions;
+    popover.addEventListener("toggle", (event) => {
+      const open = /** @type {ToggleEvent} */ (event).newState === "open";
+      anchor.setAttribute("aria-expanded", String(open));
+      if (open) this.#fill();
+    });
+    popover.addEventListener("keydown", (event) => moveFocus(popover, event));
+  }
+
+  open() {
+    this.popover.showPopover();
+  }
+
+  async #fill() {
+    this.#place();
+    const [cameras, streams] = await Promise.all([listCameras(), listStreams().catch(() => [])]);
+    const items = [make("h3", "", "This computer"), ...this.#cameraRows(cameras)];
+    items.push(this.#row("screen", "Share my screen", "", () => this.actions.screen()));
+    items.push(make("h3", "", "Streams of the server"));
+    for (const stream of streams) items.push(this.#streamRow(stream));
+    if (!streams.some((stream) => stream.source.kind === "demo")) {
+      items.push(this.#row("film", "Play the demo", "", () => this.#demo()));
+    }
+    this.popover.replaceChildren(...items);
+    this.#place();
+    this.popover.querySelector("button")?.focus();
+  }
+
+  #place() {
+    const box = this.anchor.getBoundingClientRect();
+    place(this.popover, { x: box.left, y: box.bottom + 6 });
+  }
+
+  /** @param {MediaDeviceInfo[]} cameras */
+  #cameraRows(cameras) {
+    const named = cameras.filter((camera) => camera.label);
+    if (named.length < 2) {
+      const only = named[0];
+      return [this.#row("camera", "Use my webcam", only?.label ?? "", () => this.actions.camera(only?.deviceId ?? null))];
+    }
+    return named.map((camera) => this.#row("camera", camera.label, "", () => this.actions.camera(camera.deviceId)));
+  }
+
+  /** @param {StreamInfo} stream */
+  #streamRow(stream) {
+    const size = stream.width ? `${stream.width} × ${stream.height} · ` : "";
+    const row = this.#row(KIND_ICONS[stream.source.kind] ?? "film", stream.name || stream.id, `${size}${stream.state}`, () =>
+      this.actions.watch({ id: stream.id, name: stream.name || stream.id, kind: stream.source.kind }),
+    );
+    const current = this.actions.current() === stream.id;
+    row.querySelector(".menu-item")?.setAttribute("aria-current", String(current));
+    row.append(iconButton("close", `Close the stream ${stream.name || stream.id}`, () => this.#close(stream, row)));
+    return row;
+  }
+
+  /**
+   * @param {StreamInfo} stream
+   * @param {HTMLElement} row
+   */
+  async #close(stream, row) {
+    try {
+      await closeStream(stream.id);
+      row.remove();
+      this.popover.querySelector("button")?.focus();
+    } catch (error) {
+      this.actions.failed(error);
+    }
+  }
+
+  async #demo() {
+    try {
+      const stream = await openDemo();
+      this.actions.watch({ id: stream.id, name: stream.name, kind: "demo" });
+    } catch (error) {
+      this.actions.failed(error);
+    }
+  }
+
+  /**
+   * @param {string} iconName
+   * @param {string} title
+   * @param {string} note
+   * @param {() => void} act
+   */
+  #row(iconName, title, note, act) {
+    const item = button("", () => {
+      this.popover.hidePopover();
+      act();
+    }, "menu-item");
+    const text = make("span", "menu-text", title);
+    if (note) text.append(make("small", "", note));
+    item.append(icon(iconName), text);
+    return make("div", "menu-row", item);
+  }
+}
+
+/**
+ * Arrow keys walk through the buttons of a popover.
+ * @param {HTMLElement} popover
+ * @param {KeyboardEvent} event
+ */
+export function moveFocus(popover, event) {
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  event.preventDefault();
+  const buttons = [...popover.querySelectorAll("button")];
+  const at = buttons.findIndex((candidate) => candidate === document.activeElement);
+  const next = (at + (event.key === "ArrowDown" ? 1 : buttons.length - 1)) % buttons.length;
+  buttons[next]?.focus();
+}

@@ -1,0 +1,66 @@
+// Types that several modules of the page share. The wire's own types come from the server's schema.
+import type * as wire from "./protocol.js";
+
+export type Track = wire.Track;
+export type Prompt = wire.Prompt;
+export type ServerMessage = wire.ServerMessage;
+export type Hello = wire.Hello;
+export type Status = wire.Status;
+export type Tracks = wire.Tracks;
+export type PromptMessage = wire.PromptMessage;
+export type OkMessage = wire.Ok;
+export type EngineNote = wire.EngineNote;
+export type FrameRef = wire.FrameRef;
+
+export interface WireError {
+  code: string;
+  message: string;
+  action: string;
+  nearest?: string[] | null;
+}
+
+/** One row of `GET /v1/streams`. */
+export interface StreamInfo {
+  id: string;
+  name: string;
+  source: { kind: string; url?: string | null };
+  state: "waiting" | "live" | "still" | "stalled" | "ended";
+  width: number;
+  height: number;
+  fps?: number | null;
+  codec?: string | null;
+}
+
+/** Every condition that the page has words and a button for. */
+export type StateName =
+  | "starting"
+  | "choose"
+  | "permission_denied"
+  | "screen_denied"
+  | "no_camera"
+  | "camera_in_use"
+  | "camera_failed"
+  | "unplugged"
+  | "insecure"
+  | "no_screen_share"
+  | "screen_ended"
+  | "connecting"
+  | "waiting"
+  | "still"
+  | "stalled"
+  | "ended"
+  | "stream_gone"
+  | "server_gone"
+  | "token"
+  | "rtc_failed"
+  | "refused"
+  | "version"
+  | "background"
+  | "paused";
+
+/** An object of the list: the newest of its track and what the page remembers of it. */
+export interface Item {
+  track: Track;
+  hidden: boolean;
+  lostAt: number | null;
+}

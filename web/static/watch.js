@@ -1,0 +1,29 @@
+// A stream that comes from the server, by WHEP.
+import { negotiate, watchConnection } from "./peer.js";
+import { request } from "./api.js";
+
+/** One WHEP session; `media` plays as soon as packets come. */
+export class Viewing {
+  #connection = new RTCPeerConnection();
+  #location = "";
+  session = "";
+
+  /** @param {() => void} onLost */
+  constructor(onLost) {
+    const transceiver = this.#connection.addTransceiver("video", { direction: "recvonly" });
+    this.media = new MediaStream([transceiver.receiver.track]);
+    watchConnection(this.#connection, onLost);
+  }
+
+  /** @param {string} streamId */
+  async start(streamId) {
+    const accepted = await negotiate(this.#connection, `/whep/${encodeURIComponent(streamId)}`);
+    this.#location = accepted.location;
+    this.session = accepted.session;
+  }
+
+  close() {
+    this.#connection.close();
+    if (this.#location) request("DELETE", this.#location, { keepalive: true }).catch(() => undefined);
+  }
+}
