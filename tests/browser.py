@@ -1,0 +1,45 @@
+"""Real Chromium with a fake camera, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
+
+
+def chromium_path() -> str:
+    """Where Chromium is. A missing one is a failure, never a reason to pass a test over."""
+    path = os.environ.get("ONLOOKER_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    assert path, "Chromium is missing: install it, or set ONLOOKER_CHROMIUM to its path"
+    return path
+
+
+@contextlib.contextmanager
+def chromium(*flags: str, camera: Path | None = None) -> Iterator[Browser]:
+    """A headless Chromium. `camera` is a clip (MJPEG) that plays as its webcam, over and over."""
+    capture = (f"--use-file-for-fake-video-capture={camera}",) if camera else ()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path(), headless=True, args=[*FLAGS, *capture, *flags]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()

@@ -1,0 +1,169 @@
+"""Every overlay is drawn on the frame that it was computed from.
+
+The camera's picture carries a number, the engine reads it from the decoded frame, and at each drawn frame the number
+is read back from the composited canvas: they must be the same.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import pytest
+from playwright.sync_api import Page
+from websockets.sync.client import connect
+
+from tests.barcode import BarcodeEngine, picture, write_clip
+from tests.browser import chromium
+from tests.serve import serving
+
+PROBE = (Path(__file__).parent / "exactness.js").read_text()
+# Chooses the camera's codec, and keeps its track so that the test can change the size in the middle.
+CAMERA = """
+  const addTransceiver = RTCPeerConnection.prototype.addTransceiver;
+  RTCPeerConnection.prototype.addTransceiver = function (track, init) {
+    const transceiver = addTransceiver.call(this, track, init);
+    if (track.kind === "video") {
+      window.cameraTrack = track;
+      const codecs = RTCRtpSender.getCapabilities("video").codecs;
+      transceiver.setCodecPreferences(codecs.filter((one) => /CODEC|rtx/i.test(one.mimeType)));
+    }
+    return transceiver;
+  };
+"""
+SIZE = (640, 480)
+SECONDS = 8
+SETTLED_MS = 1000
+
+
+@dataclass
+class Listener:
+    """A client of its own, which notes every frame that was annotated."""
+
+    url: str
+    labels: dict[int, str]
+    stop: threading.Event
+
+    def run(self) -> None:
+        with connect(self.url, subprotocols=["onlooker.v1"], compression=None) as socket:  # type: ignore[list-item]
+            while not self.stop.is_set():
+                message = json.loads(socket.recv(timeout=20))
+                if message["type"] == "tracks":
+                    self.labels[message["rtp"]] = message["tracks"][0]["label"]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clips whose frames carry their numbers: for the fake camera, and as files in both codecs."""
+    folder = tmp_path_factory.mktemp("numbers")
+    write_clip(folder / "camera.mjpeg", codec="mjpeg", size=SIZE, frames=300)
+    options = {"preset": "ultrafast", "bf": "0", "g": "30"}
+    write_clip(folder / "numbers.mp4", codec="libx264", size=SIZE, frames=300, options=options)
+    write_clip(
+        folder / "numbers.webm",
+        codec="libvpx",
+        size=SIZE,
+        frames=300,
+        options={"g": "30", "deadline": "realtime", "cpu-used": "8"},
+    )
+    write_resized(folder / "resized.ts")
+    return folder
+
+
+def write_resized(path: Path) -> None:
+    """An H.264 stream that changes its size after five seconds."""
+    with av.open(str(path), "w", format="mpegts") as out:
+        stream = out.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for start, size in ((0, SIZE), (150, (480, 360))):
+            encoder = av.CodecContext.create("libx264", "w")
+            encoder.width, encoder.height, encoder.pix_fmt, encoder.framerate = *size, "yuv420p", 30
+            encoder.options = {"preset": "ultrafast", "bf": "0", "g": "30", "tune": "zerolatency"}
+            encoder.time_base = stream.time_base or encoder.time_base
+            for number in range(start, start + 150):
+                frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24")
+                frame.pts = number
+                for packet in encoder.encode(frame):
+                    packet.stream = stream
+                    out.mux(packet)
+
+
+@pytest.fixture(scope="module")
+def server(clips: Path) -> Iterator[str]:
+    with serving(BarcodeEngine(), sources={"allow_roots": (str(clips),)}) as url:
+        yield url
+
+
+def watch(page: Page, server: str, stream: str, *, resize: bool) -> tuple[list[dict[str, Any]], dict[int, str], Any]:
+    """Let the page draw for some seconds; returns what it drew, what was annotated meanwhile, and its own figures."""
+    listener = Listener(server.replace("http", "ws") + f"/v1/streams/{stream}/live", {}, threading.Event())
+    thread = threading.Thread(target=listener.run)
+    thread.start()
+    page.wait_for_function("window.drawn.length > 5", timeout=20_000)
+    page.wait_for_timeout(SETTLED_MS)
+    page.evaluate("window.drawn.length = 0")
+    listener.labels.clear()
+    page.wait_for_timeout(SECONDS * 500)
+    if resize:
+        page.evaluate("window.cameraTrack.applyConstraints({width: {exact: 480}, height: {exact: 360}})")
+    page.wait_for_timeout(SECONDS * 500)
+    drawn = page.evaluate("window.drawn")
+    annotated = dict(listener.labels)
+    figures = page.evaluate("window.onlooker.figures()")
+    listener.stop.set()
+    thread.join(30)
+    return drawn, annotated, figures
+
+
+def check(drawn: list[dict[str, Any]], annotated: dict[int, str], figures: Any, *, sizes: int) -> None:
+    assert len(drawn) > SECONDS * 15, f"only {len(drawn)} frames were drawn"
+    synced = [frame for frame in drawn if frame["synced"]]
+    unsynced = len(drawn) - len(synced)
+    assert unsynced <= 0.01 * len(drawn), f"{unsynced} of {len(drawn)} frames were unsynced"
+    exact = [frame for frame in synced if str(frame["number"]) == frame["label"]]
+    wrong = [frame for frame in synced if str(frame["number"]) != frame["label"]][:5]
+    assert len(exact) >= 0.99 * len(synced), f"{len(exact)} of {len(synced)} overlays are on their frame: {wrong}"
+    seen = {frame["rtp"] for frame in drawn}
+    share = len(seen & annotated.keys()) / len(annotated)
+    assert share >= 0.90, f"{share:.1%} of {len(annotated)} received frames were drawn"
+    assert len({frame["width"] for frame in drawn}) == sizes
+    measured = [abs(int(frame["label"]) - frame["number"]) for frame in synced if frame["number"] is not None]
+    assert abs(figures["driftFrames"] - sum(measured) / len(measured)) <= 0.05, figures
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+def test_own_camera_also_after_a_change_of_size(clips: Path, server: str, codec: str) -> None:
+    with chromium(camera=clips / "camera.mjpeg") as browser:
+        page = browser.new_page()
+        page.add_init_script(CAMERA.replace("CODEC", codec))
+        page.add_init_script(PROBE)
+        page.goto(server)
+        page.get_by_role("button", name="Use my webcam").click()
+        page.wait_for_function("window.drawn.length > 0", timeout=20_000)
+        stream = page.evaluate("window.onlooker.stream()")
+        drawn, annotated, figures = watch(page, server, stream, resize=True)
+        assert httpx.get(f"{server}/v1/streams/{stream}").json()["codec"] == codec
+    check(drawn, annotated, figures, sizes=2)
+
+
+@pytest.mark.parametrize(("clip", "codec"), [("numbers.webm", "VP8"), ("numbers.mp4", "H264"), ("resized.ts", "H264")])
+def test_a_watched_stream_also_after_a_change_of_size(clips: Path, server: str, clip: str, codec: str) -> None:
+    stream = clip.replace(".", "-")
+    source = {"kind": "file", "path": str(clips / clip), "loop": True}
+    httpx.post(f"{server}/v1/streams", json={"id": stream, "source": source}).raise_for_status()
+    try:
+        with chromium() as browser:
+            page = browser.new_page()
+            page.add_init_script(PROBE)
+            page.goto(server)
+            drawn, annotated, figures = watch(page, server, stream, resize=False)
+            assert httpx.get(f"{server}/v1/streams/{stream}").json()["codec"] == codec
+    finally:
+        httpx.delete(f"{server}/v1/streams/{stream}").raise_for_status()
+    check(drawn, annotated, figures, sizes=2 if clip == "resized.ts" else 1)
