@@ -102,6 +102,8 @@ class Publisher(Peer):
             return
         report = tap.report(self._ssrc)
         for frame in frames:
+            if frame.keyframe:
+                self._keyframe_wanted = False
             data = self._parameter_sets.complete(frame.data) if frame.codec == "H264" else frame.data
             captured = None if report is None else report.unix_us_at(frame.timestamp)
             sink.push(Received(frame.codec, data, frame.keyframe, frame.timestamp, captured, now_s))
