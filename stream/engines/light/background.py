@@ -25,6 +25,7 @@ MOST_REQUESTS = 32
 DUPLICATE_IOU = 0.5
 LEAST_QUALITY = 0.4
 CROP_PIXELS = 320
+ARRIVALS_WAIT_S = 0.4
 
 
 class Background:
@@ -211,11 +212,19 @@ class Background:
             self._looking -= 1
             if generation == self._scene.generation and answer is not None and answer.quality > LEAST_QUALITY:
                 self._arrivals.append((found, view, answer))
-            last = not self._newcomers and not self._looking
-            if last or not any(self._lost_of(f.label) for f, _, _ in self._arrivals):
+            if self._arrivals_complete():
                 self._settle_arrivals()
 
         return Job("newcomer", lambda: sight.first(view, ask), done, fixed=True)
+
+    def _arrivals_complete(self) -> bool:
+        """Whether new things may be settled: none is still being looked at that could be a lost one instead, or they
+        have waited long enough."""
+        if not self._newcomers and not self._looking:
+            return True
+        oldest = min((view.time_s for _, view, _ in self._arrivals), default=self._scene.now_s)
+        waited = self._scene.now_s - oldest
+        return waited > ARRIVALS_WAIT_S or not any(self._lost_of(f.label) for f, _, _ in self._arrivals)
 
     def _lost_of(self, label: str) -> list[Object]:
         """Lost text tracks of a label, removed ones among them: what comes back of those stays removed."""

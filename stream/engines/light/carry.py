@@ -7,16 +7,25 @@ the keyframe is composed instead, and the mask is sampled once through it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.engines.light.grid import F32, U8, Grid, Patch
 from stream.engines.light.motion import object_flow
 
 Window = tuple[int, int, int, int]
-NO_MAP = np.empty((0, 0), np.float32)
-"""OpenCV's second map, unused where the first has both coordinates."""
+Scalar = TypeVar("Scalar", np.uint8, np.float32)
+
+
+def sample(source: NDArray[Scalar], at: F32, *, border: int = cv2.BORDER_CONSTANT) -> NDArray[Scalar]:
+    """`source` `(h, w[, c])` at the places `at` `(m, n, 2)` float32 `(x, y)`, bilinear: `(m, n[, c])`; 0 outside unless
+    `border` says otherwise."""
+    # OpenCV's stubs demand a second map, which it must not get where the first has both coordinates
+    sampled = cv2.remap(source, at, None, cv2.INTER_LINEAR, borderMode=border)  # type: ignore[call-overload]
+    return np.asarray(sampled, dtype=source.dtype)
 
 
 class CarriedMask:
@@ -44,16 +53,13 @@ class CarriedMask:
         at = self._xy[y0:y1, x0:x1]
         flow = back[y0:y1, x0:x1]
         origin = np.array(self.window[:2], np.float32)
-        soft = cv2.remap(self.soft, at + flow - origin, NO_MAP, cv2.INTER_LINEAR).astype(np.float32)
+        soft = sample(self.soft, at + flow - origin).astype(np.float32)
         flow = object_flow(at, flow, soft)
         sure = soft > 160
         if sure.any():
             self.velocity = 0.6 * self.velocity - 0.4 * np.median(flow[sure], axis=0)
-        before = at + flow - origin
-        self._map = np.asarray(
-            cv2.remap(self._map, before, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
-        )
-        self.soft = np.asarray(cv2.remap(self._key_soft, self._map, NO_MAP, cv2.INTER_LINEAR), np.uint8)
+        self._map = sample(self._map, at + flow - origin, border=cv2.BORDER_REPLICATE)
+        self.soft = sample(self._key_soft, self._map)
         self.window = (x0, y0, x1, y1)
 
     def _grown(self, on: Sequence[int]) -> Window:
@@ -82,8 +88,7 @@ class CarriedMask:
         at = cv2.resize(key_map, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
         if not self._key.data.size:
             return Patch(left, top, np.zeros((bottom - top, right - left), np.uint8))
-        soft = cv2.remap(self._key.data, at, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-        return Patch(left, top, np.asarray(soft, np.uint8))
+        return Patch(left, top, sample(self._key.data, np.asarray(at, np.float32)))
 
     def agreement(self, small: U8, on: U8, tolerance: int) -> float:
         """The share of the object's pixels that look as in the keyframe.
@@ -94,5 +99,5 @@ class CarriedMask:
         if not on.any():
             return 0.0
         now = small[y0:y1, x0:x1]
-        then = cv2.remap(self._key_small, self._map, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        then = sample(self._key_small, self._map, border=cv2.BORDER_REPLICATE)
         return float((cv2.absdiff(now, then).max(2)[on] < tolerance).mean())

@@ -13,7 +13,7 @@ from stream.engines.light.appearance import Look, Memory, Similarity, colour_bin
 from stream.engines.light.crops import MASK_STEP, Crop
 from stream.engines.light.detector import Detector
 from stream.engines.light.gate import Measures
-from stream.engines.light.grid import F32, U8, Grid, Patch, box_iou
+from stream.engines.light.grid import F32, ON, U8, Grid, Patch, box_iou
 from stream.engines.light.sam import Sam
 from stream.engines.light.search import colour_map, peaks
 from stream.engines.light.sight import Answer, Ask, Candidate, Found, Sighting, Target, View, Wanted
@@ -27,6 +27,7 @@ CLOSE_SHARE = 0.3
 MASK_LOGIT = 6.0
 BOX_GROWTH = 0.06
 LEAST_FIT = 0.2
+INSIDE_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class SamSight:
     def _clicked(self, view: View, ask: Ask) -> Answer | None:
         part = self._part(view, ask)
         whole = self._whole_thing(view, ask) if ask.look_for_whole else None
-        if whole is None:
+        if whole is None or (part is not None and not _is_part(part.patch, whole[0].patch, ask)):
             return part
         answer, detection = whole
         part_box = part.patch.box() if part else None
@@ -301,6 +302,14 @@ class SamSight:
         if int(on.sum()) < LEAST_PIXELS:
             return None
         return Answer(self._patch(view.grid, seen.crop, logits), look_at(seen.image, on, seen.embedding), quality)
+
+
+def _is_part(part: Patch, whole: Patch, ask: Ask) -> bool:
+    """Whether what was clicked belongs to a detected object: the object's mask has the clicks, and most of the part."""
+    on = whole.cut(part.window) >= ON
+    inside = int((on & (part.data >= ON)).sum())
+    clicks = [whole.cut((int(x), int(y), int(x) + 1, int(y) + 1)) for x, y, positive in ask.points if positive]
+    return all(int(c[0, 0]) >= ON for c in clicks) and inside > INSIDE_SHARE * max(1, part.area())
 
 
 def _return_score(m: Measures) -> float:
