@@ -1,0 +1,198 @@
+"""The configuration: command line over `ONLOOKER_*` over `onlooker.toml` over defaults, checked once at start."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from stream.errors import BadInput
+
+ENV_PREFIX = "ONLOOKER_"
+ENV_DELIMITER = "__"
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+PLACES = ("ONLOOKER_CONFIG", "ONLOOKER_CACHE_DIR", "ONLOOKER_DATA_DIR")
+"""Environment variables that say where things are, beside the keys of the configuration."""
+
+
+def _expanded(value: object) -> object:
+    return Path(value).expanduser() if isinstance(value, str | Path) else value
+
+
+UserPath = Annotated[Path, BeforeValidator(_expanded)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerConfig(Section):
+    host: str = "localhost"
+    """`localhost` binds 127.0.0.1 and ::1; any other address needs the token and gets TLS."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    tls_cert: UserPath | None = None
+    tls_key: UserPath | None = None
+    token_file: UserPath | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    """Names under which the server is reached, beside its own."""
+    allowed_origins: tuple[str, ...] = ()
+    """Other pages that may call it, as `https://name:port`."""
+
+    @property
+    def loopback(self) -> bool:
+        return self.host in LOOPBACK_HOSTS
+
+
+class IceServer(Section):
+    urls: tuple[str, ...]
+    username: str | None = None
+    credential: str | None = None
+
+
+class WebRtcSection(Section):
+    ice_servers: tuple[IceServer, ...] = ()
+    addresses: tuple[str, ...] = ()
+    """Addresses to offer instead of the machine's own (NAT, containers)."""
+    max_sessions: Annotated[int, Field(ge=1, le=1024)] = 16
+
+
+class EngineConfig(Section):
+    name: Literal["auto", "light", "sam3"] = "auto"
+    models_dir: UserPath | None = None
+
+
+class SourcesConfig(Section):
+    allow_roots: tuple[UserPath, ...] = ()
+    """Folders whose files a client may open."""
+    max_pixels: Annotated[int, Field(ge=64 * 64)] = 4096 * 2304
+    max_streams: Annotated[int, Field(ge=1, le=1024)] = 16
+
+
+class FeedConfig(Section):
+    """A stream that is opened at start. The operator may name any file."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    name: str | None = None
+    kind: Literal["file", "demo"] = "file"
+    path: UserPath | None = None
+    loop: bool = True
+    prompts: tuple[str, ...] = ()
+
+
+class Config(BaseSettings):
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER
+    )
+
+    server: ServerConfig = ServerConfig()
+    webrtc: WebRtcSection = WebRtcSection()
+    engine: EngineConfig = EngineConfig()
+    sources: SourcesConfig = SourcesConfig()
+    feeds: tuple[FeedConfig, ...] = ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _TomlSource(settings_cls)
+
+
+class _TomlSource(PydanticBaseSettingsSource):
+    """`onlooker.toml`, where it is or where `ONLOOKER_CONFIG` says."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError  # `__call__` gives all values at once
+
+    def __call__(self) -> dict[str, Any]:
+        path = config_path()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            if "ONLOOKER_CONFIG" in os.environ:
+                raise _wrong(f"{path} does not exist.", "Correct ONLOOKER_CONFIG.") from None
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise _wrong(f"{path} cannot be read: {error}.", "Correct the file.") from error
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise _wrong(f"{path} is not TOML: {error}.", "Correct the file.") from error
+
+
+def config_path() -> Path:
+    """Where `onlooker.toml` is looked for."""
+    named = os.environ.get("ONLOOKER_CONFIG")
+    return Path(named) if named else platformdirs.user_config_path("onlooker", appauthor=False) / "onlooker.toml"
+
+
+def data_dir() -> Path:
+    """Where the token, sessions and certificates are kept; `ONLOOKER_DATA_DIR` overrides it."""
+    named = os.environ.get("ONLOOKER_DATA_DIR")
+    return Path(named) if named else platformdirs.user_data_path("onlooker", appauthor=False)
+
+
+def load_config(overrides: Mapping[str, Any] | None = None) -> Config:
+    """The configuration with `overrides` (as nested tables) on top. Raises `BadInput` that names the wrong key."""
+    _check_environment()
+    try:
+        return Config(**dict(overrides or {}))
+    except ValidationError as error:
+        raise _explained(error) from error
+
+
+def known_keys(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """Every key, dotted."""
+    for name, field in model.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            yield from known_keys(section, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _check_environment() -> None:
+    known = {ENV_PREFIX + key.replace(".", ENV_DELIMITER).upper() for key in known_keys()} | set(PLACES)
+    sections = {ENV_PREFIX + name.upper() for name in Config.model_fields}
+    for name in os.environ:
+        if name.startswith(ENV_PREFIX) and name not in known | sections:
+            raise _wrong(f"{name} is not a setting.", _nearest(name, known))
+
+
+def _explained(error: ValidationError) -> BadInput:
+    fault = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int))
+    if fault["type"] == "extra_forbidden":
+        feed_keys = {f"feeds.{name}" for name in FeedConfig.model_fields}
+        return _wrong(f"{key} is not a setting.", _nearest(key, set(known_keys()) | feed_keys))
+    return _wrong(f"{key}: {fault['msg']}.", f"Correct {key} in {config_path()}, the environment or the command.")
+
+
+def _nearest(key: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
+    return f"Did you mean {near[0]}?" if near else "Remove it."
+
+
+def _wrong(message: str, action: str) -> BadInput:
+    return BadInput(message, action=action)
+
+
+def public_config(config: Config) -> dict[str, Any]:
+    """`config` as JSON without secrets."""
+    values = config.model_dump(mode="json")
+    for server in values["webrtc"]["ice_servers"]:
+        for secret in ("username", "credential"):
+            if server[secret] is not None:
+                server[secret] = "(set)"
+    return values

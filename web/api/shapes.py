@@ -1,0 +1,133 @@
+"""Bodies of the HTTP API that the websocket does not have."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from web.protocol import ErrorBody, Latency
+
+T = TypeVar("T")
+StreamId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Name = Annotated[str, Field(min_length=1, max_length=80)]
+
+
+class Body(BaseModel):
+    """What a client sends. A misspelt field would be lost without a word, so unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Page(BaseModel, Generic[T]):
+    """`next` goes into `?after` for what follows; none at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class Problem(BaseModel):
+    """application/problem+json."""
+
+    status: int
+    code: str
+    message: str
+    action: str
+    retryable: bool
+    nearest: list[str] | None = None
+
+
+class SourceInfo(BaseModel):
+    kind: str
+    url: str | None
+
+
+class Stream(BaseModel):
+    id: str
+    name: str
+    source: SourceInfo
+    state: Literal["waiting", "live", "still", "stalled", "ended"]
+    epoch: int
+    width: int
+    height: int
+    fps: float
+    codec: str | None
+    created_at: datetime
+    error: ErrorBody | None = None
+
+
+class Stats(BaseModel):
+    state: Literal["waiting", "live", "still", "stalled", "ended"]
+    fps_in: float
+    fps_out: float
+    drops: dict[str, int]
+    latency_ms: Latency
+    policy: list[str]
+    viewers: int
+
+
+class NewSource(Body):
+    """`file` plays a file of the server, from the folders that the operator allowed; `demo` the clip that comes
+    with Onlooker."""
+
+    kind: Literal["file", "demo", "rtsp", "http", "v4l2"]
+    path: Annotated[str, Field(max_length=1024)] | None = None
+    url: Annotated[str, Field(max_length=1024)] | None = None
+    device: Annotated[str, Field(max_length=256)] | None = None
+    loop: bool = True
+
+
+class NewStream(Body):
+    id: StreamId | None = None
+    name: Name | None = None
+    source: NewSource
+
+
+class StreamChange(Body):
+    name: Name
+
+
+class TrackChange(Body):
+    label: str
+
+
+class ModelInfo(BaseModel):
+    name: str
+    state: str
+    purpose: str
+    source: str
+    licence: str
+    size_bytes: int
+
+
+class JobStarted(BaseModel):
+    job: str
+
+
+class JobInfo(BaseModel):
+    id: str
+    name: str
+    state: Literal["running", "done", "failed"]
+    step: str
+    done: int
+    total: int
+    error: ErrorBody | None = None
+
+
+class Token(Body):
+    token: Annotated[str, Field(max_length=512)]
+
+
+class Check(BaseModel):
+    name: str
+    ok: bool
+    message: str
+    action: str
+
+
+class Health(BaseModel):
+    """`checks` only for those who may see them."""
+
+    status: Literal["ok", "degraded"]
+    checks: list[Check] | None = None

@@ -1,0 +1,123 @@
+"""Streams, their prompts and tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from stream.errors import NotFound
+from web.api.shapes import NewStream, Page, Stats, Stream, StreamChange, TrackChange
+from web.commands import draft_of
+from web.protocol import Prompt, PromptBody, Tracks
+from web.sources import open_source
+from web.state import StateDep, StreamDep
+from web.wire import Json, prompt_bodies, prompt_body, status_body, stream_body
+
+router = APIRouter(prefix="/v1/streams", tags=["Streams"])
+Limit = Annotated[int, Query(ge=1, le=1000)]
+After = Annotated[str | None, Query(max_length=64, description="`next` of the page before.")]
+
+
+@router.get("", response_model=Page[Stream])
+async def list_streams(state: StateDep, limit: Limit = 100, after: After = None) -> Json:
+    """All streams."""
+    return page([stream_body(session) for session in state.hub.list()], limit, after)
+
+
+@router.post("", status_code=201, response_model=Stream, response_model_exclude_none=True)
+async def open_stream(body: NewStream, state: StateDep, response: Response) -> Json:
+    """Open a stream that the server reads itself."""
+    source = open_source(body.source, state.config.sources.allow_roots)
+    session = await state.hub.open(source, stream_id=body.id, name=body.name)
+    response.headers["location"] = f"/v1/streams/{session.id}"
+    return stream_body(session)
+
+
+@router.get("/{stream_id}", response_model=Stream)
+async def get_one(session: StreamDep) -> Json:
+    return stream_body(session)
+
+
+@router.patch("/{stream_id}", response_model=Stream)
+async def rename_stream(body: StreamChange, session: StreamDep) -> Json:
+    session.name = body.name
+    return stream_body(session)
+
+
+@router.delete("/{stream_id}", status_code=204)
+async def close_stream(stream_id: str, state: StateDep) -> None:
+    """End the stream, its source and its viewers."""
+    await state.hub.close(stream_id)
+
+
+@router.get("/{stream_id}/stats", response_model=Stats)
+async def stats(session: StreamDep) -> Json:
+    """Rates, drops and latency."""
+    return status_body(session.status())
+
+
+@router.get("/{stream_id}/snapshot.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+async def snapshot(session: StreamDep, overlay: bool = False) -> Response:
+    """The newest picture as JPEG, with its tracks drawn if asked."""
+    jpeg = await session.snapshot_jpeg(overlay=overlay)
+    return Response(jpeg, media_type="image/jpeg")
+
+
+@router.get("/{stream_id}/prompts", response_model=Page[Prompt], response_model_exclude_none=True)
+async def list_prompts(session: StreamDep, limit: Limit = 100, after: After = None) -> Json:
+    return page(prompt_bodies(session.prompts), limit, after)
+
+
+@router.post("/{stream_id}/prompts", status_code=201, response_model=Prompt, response_model_exclude_none=True)
+async def add_prompt(body: PromptBody, session: StreamDep) -> Json:
+    """Follow something, or refine a track."""
+    return prompt_body(await session.add_prompt(draft_of(body)))
+
+
+@router.delete("/{stream_id}/prompts/{prompt_id}", status_code=204)
+async def remove_prompt(prompt_id: int, session: StreamDep) -> None:
+    """Stop following it and drop its tracks; can be undone for 60 s."""
+    await session.remove_prompt(prompt_id)
+
+
+@router.post("/{stream_id}/prompts/{prompt_id}/restore", status_code=204)
+async def restore_prompt(prompt_id: int, session: StreamDep) -> None:
+    await session.restore_prompt(prompt_id)
+
+
+@router.get("/{stream_id}/tracks", response_model=None, responses={200: {"model": Tracks}})
+async def tracks(session: StreamDep, state: StateDep) -> Response:
+    """The last `tracks` message."""
+    encoded = state.fanouts.of(session).tracks(session)
+    if encoded is None:
+        raise NotFound("There has been no picture yet.", code="not_found", action="Wait for the picture.")
+    return Response(encoded[1], media_type="application/json")
+
+
+@router.patch("/{stream_id}/tracks/{track_id}", status_code=204)
+async def rename_track(track_id: int, body: TrackChange, session: StreamDep) -> None:
+    session.rename_track(track_id, body.label)
+
+
+@router.delete("/{stream_id}/tracks/{track_id}", status_code=204)
+async def remove_track(track_id: int, session: StreamDep) -> None:
+    """Drop one track; its prompt does not bring the same object back. Can be undone for 60 s."""
+    await session.remove_track(track_id)
+
+
+@router.post("/{stream_id}/tracks/{track_id}/restore", status_code=204)
+async def restore_track(track_id: int, session: StreamDep) -> None:
+    await session.restore_track(track_id)
+
+
+def page(items: Sequence[dict[str, Any]], limit: int, after: str | None) -> Json:
+    """`limit` of `items` after the one whose id is `after`; none when there is no such item."""
+    start = 0
+    if after is not None:
+        ids = [str(item["id"]) for item in items]
+        start = ids.index(after) + 1 if after in ids else len(items)
+    shown = list(items[start : start + limit])
+    more = start + limit < len(items)
+    return {"items": shown, "next": str(shown[-1]["id"]) if more and shown else None}

@@ -1,0 +1,131 @@
+"""The composition root: configuration in, application out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from stream.config import Config, data_dir
+from stream.engines.base import Engine
+from stream.hub import HubLimits, StreamHub
+from stream.models.fetch import Progress
+from stream.sources.webrtc import IceServer, WebRtcConfig
+from web import live, problems
+from web.api import docs, streams, system, whip
+from web.auth import Auth, Sessions, load_or_make_token
+from web.engines import make_engine, make_store
+from web.fanout import Fanouts
+from web.feeds import follow_again, open_feed
+from web.guard import Guard, make_reach
+from web.jobs import Jobs
+from web.models import fetch_into_engine
+from web.state import State
+from web.tls import own_names
+
+log = logging.getLogger(__name__)
+STATIC = Path(__file__).parent / "static"
+LOOPBACK = ("127.0.0.1", "::1")
+
+
+def create_app(
+    config: Config,
+    engine: Engine | None = None,
+    *,
+    fetch_progress: Callable[[Progress], None] | None = None,
+    on_started: Callable[[], None] | None = None,
+) -> FastAPI:
+    """The application for `config`; its lifespan owns the engine, the hub and every stream.
+
+    With `fetch_progress`, models that are missing are fetched beside it. `engine` is for tests.
+    """
+    store = make_store(config)
+    auth = make_auth(config)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        running = engine if engine is not None else await asyncio.to_thread(make_engine, config, store)
+        jobs = Jobs()
+        async with StreamHub(running, webrtc=webrtc_config(config), limits=hub_limits(config)) as hub:
+            app.state.onlooker = State(config, hub, store, auth, jobs, Fanouts())
+            sessions = [(await open_feed(hub, feed), feed) for feed in config.feeds]
+            if fetch_progress is not None and not store.ready:
+                job = fetch_into_engine(jobs, hub, store, "all", fetch_progress)
+
+                async def upgrade() -> None:
+                    if await jobs.wait(job):
+                        for session, feed in sessions:
+                            await follow_again(session, feed)
+
+                jobs.background("feeds", upgrade())
+            if on_started is not None:
+                on_started()
+            try:
+                yield
+            finally:
+                await jobs.close()
+
+    app = FastAPI(
+        title="Onlooker",
+        version=importlib.metadata.version("onlooker"),
+        description=docs.DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=docs.PROBLEMS,
+    )
+    problems.install(app)
+    for router in (whip.router, streams.router, system.router, live.router, docs.router):
+        app.include_router(router)
+    app.mount("/", Page(directory=STATIC, html=True), name="page")
+    server = config.server
+    hosts = [*server.allowed_hosts, *([] if server.loopback else [*own_names(), server.host])]
+    app.add_middleware(Guard, reach=make_reach(server.loopback, hosts, list(server.allowed_origins)), auth=auth)
+    return app
+
+
+class Page(StaticFiles):
+    """The page's files, asked for again each time and then not sent if they are the same."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+def token_path(config: Config) -> Path:
+    return config.server.token_file or data_dir() / "token"
+
+
+def make_auth(config: Config) -> Auth:
+    """Off loopback the token is needed; it is made here if there is none yet."""
+    token = None if config.server.loopback else load_or_make_token(token_path(config))[0]
+    return Auth(token, Sessions(data_dir() / "sessions.json"))
+
+
+def webrtc_config(config: Config) -> WebRtcConfig:
+    """ICE uses the addresses that the server listens on, or those that the operator names."""
+    addresses = config.webrtc.addresses or (LOOPBACK if config.server.loopback else ())
+    if not addresses and config.server.host not in ("0.0.0.0", "::"):
+        addresses = (config.server.host,)
+    servers = tuple(
+        IceServer(url, server.username, server.credential)
+        for server in config.webrtc.ice_servers
+        for url in server.urls
+    )
+    return WebRtcConfig(addresses=addresses, ice_servers=servers)
+
+
+def hub_limits(config: Config) -> HubLimits:
+    sources = config.sources
+    return HubLimits(
+        max_streams=sources.max_streams, max_sessions=config.webrtc.max_sessions, max_pixels=sources.max_pixels
+    )

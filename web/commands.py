@@ -1,0 +1,191 @@
+"""What clients ask over the websocket: each message is answered by one `ok` or `error` with its `ref`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pydantic_core import to_json
+
+from stream.errors import BadInput, EngineError, LimitReached, OnlookerError
+from stream.hub import StreamHub
+from stream.prompts import PromptDraft
+from stream.session import StreamSession
+from stream.types import FrameRef, PromptKind, Rle
+from web import protocol
+from web.limits import FlowControl, TokenBucket
+from web.protocol import MAX_MESSAGE_BYTES, parse_client_message, ref_of
+from web.wire import Json, error_body
+
+MESSAGES_A_SECOND, BURST = 50, 100
+REFUSALS_A_SECOND, REFUSALS = 5, 100
+"""A client that goes on for this many refusals is cut off."""
+MALFORMED_LIMIT = 10
+ENGINE_S = 10.0
+VIEW_S = 15.0
+WAITING_VIEWS = 4
+
+
+class NoLanguageModel(EngineError):
+    code = "vlm_unavailable"
+    retryable = False
+    default_action = "Follow things by word, click or box."
+
+
+class TooMuch(OnlookerError):
+    """The client is cut off: code `rate_limited` or `bad_message`."""
+
+
+class Commands:
+    """One client's messages. `send` sends text to it, `flush` an update that flow control held back."""
+
+    def __init__(
+        self,
+        session: StreamSession,
+        hub: StreamHub,
+        flow: FlowControl,
+        send: Callable[[str], Awaitable[None]],
+        flush: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._session = session
+        self._hub = hub
+        self._flow = flow
+        self._send = send
+        self._flush = flush
+        now_s = time.monotonic()
+        self._rate = TokenBucket(MESSAGES_A_SECOND, BURST, now_s)
+        self._refusals = TokenBucket(REFUSALS_A_SECOND, REFUSALS, now_s)
+        self._malformed = 0
+        self._views: asyncio.Queue[protocol.ViewRequest] = asyncio.Queue(WAITING_VIEWS)
+
+    async def handle(self, text: str | None) -> None:
+        """Answer one message; None is a binary one. Raises `TooMuch` when the client is to be cut off."""
+        ref = None
+        try:
+            if text is None:
+                raise BadInput("Messages are JSON text.", action="Send text, not bytes.")
+            if len(text) > MAX_MESSAGE_BYTES or len(text.encode()) > MAX_MESSAGE_BYTES:
+                message = f"A message has at most {MAX_MESSAGE_BYTES // 1024} KiB."
+                raise BadInput(message, code="too_large", action="Send less.")
+            ref = await self._answer(text)
+        except OnlookerError as error:
+            if isinstance(error, TooMuch):
+                raise
+            if ref is None and text is not None and error.code != "too_large":
+                ref = ref_of(text)
+            await self._send(_text({"type": "error", **error_body(error, ref)}))
+            self._count(error)
+
+    async def views(self) -> None:
+        """Answer `view` messages, which wait for the viewer's first picture, one after the other."""
+        while True:
+            message = await self._views.get()
+            try:
+                async with asyncio.timeout(VIEW_S):
+                    offset = await self._hub.viewer_rtp_offset(self._session.id, message.session)
+            except TimeoutError:
+                error: OnlookerError = LimitReached("No picture has gone to that viewer yet.", code="busy")
+                await self._send(_text({"type": "error", **error_body(error, message.ref)}))
+            except OnlookerError as error:
+                await self._send(_text({"type": "error", **error_body(error, message.ref)}))
+            else:
+                await self._send(_text(_answer(message.ref, "view", session=message.session, rtp_offset=offset)))
+
+    def _count(self, error: OnlookerError) -> None:
+        if error.code == "rate_limited" and not self._refusals.take(time.monotonic()):
+            raise TooMuch("Too many messages.", code="rate_limited")
+        if error.code in ("bad_message", "too_large"):
+            self._malformed += 1
+            if self._malformed >= MALFORMED_LIMIT:
+                raise TooMuch(f"{MALFORMED_LIMIT} malformed messages.")
+
+    async def _answer(self, text: str) -> str | None:
+        message = parse_client_message(text) if len(text) < 100 and '"ack"' in text else None
+        if isinstance(message, protocol.Ack) and self._flow.acknowledge(message.seq):
+            await self._flush()  # not counted: there are never more of these than updates sent
+            return None
+        if not self._rate.take(time.monotonic()):
+            message_text = f"At most {MESSAGES_A_SECOND} messages a second."
+            raise LimitReached(message_text, code="rate_limited", action="Send less often.")
+        message = message or parse_client_message(text)
+        if isinstance(message, protocol.Ack):
+            return None
+        try:
+            async with asyncio.timeout(ENGINE_S):
+                answer = await self._do(message)
+        except TimeoutError:
+            raise LimitReached("The engine is busy.", code="busy", action="Try again.") from None
+        if answer is not None:
+            await self._send(_text(answer))
+        return message.ref
+
+    async def _do(self, message: protocol.ClientMessage) -> Json | None:
+        session = self._session
+        match message:
+            case protocol.PromptAdd():
+                fact = await session.add_prompt(draft_of(message))
+                return _answer(message.ref, prompt_id=fact.prompt.id)
+            case protocol.PromptRemove():
+                await session.remove_prompt(message.prompt_id)
+                return _answer(message.ref, prompt_id=message.prompt_id)
+            case protocol.PromptRestore():
+                await session.restore_prompt(message.prompt_id)
+                return _answer(message.ref, prompt_id=message.prompt_id)
+            case protocol.TrackRemove():
+                await session.remove_track(message.track_id)
+                return _answer(message.ref, track_id=message.track_id)
+            case protocol.TrackRestore():
+                await session.restore_track(message.track_id)
+                return _answer(message.ref, track_id=message.track_id)
+            case protocol.TrackRename():
+                session.rename_track(message.track_id, message.label)
+                return _answer(message.ref, track_id=message.track_id)
+            case _:
+                return await self._do_for_client(message)
+
+    async def _do_for_client(self, message: protocol.ClientMessage) -> Json | None:
+        match message:
+            case protocol.Ping():
+                return {"type": "pong", "t": message.t}
+            case protocol.Set():
+                self._flow.set(masks=message.masks, max_fps=message.max_fps, ack=message.ack)
+                await self._flush()
+                return _answer(message.ref)
+            case protocol.ViewRequest():
+                self._queue_view(message)
+                return None
+            case _:
+                raise NoLanguageModel("This server has no language model.")
+
+    def _queue_view(self, message: protocol.ViewRequest) -> None:
+        try:
+            self._views.put_nowait(message)
+        except asyncio.QueueFull:
+            raise LimitReached("Other `view` messages are waiting.", code="busy", action="Wait for them.") from None
+
+
+def draft_of(body: protocol.PromptBody) -> PromptDraft:
+    """A prompt as the stream takes it."""
+    return PromptDraft(
+        kind=PromptKind(body.kind),
+        text=body.text,
+        points=tuple((point.x, point.y, point.positive) for point in body.points or ()),
+        box_xyxy=body.box_xyxy,
+        mask=Rle(body.mask.size, body.mask.counts) if body.mask else None,
+        positive=body.positive,
+        track_id=body.track_id,
+        frame=FrameRef(body.frame.epoch, body.frame.rtp) if body.frame else None,
+    )
+
+
+def _answer(ref: str | None, kind: str = "ok", **values: Any) -> Json:
+    message: Json = {"type": kind, **values}
+    if ref is not None:
+        message["ref"] = ref
+    return message
+
+
+def _text(message: Json) -> str:
+    return to_json(message).decode()

