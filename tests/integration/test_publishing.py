@@ -1,0 +1,147 @@
+"""Publishers come, go and come back; viewers get what they send; ids and prompts stay."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from stream.errors import BadInput, Conflict, LimitReached, NotFound, OnlookerError
+from stream.hub import Answer, HubLimits, StreamHub
+from stream.prompts import PromptDraft
+from stream.session import StreamState
+from stream.sources.webrtc import WebRtcConfig
+from stream.types import PromptKind
+from tests.barcode import BarcodeEngine
+from tests.peers import Camera, PublishingPeer, ViewingPeer
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[StreamHub]:
+    config = WebRtcConfig(addresses=("127.0.0.1",), connect_timeout_s=1.0)
+    limits = HubLimits(max_sessions=4, linger_s=0.5)
+    async with StreamHub(BarcodeEngine(), webrtc=config, limits=limits) as hub:
+        yield hub
+
+
+@contextlib.asynccontextmanager
+async def published(hub: StreamHub, stream: str, *, if_match: str | None = None) -> AsyncIterator[Answer]:
+    peer = PublishingPeer(Camera("VP8"), "VP8")
+    try:
+        answer = await hub.publish(stream, await peer.offer(), if_match=if_match)
+        await peer.take(answer.sdp)
+        yield answer
+    finally:
+        await peer.close()
+
+
+async def until(check: Callable[[], object], timeout_s: float = 10.0) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not check():
+        assert time.monotonic() < deadline_s, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+async def test_a_publisher_that_comes_back_goes_on_with_prompts_and_ids_in_a_new_epoch(hub: StreamHub) -> None:
+    async with published(hub, "cam"):
+        session = hub.get("cam")
+        await until(lambda: session.latest)
+        prompt = await session.add_prompt(PromptDraft(PromptKind.TEXT, text="cup"))
+        await until(lambda: session.latest and len(session.latest.tracks) == 2)
+        assert session.latest is not None
+        ids = {track.id for track in session.latest.tracks}
+        index = session.latest.index
+    await until(lambda: session.state is StreamState.WAITING)
+    async with published(hub, "cam"):
+        assert hub.get("cam") is session
+        await until(lambda: session.latest and session.latest.epoch == 2)
+        assert session.prompts == (prompt,)
+        assert session.latest is not None
+        assert {track.id for track in session.latest.tracks} == ids
+        assert session.latest.index > index
+        assert session.state is StreamState.LIVE
+
+
+async def test_a_stream_is_gone_some_time_after_its_publisher(hub: StreamHub) -> None:
+    async with published(hub, "cam"):
+        await until(lambda: hub.get("cam").latest)
+    await until(lambda: not hub.list())
+    with pytest.raises(NotFound):
+        hub.get("cam")
+
+
+async def test_a_second_publisher_needs_the_first_ones_session(hub: StreamHub) -> None:
+    async with published(hub, "cam") as first:
+        await until(lambda: hub.get("cam").latest)
+        with pytest.raises(Conflict):
+            async with published(hub, "cam"):
+                pass
+        with pytest.raises(Conflict):
+            async with published(hub, "cam", if_match="another"):
+                pass
+        async with published(hub, "cam", if_match=first.session) as second:
+            await until(lambda: hub.get("cam").epoch == 2 and hub.get("cam").state is StreamState.LIVE)
+            assert second.session != first.session
+            with pytest.raises(NotFound):
+                await hub.unpublish("cam", first.session)
+
+
+async def test_a_viewer_sees_the_publishers_frames_under_their_own_timestamps(hub: StreamHub) -> None:
+    async with published(hub, "cam"):
+        session = hub.get("cam")
+        seen: set[int] = set()
+        await until(lambda: session.latest)
+        peer = ViewingPeer("VP8")
+        answer = await hub.view("cam", await peer.offer())
+        await peer.take(answer.sdp)
+        offset = await hub.viewer_rtp_offset("cam", answer.session)
+        peer.got.clear()
+
+        def enough() -> bool:
+            if session.latest:
+                seen.add(session.latest.rtp)
+            return len(peer.got) > 30
+
+        await until(enough)
+        shown = {(one.timestamp - offset) & 0xFFFFFFFF for one in peer.got}
+        assert len(shown & seen) > 20
+        assert session.status().viewers == 1
+        await hub.unview("cam", answer.session)
+        assert session.status().viewers == 0
+        with pytest.raises(NotFound):
+            await hub.viewer_rtp_offset("cam", answer.session)
+        await peer.close()
+
+
+async def test_a_hundred_offers_at_once_are_answered_or_refused_and_disturb_nobody(hub: StreamHub) -> None:
+    async with published(hub, "cam"):
+        session = hub.get("cam")
+        await until(lambda: session.latest)
+        peer = PublishingPeer(Camera("VP8"), "VP8")
+        offer = await peer.offer()
+        offers = [hub.publish(f"flood-{number}", offer) for number in range(100)]
+        results = await asyncio.gather(*offers, return_exceptions=True)
+        answered = [one for one in results if isinstance(one, Answer)]
+        refused = [one for one in results if isinstance(one, LimitReached)]
+        assert len(answered) == 3
+        assert len(refused) == 97
+        index = session.latest.index if session.latest else 0
+        await until(lambda: session.latest and session.latest.index > index + 15)
+        # Peers that never connect are let go, and their places are free again.
+        await until(lambda: len(hub.list()) == 1, timeout_s=15)
+        async with published(hub, "late"):
+            await until(lambda: hub.get("late").latest)
+        await peer.close()
+
+
+@pytest.mark.parametrize("offer", ["", "hello", "v=0\r\n", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"])
+async def test_what_is_no_offer_leaves_no_stream_behind(hub: StreamHub, offer: str) -> None:
+    with pytest.raises(OnlookerError) as caught:
+        await hub.publish("cam", offer)
+    assert caught.value.action
+    assert hub.list() == []
+    with pytest.raises(BadInput):
+        await hub.publish("NO", "")
