@@ -15,6 +15,7 @@ from tests.quality.play import Played, play
 from tests.quality.run import SceneResult, measure
 from tests.quality.scenes import Scene, box_of, inner_point
 from tests.quality.sets import SetName, make
+from tests.quality.walking import annotation, clip
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +178,35 @@ def test_first_ids_are_those_that_were_asked_for(hard: Scene) -> None:
     record = played(hard).record
     assert [record.first_id(i) for i in hard.identities] == [1, 2, 3, 4]
     assert metrics.first_mask_s(record, 1) == 0.0
+
+
+def test_the_walking_people_are_annotated_frame_by_frame() -> None:
+    truth = annotation()
+    assert list(truth.boxes) == list(range(70, 130))
+    before: dict[int, metrics.Box] = {}
+    for frame, boxes in truth.boxes.items():
+        now = {b.id: b for b in boxes}
+        assert len(now) == len(boxes) >= 5, f"ids are unique on frame {frame}"
+        for person, box in now.items():
+            x0, y0, x1, y1 = box.xyxy
+            assert 0 <= x0 < x1 <= 768
+            assert 0 <= y0 < y1 <= 576
+            assert y1 - y0 >= 40
+            if person in before and not (box.ignore or before[person].ignore):
+                assert metrics.box_iou(box.xyxy, before[person].xyxy) > 0.4, f"person {person} on frame {frame}"
+        before = now
+
+
+def test_the_annotation_agrees_with_itself() -> None:
+    boxes = annotation().boxes.values()
+    perfect = metrics.detection([(b, b) for b in boxes])
+    assert perfect.recall == perfect.precision == 1.0
+    assert perfect.switches == 0
+    assert perfect.truths == sum(not b.ignore for frame in boxes for b in frame)
+
+
+def test_the_annotated_clip_is_the_one_that_is_shipped() -> None:
+    frames = list(clip(129, 10))
+    assert len(frames) == 130
+    assert frames[0].y.shape == (576, 768)
+    assert frames[1].pts == 9000
