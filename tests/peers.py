@@ -65,7 +65,7 @@ class Camera(MediaStreamTrack):
         self._sizes = sizes or {0: (320, 240)}
         self._rate = rate
         self._encoder = Encoder(codec, self._sizes[0])
-        self._started_s = 0.0
+        self._next_s = 0.0
 
     def ask(self) -> None:
         self.keyframes_asked += 1
@@ -75,9 +75,9 @@ class Camera(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         number = len(self.sent_unix_us)
-        if number == 0:
-            self._started_s = time.monotonic()
-        await asyncio.sleep(max(0.0, self._started_s + number / self._rate - time.monotonic()))
+        # On a machine that is too slow it becomes a slower camera, and leaves the event loop to the receiver meanwhile.
+        await asyncio.sleep(max(0.01, self._next_s - time.monotonic()) if number else 0)
+        self._next_s = max(self._next_s + 1 / self._rate, time.monotonic())
         if number and number in self._sizes:
             self._encoder = Encoder(self.codec, self._sizes[number])
         wanted, self.keyframe_wanted = self.keyframe_wanted, False
