@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-CONVERTER_VERSION = 1
-"""Grows whenever `convert` would write something else for the same sources."""
+RECIPE_VERSIONS = {"sam_encoder": 1, "sam_decoder": 1, "nanodet": 2}
+"""Grow whenever `convert` would write something else for the same sources."""
 
 SAM_SIDES = (320,)
 """The square input sizes, in pixels, that SAM is made for."""
@@ -49,7 +49,7 @@ class Package:
 class Model:
     """A file that the engine loads, made from one package's members by `recipe`.
 
-    `side` is the input's side in pixels. `purpose` says what is missing without it.
+    `side` is the input's longer side in pixels. `purpose` says what is missing without it.
     """
 
     name: str
@@ -63,7 +63,8 @@ class Model:
     @property
     def file_name(self) -> str:
         """Carries a key of the sources and the converter, so that an outdated file is never taken for a new one."""
-        parts = (self.recipe, str(self.side), str(CONVERTER_VERSION), *(member.sha256 for member in self.members))
+        version = str(RECIPE_VERSIONS[self.recipe])
+        parts = (self.recipe, str(self.side), version, *(member.sha256 for member in self.members))
         key = hashlib.sha256(":".join(parts).encode()).hexdigest()[:12]
         return f"{self.name}-{key}.onnx"
 

@@ -19,6 +19,7 @@ from onnx import ModelProto
 
 from stream.models.catalogue import MODELS, Model
 from stream.models.golden import answer, check_cosine, check_golden
+from stream.models.nanodet_graph import free_size
 from stream.models.sam_graph import resize_decoder, resize_encoder
 from stream.models.store import ModelStore
 from stream.models.tfjs_graph import convert_tfjs
@@ -44,6 +45,7 @@ def _build(store: ModelStore, model: Model, part: Path) -> None:
     source = store.source_path(model.package, model.members[0])
     if model.recipe == "nanodet":
         graph = convert_tfjs(source)
+        free_size(graph)
     else:
         graph = onnx.load(source)
         (resize_encoder if model.recipe == "sam_encoder" else resize_decoder)(graph, model.side)

@@ -95,6 +95,22 @@ def test_a_region_that_reaches_beyond_the_picture_is_cut_to_it(detector: Detecto
     assert len(found) == len(PEOPLE)
 
 
+@pytest.mark.parametrize(
+    "rows_columns", [(slice(None), slice(None)), (slice(120, 552), slice(None)), (slice(None), slice(480, 768))]
+)
+def test_people_are_found_in_pictures_of_any_proportion(
+    detector: Detector, frame: U8, rows_columns: tuple[slice, slice]
+) -> None:
+    rows, columns = rows_columns
+    top, left = rows.start or 0, columns.start or 0
+    part = np.ascontiguousarray(frame[rows, columns])
+    found = people(detector(part))
+    inside = [person for person in PEOPLE if person[0] >= left]
+    assert len(found) == len(inside) > 0
+    for x0, y0, x1, y1 in inside:
+        assert max(iou((x0 - left, y0 - top, x1 - left, y1 - top), box) for box in found) > 0.7
+
+
 @pytest.mark.parametrize("region", [(800, 0, 900, 100), (-50, -50, -10, -10), (100, 100, 100, 200), (9, 9, 3, 3)])
 def test_a_region_outside_gives_nothing(detector: Detector, frame: U8, region: BoxXyxyPx) -> None:
     assert detector.in_region(frame, region) == []

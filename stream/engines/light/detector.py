@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from stream.engines.light.inference import F32, cpu_session, normalised
@@ -17,6 +19,7 @@ from stream.types import U8, BoxXyxyPx
 
 _BINS = 11
 _STRIDES = (8, 16, 32)
+_LEAST_SIDE = 64
 NMS_IOU = 0.5
 MAX_CANDIDATES = 400
 
@@ -31,19 +34,15 @@ class Detection:
 
 
 class Detector:
-    """NanoDet at 416×416 (RangiLyu, “NanoDet”, 2020: boxes as distributions over distances, after Li et al.,
-    “Generalized Focal Loss”, 2020). One thread at a time."""
+    """NanoDet on pictures shrunk to a long side of 416 (RangiLyu, “NanoDet”, 2020: boxes as distributions over
+    distances, after Li et al., “Generalized Focal Loss”, 2020). One thread at a time."""
 
     def __init__(self, model: Path) -> None:
         """Open the model and run it once. Raises `ModelMissing`."""
         self._session = cpu_session(model)
         self._input = self._session.get_inputs()[0].name
-        shapes = {output.name: tuple(output.shape) for output in self._session.get_outputs()}
-        cells = [(NANODET_SIDE // stride) ** 2 for stride in _STRIDES]
-        by_shape = {shape[1:]: name for name, shape in shapes.items()}
-        self._outputs = [by_shape[count, width] for width in (len(COCO_NAMES), 4 * _BINS) for count in cells]
-        self._centres, self._strides = _grid()
-        self(np.zeros((NANODET_SIDE, NANODET_SIDE, 3), np.uint8))
+        self._outputs = _outputs_in_order(self._session)
+        self(np.zeros((480, 640, 3), np.uint8))
 
     @classmethod
     def load(cls, store: ModelStore) -> Detector:
@@ -53,21 +52,19 @@ class Detector:
     def __call__(self, bgr: U8, min_score: float = 0.45) -> list[Detection]:
         """What is in `bgr`, `(H, W, 3)` uint8 of any size, best first."""
         height, width = bgr.shape[:2]
+        rows, columns = _input_size(height, width)
         shrinks = min(height, width) > 2 * NANODET_SIDE
-        square = cv2.resize(
-            bgr, (NANODET_SIDE, NANODET_SIDE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
-        outputs = self._session.run(
-            self._outputs, {self._input: normalised(square.astype(np.uint8, copy=False), "bgr")}
-        )
+        small = cv2.resize(bgr, (columns, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        outputs = self._session.run(self._outputs, {self._input: normalised(small.astype(np.uint8, copy=False), "bgr")})
         levels = len(_STRIDES)
         scores = np.concatenate([output[0] for output in outputs[:levels]])
         distances = np.concatenate([output[0] for output in outputs[levels:]])
         cells, classes = _candidates(scores, min_score)
         if not cells.size:
             return []
-        size = np.array((width, height) * 2, np.float32)
-        boxes: F32 = np.clip(self._boxes(cells, distances[cells]) * (size / NANODET_SIDE), 0, size)
+        scale = np.array((width / columns, height / rows) * 2, np.float32)
+        limits = np.array((width, height) * 2, np.float32)
+        boxes: F32 = np.clip(_boxes(cells, distances[cells], rows, columns) * scale, 0, limits)
         return _distinct(boxes, scores[cells, classes], classes, min_score)
 
     def in_region(self, bgr: U8, region_xyxy_px: BoxXyxyPx, min_score: float = 0.45) -> list[Detection]:
@@ -85,24 +82,41 @@ class Detector:
             for found in self(bgr[y0:y1, x0:x1], min_score)
         ]
 
-    def _boxes(self, cells: NDArray[np.intp], logits: F32) -> F32:
-        """`(N, 44)` distributions over 0…10 strides for the four sides → `(N, 4)` boxes in the model's pixels."""
-        sides = logits.reshape(-1, 4, _BINS)
-        weights = np.exp(sides - sides.max(axis=2, keepdims=True))
-        mean: F32 = (weights @ np.arange(_BINS, dtype=np.float32)) / weights.sum(axis=2) * self._strides[cells, None]
-        centres = self._centres[cells]
-        boxes: F32 = np.concatenate((centres - mean[:, :2], centres + mean[:, 2:]), axis=1)
-        return boxes
+
+def _outputs_in_order(session: onnxruntime.InferenceSession) -> list[str]:
+    """The scores of the three levels, the finest first, then the distances; the graph names levels by cells at 416²."""
+    by_shape = {tuple(output.shape[1:]): output.name for output in session.get_outputs()}
+    cells = [(NANODET_SIDE // stride) ** 2 for stride in _STRIDES]
+    return [by_shape[f"cells_{count}", width] for width in (len(COCO_NAMES), 4 * _BINS) for count in cells]
 
 
-def _grid() -> tuple[F32, F32]:
-    """Centres `(3549, 2)` and strides `(3549,)` of all cells, in the model's pixels, the finest level first."""
+def _input_size(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns for a picture: the long side 416, the other next above its proportion that the network takes."""
+    longest = max(height, width) * _STRIDES[-1]
+    rows, columns = (max(_LEAST_SIDE, -(-size * NANODET_SIDE // longest) * _STRIDES[-1]) for size in (height, width))
+    return rows, columns
+
+
+def _boxes(cells: NDArray[np.intp], logits: F32, rows: int, columns: int) -> F32:
+    """`(N, 44)` distributions over 0…10 strides for the four sides → `(N, 4)` boxes in pixels of the input."""
+    all_centres, all_strides = _grid(rows, columns)
+    centres, strides = all_centres[cells], all_strides[cells, None]
+    sides = logits.reshape(-1, 4, _BINS)
+    weights = np.exp(sides - sides.max(axis=2, keepdims=True))
+    mean: F32 = (weights @ np.arange(_BINS, dtype=np.float32)) / weights.sum(axis=2) * strides
+    boxes: F32 = np.concatenate((centres - mean[:, :2], centres + mean[:, 2:]), axis=1)
+    return boxes
+
+
+@lru_cache(maxsize=16)
+def _grid(rows: int, columns: int) -> tuple[F32, F32]:
+    """Centres `(cells, 2)` and strides `(cells,)` of all cells, in pixels of the input, the finest level first."""
     centres, strides = [], []
     for stride in _STRIDES:
-        count = NANODET_SIDE // stride
-        y, x = np.divmod(np.arange(count * count), count)
+        high, wide = rows // stride, columns // stride
+        y, x = np.divmod(np.arange(high * wide), wide)
         centres.append(np.stack((x, y), axis=1) * stride + (stride - 1) / 2)
-        strides.append(np.full(count * count, stride))
+        strides.append(np.full(high * wide, stride))
     return np.concatenate(centres).astype(np.float32), np.concatenate(strides).astype(np.float32)
 
 
