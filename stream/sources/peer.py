@@ -47,6 +47,7 @@ class Peer:
         self.id = str(uuid.uuid4())
         self._config = config
         self._state_changed = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
         servers = [RTCIceServer(s.url, s.username, s.credential) for s in config.ice_servers]
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self.connection.on("connectionstatechange", self._state_changed.set)
@@ -88,8 +89,14 @@ class Peer:
             await self._state_changed.wait()
 
     async def close(self) -> None:
-        """End the session. Idempotent."""
-        await self.connection.close()
+        """End the session. Idempotent.
+
+        The connection is closed by one task that is never cancelled: aiortc's own `close` fails for everybody else
+        when one of those who wait in it is cancelled.
+        """
+        if self._closing is None:
+            self._closing = asyncio.create_task(self.connection.close(), name=f"close {self.id}")
+        await asyncio.shield(self._closing)
         self._state_changed.set()
 
 
