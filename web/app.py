@@ -14,11 +14,15 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from stream.config import Config, data_dir
+from stream.config import Config, FeedConfig, data_dir
 from stream.engines.base import Engine
+from stream.errors import OnlookerError
 from stream.hub import HubLimits, StreamHub
-from stream.models.fetch import Progress
+from stream.models.fetch import Progress as FetchProgress
+from stream.models.store import ModelStore
+from stream.session import StreamSession
 from stream.sources.webrtc import IceServer, WebRtcConfig
+from stream.sources.webrtc import notes as webrtc_notes
 from web import live, problems
 from web.api import docs, streams, system, whip
 from web.auth import Auth, Sessions, load_or_make_token
@@ -40,7 +44,7 @@ def create_app(
     config: Config,
     engine: Engine | None = None,
     *,
-    fetch_progress: Callable[[Progress], None] | None = None,
+    fetch_progress: Callable[[FetchProgress], None] | None = None,
     on_started: Callable[[], None] | None = None,
 ) -> FastAPI:
     """The application for `config`; its lifespan owns the engine, the hub and every stream.
@@ -52,26 +56,19 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        running = engine if engine is not None else await asyncio.to_thread(make_engine, config, store)
-        jobs = Jobs()
-        async with StreamHub(running, webrtc=webrtc_config(config), limits=hub_limits(config)) as hub:
-            app.state.onlooker = State(config, hub, store, auth, jobs, Fanouts())
-            sessions = [(await open_feed(hub, feed), feed) for feed in config.feeds]
-            if fetch_progress is not None and not store.ready:
-                job = fetch_into_engine(jobs, hub, store, "all", fetch_progress)
-
-                async def upgrade() -> None:
-                    if await jobs.wait(job):
-                        for session, feed in sessions:
-                            await follow_again(session, feed)
-
-                jobs.background("feeds", upgrade())
-            if on_started is not None:
-                on_started()
-            try:
+        try:
+            running = engine if engine is not None else await asyncio.to_thread(make_engine, config, store)
+            async with _opened(config, running, store, auth) as state:
+                app.state.onlooker = state
+                sessions = [(await open_feed(state.hub, feed), feed) for feed in config.feeds]
+                if fetch_progress is not None and not store.ready:
+                    _fetch_beside(state, sessions, fetch_progress)
+                if on_started is not None:
+                    on_started()
                 yield
-            finally:
-                await jobs.close()
+        except OnlookerError as error:
+            app.state.startup_error = error
+            raise
 
     app = FastAPI(
         title="Onlooker",
@@ -90,6 +87,30 @@ def create_app(
     hosts = [*server.allowed_hosts, *([] if server.loopback else [*own_names(), server.host])]
     app.add_middleware(Guard, reach=make_reach(server.loopback, hosts, list(server.allowed_origins)), auth=auth)
     return app
+
+
+@contextlib.asynccontextmanager
+async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth) -> AsyncIterator[State]:
+    jobs = Jobs()
+    async with StreamHub(engine, webrtc=webrtc_config(config), limits=hub_limits(config)) as hub:
+        try:
+            yield State(config, hub, store, auth, jobs, Fanouts(), webrtc_notes=webrtc_notes())
+        finally:
+            await jobs.close()
+
+
+def _fetch_beside(
+    state: State, sessions: list[tuple[StreamSession, FeedConfig]], progress: Callable[[FetchProgress], None]
+) -> None:
+    """Fetch the models while the server runs; then the feeds follow what they could not name before."""
+    job = fetch_into_engine(state.jobs, state.hub, state.store, "all", progress)
+
+    async def upgrade() -> None:
+        if await state.jobs.wait(job):
+            for session, feed in sessions:
+                await follow_again(session, feed)
+
+    state.jobs.background("feeds", upgrade())
 
 
 class Page(StaticFiles):

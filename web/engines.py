@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import cast
-
 from stream.config import Config
 from stream.engines.base import Engine
+from stream.engines.light.engine import LightEngine
 from stream.errors import EngineError
 from stream.models.store import ModelStore
 
@@ -23,9 +21,13 @@ def make_store(config: Config) -> ModelStore:
     return ModelStore(config.engine.models_dir)
 
 
-def make_engine(config: Config, store: ModelStore) -> Engine:
-    """The engine that `engine.name` asks for; `auto` is light. Raises `EngineError`."""
+def check_engine(config: Config) -> None:
+    """Raises `EngineError` for an engine that this machine cannot run."""
     if config.engine.name == "sam3":
         raise NoSam3("The sam3 engine is not part of this version.")
-    light = importlib.import_module("stream.engines.light.engine")
-    return cast(Engine, light.LightEngine(store))
+
+
+def make_engine(config: Config, store: ModelStore) -> Engine:
+    """The engine that `engine.name` asks for; `auto` is light. Raises `EngineError`."""
+    check_engine(config)
+    return LightEngine(store)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from stream.session import StreamState
-from stream.sources.webrtc import notes as webrtc_notes
 from web.state import State
 from web.wire import Json
 
@@ -13,7 +12,7 @@ def checks(state: State) -> list[Json]:
     engine = state.hub.engine
     found = [_check("engine", True, f"{engine.name} on {engine.device}")]
     found += [_check("engine", False, note.message, note.action) for note in engine.notes]
-    found += [_check("webrtc", False, note.message, note.action) for note in webrtc_notes()]
+    found += [_check("webrtc", False, note.message, note.action) for note in state.webrtc_notes]
     for session in state.hub.list():
         name = f"stream {session.id}"
         if session.error is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from asyncio.transports import BaseTransport
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from stream.errors import BadInput, Conflict
@@ -120,7 +122,7 @@ def _bound(host: str, port: int) -> socket.socket:
     return sock
 
 
-def make_server(app: Any, *, certificate: tuple[Path, Path] | None = None) -> uvicorn.Server:
+def make_server(app: FastAPI, *, certificate: tuple[Path, Path] | None = None) -> uvicorn.Server:
     """A server for `app`, to be run on sockets from `open_sockets`."""
     config = uvicorn.Config(
         app,
@@ -146,7 +148,21 @@ def make_server(app: Any, *, certificate: tuple[Path, Path] | None = None) -> uv
     return uvicorn.Server(config)
 
 
-def run(server: uvicorn.Server, sockets: Sequence[socket.socket]) -> None:
-    """Serve until a signal. Returns after a clean end."""
-    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner() as runner:
-        runner.run(server.serve(sockets=list(sockets)))
+def run(server: uvicorn.Server, app: FastAPI, sockets: Sequence[socket.socket]) -> None:
+    """Serve until a signal. Raises the `OnlookerError` for which the application did not start."""
+
+    def told(_: logging.LogRecord) -> bool:
+        return getattr(app.state, "startup_error", None) is None
+
+    logger = logging.getLogger("uvicorn.error")
+    logger.addFilter(told)  # uvicorn would log the traceback of an error that is shown in words
+    try:
+        with contextlib.suppress(KeyboardInterrupt), asyncio.Runner() as runner:
+            runner.run(server.serve(sockets=list(sockets)))
+    except SystemExit:
+        error = getattr(app.state, "startup_error", None)
+        if error is None:
+            raise
+        raise error from None
+    finally:
+        logger.removeFilter(told)

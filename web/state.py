@@ -10,6 +10,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from stream.config import Config
+from stream.engines.base import Note
 from stream.hub import StreamHub
 from stream.models.store import ModelStore
 from stream.session import StreamSession
@@ -28,6 +29,7 @@ class State:
     auth: Auth
     jobs: Jobs
     fanouts: Fanouts
+    webrtc_notes: tuple[Note, ...] = ()
     live_clients: int = 0
     started_s: float = field(default_factory=time.monotonic)
 

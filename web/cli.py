@@ -1,0 +1,129 @@
+"""The `onlooker` command. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from stream.config import Config
+
+app = typer.Typer(
+    name="onlooker",
+    help="Real-time video analytics: tracked masks on the exact frame of a live camera.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="The models: list them, or fetch those that are missing.", invoke_without_command=True)
+app.add_typer(models_app, name="models")
+
+
+class EngineName(StrEnum):
+    AUTO = "auto"
+    LIGHT = "light"
+    SAM3 = "sam3"
+
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on; off loopback it needs the token and gets TLS.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
+Engine = Annotated[EngineName | None, typer.Option("--engine", help="The engine that tracks.")]
+ModelsDir = Annotated[Path | None, typer.Option(help="A folder of models, prepared or to be filled.")]
+Open = Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")]
+
+
+@app.command()
+def serve(
+    host: Host = None, port: Port = None, engine: Engine = None, models_dir: ModelsDir = None, open_page: Open = False
+) -> None:
+    """Serve the page and the API; streams come from the page, WHIP and onlooker.toml."""
+    from web.run import serve as run
+
+    run(_config(host, port, engine, models_dir), open_page=open_page)
+
+
+@app.command()
+def demo(
+    host: Host = None, port: Port = None, engine: Engine = None, models_dir: ModelsDir = None, open_page: Open = False
+) -> None:
+    """The same with a clip as camera, already tracked; models that are missing are fetched beside it."""
+    from web.run import demo as run
+
+    run(_config(host, port, engine, models_dir), any_port=port is None, open_page=open_page)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    host: Host = None,
+    port: Port = None,
+    engine: Engine = None,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Check this machine and say what to do about what is missing."""
+    from web.doctor import examine, report
+
+    findings = examine(_config(host, port, engine, models_dir))
+    report(findings, as_json=as_json)
+    if any(finding.level == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+@models_app.callback()
+def models(context: typer.Context, models_dir: ModelsDir = None) -> None:
+    """List the models and where they are."""
+    context.obj = models_dir
+    if context.invoked_subcommand is None:
+        from web.run import show_models
+
+        show_models(_config(models_dir=models_dir))
+
+
+@models_app.command()
+def fetch(context: typer.Context, models_dir: ModelsDir = None) -> None:
+    """Download what is missing, verify and convert it."""
+    from web.run import fetch_models
+
+    fetch_models(_config(models_dir=models_dir or context.obj))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    typer.echo(installed("onlooker"))
+
+
+def main() -> None:
+    """The entry point: errors are a line and what to do, Ctrl-C is no error."""
+    from stream.errors import OnlookerError
+
+    try:
+        app()
+    except OnlookerError as error:
+        typer.echo(f"onlooker: {error.message}\n  {error.action}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _config(
+    host: str | None = None, port: int | None = None, engine: EngineName | None = None, models_dir: Path | None = None
+) -> Config:
+    from stream.config import load_config
+
+    given: dict[str, dict[str, Any]] = {
+        "server": {"host": host, "port": port},
+        "engine": {"name": engine.value if engine else None, "models_dir": models_dir},
+    }
+    tables = {name: {key: value for key, value in table.items() if value is not None} for name, table in given.items()}
+    return load_config({name: table for name, table in tables.items() if table})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""What the commands do: start, say where, serve, end."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from stream.config import Config, FeedConfig, data_dir
+from stream.errors import Conflict
+from stream.models.fetch import Progress as FetchProgress
+from stream.models.fetch import fetch_all
+from web.app import create_app, token_path
+from web.auth import load_or_make_token
+from web.doctor import check_names
+from web.engines import check_engine, make_store
+from web.server import make_server, open_sockets, run
+from web.tls import ensure_certificate, fingerprint, own_addresses, own_names
+
+DEMO_PORTS = range(8000, 8010)
+DEMO_FEED = FeedConfig(id="demo", name="Demo", kind="demo", prompts=("person",))
+console = Console()
+errors = Console(stderr=True)
+
+
+def serve(config: Config, *, open_page: bool = False) -> None:
+    """Serve until a signal. Raises `OnlookerError` for what the user can mend."""
+    _prepare(config)
+    _serve(config, open_sockets(config.server.host, config.server.port), open_page=open_page, progress=None)
+
+
+def demo(config: Config, *, any_port: bool, open_page: bool = False) -> None:
+    """The same with the packaged clip, on the next free port of 8000–8009 unless one was asked for."""
+    _prepare(config)
+    feeds = (*(feed for feed in config.feeds if feed.id != DEMO_FEED.id), DEMO_FEED)
+    config = config.model_copy(update={"feeds": feeds})
+    sockets = _free_sockets(config) if any_port else open_sockets(config.server.host, config.server.port)
+    with FetchDisplay() as display:
+        _serve(config, sockets, open_page=open_page, progress=display.show)
+
+
+def show_models(config: Config) -> None:
+    store = make_store(config)
+    table = Table("model", "state", "MB", "for", "from", box=None, pad_edge=False)
+    for model in store.status():
+        size = f"{model.size_bytes / 1e6:.1f}" if model.size_bytes else ""
+        table.add_row(model.name, model.state.value, size, model.purpose, model.source)
+    console.print(table)
+    console.print(f"in {store.root}", highlight=False)
+    if not store.ready:
+        console.print("Fetch what is missing with: onlooker models fetch")
+
+
+def fetch_models(config: Config) -> None:
+    """Raises `ModelMissing` with the reason and what to do."""
+    store = make_store(config)
+    if not store.ready:
+        with FetchDisplay() as display:
+            fetch_all(store, display.show, wait_s=600)
+    console.print(f"The models are ready in {store.root}", highlight=False)
+
+
+class FetchDisplay:
+    """One line of progress, there only while something is fetched. `show` may be called from any thread."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=errors, transient=True)
+        self._task: TaskID | None = None
+
+    def show(self, now: FetchProgress) -> None:
+        if self._task is None:
+            self._progress.start()
+            self._task = self._progress.add_task(now.words, total=now.total)
+        self._progress.update(self._task, description=now.words, completed=now.done, total=now.total)
+        if now.done >= now.total:
+            self._progress.stop()
+
+    def __enter__(self) -> FetchDisplay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def _prepare(config: Config) -> None:
+    """Fail before anything is opened."""
+    handler = RichHandler(console=errors, show_path=False, show_level=False, log_time_format="%H:%M:%S")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    check_names()
+    check_engine(config)
+
+
+def _free_sockets(config: Config) -> list[socket.socket]:
+    """The configured port if it is free, else the first of 8000–8009 that is."""
+    ports = [config.server.port, *(port for port in DEMO_PORTS if port != config.server.port)]
+    for port in ports:
+        try:
+            return open_sockets(config.server.host, port)
+        except Conflict:
+            continue
+    raise Conflict("The ports 8000 to 8009 are all taken.", action="Name a free one: onlooker demo --port 8100")
+
+
+def _serve(
+    config: Config, sockets: list[socket.socket], *, open_page: bool, progress: Callable[[FetchProgress], None] | None
+) -> None:
+    try:
+        certificate = _certificate(config)
+        port = sockets[0].getsockname()[1]
+        url = f"{'https' if certificate else 'http'}://{_shown_host(config)}:{port}"
+        _announce_secrets(config, certificate)
+
+        def started() -> None:
+            console.print(f"Onlooker is at {url}", highlight=False, soft_wrap=True)
+            if open_page:
+                webbrowser.open(url)
+
+        app = create_app(config, fetch_progress=progress, on_started=started)
+        run(make_server(app, certificate=certificate), app, sockets)
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def _certificate(config: Config) -> tuple[Path, Path] | None:
+    """The operator's certificate, or a self-signed one where the page would get no camera without."""
+    server = config.server
+    if server.tls_cert and server.tls_key:
+        return server.tls_cert, server.tls_key
+    if server.loopback:
+        return None
+    names = list(dict.fromkeys([*own_names(), *server.allowed_hosts]))
+    return ensure_certificate(data_dir() / "tls", names, ["127.0.0.1", *own_addresses()])
+
+
+def _announce_secrets(config: Config, certificate: tuple[Path, Path] | None) -> None:
+    """The token once, alone on its line, when it is made; and what the browser will show of the certificate."""
+    if not config.server.loopback:
+        token, made = load_or_make_token(token_path(config))
+        if made:
+            console.print("The page will ask for this token; it is not shown again:")
+            console.print(token, highlight=False, soft_wrap=True)
+    if certificate is not None:
+        console.print(f"Certificate SHA-256 {fingerprint(certificate[0])}", highlight=False, soft_wrap=True)
+
+
+def _shown_host(config: Config) -> str:
+    host = config.server.host
+    if config.server.loopback:
+        return "localhost" if host == "localhost" else _bracketed(host)
+    addresses = own_addresses()
+    return _bracketed(addresses[0]) if host in ("0.0.0.0", "::") and addresses else _bracketed(host)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
