@@ -17,12 +17,14 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """`fit` is the IoU with the carried mask, `quality` SAM's own estimate of it, `area` the ratio of the areas."""
+    """`fit` is the IoU with the carried mask, `quality` SAM's own estimate of it, `area` the ratio of the areas,
+    `intrusion` the share of the new mask that was another object's before."""
 
     fit: float
     quality: float
     area: float
     similarity: Similarity
+    intrusion: float = 0.0
 
 
 def judge_refresh(measures: Measures, rejects: int, tuning: Tuning) -> Verdict:
@@ -36,7 +38,7 @@ def judge_refresh(measures: Measures, rejects: int, tuning: Tuning) -> Verdict:
         and tuning.area_least < measures.area < tuning.area_most
         and measures.similarity.colour > tuning.loose_colour
     )
-    if same and (close or plausible):
+    if same and (close or plausible) and measures.intrusion < tuning.intrusion:
         return Verdict.ACCEPT
     if not same and (rejects >= 1 or look < tuning.other_look):
         return Verdict.LOSE
@@ -77,4 +79,6 @@ def urgency(age_s: float, visible: float, speed: float, rejected: bool) -> float
 
 def learns(measures: Measures, tuning: Tuning) -> bool:
     """Whether a look is good enough to change what is remembered."""
+    if measures.intrusion > tuning.learn_intrusion or measures.fit < tuning.learn_fit:
+        return False
     return measures.similarity.look > tuning.learn_look and measures.quality > tuning.learn_quality

@@ -70,9 +70,7 @@ def pick(things: Iterable[Object], now_s: float, jobs_since_search: int, tuning:
 
 def companions(first: Object, things: Sequence[Object], pad: float, pixels: int, now_s: float) -> list[Object]:
     """`first`, and the neighbours that lie wholly in its crop and are due as well: they cost one decoding each."""
-    if first.patch is None:
-        return [first]
-    box = first.patch.box()
+    box = first.raw.box() if first.raw is not None else None
     if box is None:
         return [first]
     crop = Crop.around(box, pad, pixels)
@@ -81,12 +79,12 @@ def companions(first: Object, things: Sequence[Object], pad: float, pixels: int,
         if (
             thing is first
             or thing.pending
-            or thing.patch is None
+            or thing.raw is None
             or thing.memory is None
             or now_s - thing.tried_s < 0.1
         ):
             continue
-        other = thing.patch.box()
+        other = thing.raw.box()
         if other and crop.covers(other) and max(other[2] - other[0], other[3] - other[1]) > crop.side * SHARED_SHARE:
             together.append(thing)
     return together
@@ -94,14 +92,14 @@ def companions(first: Object, things: Sequence[Object], pad: float, pixels: int,
 
 def target(thing: Object, now_s: float, tuning: Tuning) -> Target | None:
     """What a refresh needs to know of an object."""
-    if thing.patch is None or thing.memory is None:
+    if thing.raw is None or thing.memory is None:
         return None
-    box = thing.patch.box()
+    box = thing.raw.box()
     detected: BoxXyxyPx | None = None
     if box and thing.detected is not None and now_s - thing.detected_s < DETECTED_FRESH_S:
         d = thing.detected
         detected = box[0] + d[0], box[1] + d[1], box[2] + d[2], box[3] + d[3]
-    return Target(thing.id, thing.patch, thing.memory, detected)
+    return Target(thing.id, thing.raw, thing.memory, thing.area, detected)
 
 
 def wanted(first: Object, things: Iterable[Object], now_s: float, tuning: Tuning) -> list[Wanted]:

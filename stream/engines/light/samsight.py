@@ -50,6 +50,7 @@ class Choice:
     similarity: Similarity
     fit: float
     score: float
+    intrusion: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,7 @@ class SamSight:
         low = seen.crop.mask_in(target.patch)
         before = (low >= 128).astype(np.uint8)
         others = [seen.crop.mask_in(patch) for i, patch in view.masks.items() if i != target.id]
+        foreign = _foreign(others, before)
         prompted = _prompts_of(low, others)
         if prompted is None:
             return None
@@ -202,18 +204,45 @@ class SamSight:
             if shrunk:
                 prompted = Prompted(prompted.points, prompted.labels, detected)
         memory = target.memory
-        best = self._best(seen, prompted, prompted.box, None if shrunk else _as_logits(low), before, memory)
+        best = self._best(seen, prompted, prompted.box, None if shrunk else _as_logits(low), before, foreign, memory)
         if best.similarity.look < self._tuning.doubtful_look and not shrunk:
             # doubtful: look again without the old mask, else an object shrinks to its part
-            again = self._best(seen, prompted, _grown(prompted.box), None, before, memory)
+            again = self._best(seen, prompted, _grown(prompted.box), None, before, foreign, memory)
             best = again if again.score > best.score else best
+        best = self._whole_again(seen, prompted, best, foreign, target) or best
         area = float(best.on.sum() + 1) / float(before.sum() + 1)
         fit = max(best.fit, box_iou(_low_box(best.on), prompted.box)) if shrunk else best.fit
-        measures = Measures(fit, best.quality, area, best.similarity)
+        measures = Measures(fit, best.quality, area, best.similarity, best.intrusion)
         return Sighting(self._patch(view.grid, seen.crop, best.logits), best.look, measures)
 
+    def _whole_again(self, seen: Seen, prompted: Prompted, part: Choice, foreign: U8, target: Target) -> Choice | None:
+        """The whole object where a refresh has shrunk to a part of it: prompted by points alone, since old mask and
+        box would lock it in. None where nothing larger looks like the object."""
+        t = self._tuning
+        expected = target.area * (seen.crop.scale / MASK_STEP) ** 2
+        size = float(part.on.sum())
+        if size > t.shrunk * expected or size < LEAST_PIXELS:
+            return None
+        logits, quality = self._sam.decode(seen.embedding, prompted.points, prompted.labels)
+        found: Choice | None = None
+        for one, q in zip(logits, quality, strict=True):
+            on = (one > 0).astype(np.uint8)
+            if not (q > t.whole_quality and size < on.sum() < t.whole_most * expected):
+                continue
+            intrusion = _share(on, foreign)
+            if float((on & part.on).sum()) < t.whole_contains * size or intrusion > t.learn_intrusion:
+                continue
+            look = look_at(seen.image, on, seen.embedding)
+            similarity = target.memory.similarity(look)
+            if similarity.look < part.similarity.look - t.whole_look:
+                continue
+            if found is None or similarity.look > found.similarity.look:
+                fit = float(cpu.iou(on[None], part.on[None])[0, 0])
+                found = Choice(one, on, float(q), look, similarity, fit, part.score, intrusion)
+        return found
+
     def _best(
-        self, seen: Seen, prompted: Prompted, box: BoxXyxyPx, low: F32 | None, before: U8, memory: Memory
+        self, seen: Seen, prompted: Prompted, box: BoxXyxyPx, low: F32 | None, before: U8, foreign: U8, memory: Memory
     ) -> Choice:
         """Of SAM's four masks, the one that fits the carried mask and looks like the object."""
         logits, quality = self._sam.decode(seen.embedding, prompted.points, prompted.labels, box, low)
@@ -226,9 +255,10 @@ class SamSight:
             look = look_at(seen.image, on, seen.embedding)
             similarity = memory.similarity(look)
             size = abs(float(np.log((on.sum() + 1) / (before.sum() + 1))))
-            score = fit + 0.3 * float(expected) + 0.8 * similarity.look - 0.1 * size
+            intrusion = _share(on, foreign)
+            score = fit + 0.3 * float(expected) + 0.8 * similarity.look - 0.1 * size - intrusion
             if best is None or score > best.score:
-                best = Choice(one, on, float(expected), look, similarity, fit, score)
+                best = Choice(one, on, float(expected), look, similarity, fit, score, intrusion)
         assert best is not None
         return best
 
@@ -322,6 +352,18 @@ def _as_logits(low: U8) -> F32:
     return logits
 
 
+def _foreign(others: Sequence[U8], before: U8) -> U8:
+    """What belonged to other objects and not to this one, 0/1."""
+    foreign = np.zeros_like(before)
+    for other in others:
+        foreign |= (other >= ON).astype(np.uint8)
+    return foreign & (1 - before)
+
+
+def _share(on: U8, of: U8) -> float:
+    return float((on & of).sum()) / max(1.0, float(on.sum()))
+
+
 def _grown(box: BoxXyxyPx) -> BoxXyxyPx:
     g = BOX_GROWTH * max(box[2] - box[0], box[3] - box[1])
     return box[0] - g, box[1] - g, box[2] + g, box[3] + g
@@ -357,7 +399,8 @@ def _prompts_of(low: U8, others: Sequence[U8]) -> Prompted | None:
     near = 8 * MASK_STEP
     for other in others:
         for x, y in _inner_points(other, 1):
-            if box[0] - near < x < box[2] + near and box[1] - near < y < box[3] + near:
+            own = low[min(int(y) // MASK_STEP, low.shape[0] - 1), min(int(x) // MASK_STEP, low.shape[1] - 1)] >= ON
+            if not own and box[0] - near < x < box[2] + near and box[1] - near < y < box[3] + near:
                 points.append((x, y))
                 labels.append(0)
     return Prompted(points, labels, box)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.engines.light import gate, lifecycle
 from stream.engines.light.appearance import Look, Memory, colour_bins
@@ -15,6 +16,8 @@ from stream.engines.light.tracks import Object
 from stream.engines.light.tuning import Tuning
 from stream.types import BoxXyxyPx, FrameRef, TrackState
 
+SURE_MARGIN = 60
+"""Soft masks that differ by less are both sure of a pixel."""
 STILL_SPEED = 0.15
 """Pixels of the flow grid a picture below which an object stands."""
 
@@ -52,7 +55,7 @@ class Scene:
                 continue
             if grid.same_shape(before):
                 scaled = patch.scaled(before, grid)
-                thing.patch = scaled
+                thing.patch = thing.raw = scaled
                 thing.carried = CarriedMask(grid, scaled, shrink(self.small, grid.flow), self.history.xy)
             else:
                 self.lose(thing)
@@ -74,7 +77,7 @@ class Scene:
         followed = [thing for thing in self.objects.values() if thing.carried is not None]
         for thing in followed:
             if thing.carried is not None:
-                thing.patch = thing.carried.render()
+                thing.patch = thing.raw = thing.carried.render()
         boxes = {thing.id: thing.patch.box() if thing.patch else None for thing in followed}
         for i, a in enumerate(followed):
             for b in followed[i + 1 :]:
@@ -156,7 +159,8 @@ class Scene:
         for back in self.history.after(view.step):
             carried.roll(back)
         fresh = thing.carried is None
-        thing.carried, thing.patch = carried, carried.render()
+        thing.carried = carried
+        thing.patch = thing.raw = carried.render()
         thing.key_s, thing.rejects = view.time_s, 0
         self._resize_memory(thing, patch, box)
         thing.odds = thing.memory.posterior(look.around)
@@ -173,7 +177,7 @@ class Scene:
         if not thing.area:
             thing.area, thing.size = area, size
             return
-        keep = 0.9 if area < thing.area else 0.7
+        keep = self.tuning.shrink_slowly if area < thing.area else 0.7
         thing.area = keep * thing.area + (1 - keep) * area
         thing.size = 0.8 * thing.size[0] + 0.2 * size[0], 0.8 * thing.size[1] + 0.2 * size[1]
 
@@ -197,9 +201,7 @@ class Scene:
     def view(self, *, without: frozenset[int] = frozenset()) -> View:
         """The present, for work beside the picture."""
         masks = {
-            thing.id: thing.patch
-            for thing in self.objects.values()
-            if thing.patch is not None and thing.id not in without
+            thing.id: thing.raw for thing in self.objects.values() if thing.raw is not None and thing.id not in without
         }
         return View(self.step, self.now_s, self.grid, self.picture, self.small, masks)
 
@@ -215,15 +217,32 @@ def _boxes_meet(a: tuple[int, int, int, int] | None, b: tuple[int, int, int, int
 
 
 def _compete(a: Object, b: Object) -> None:
-    """Give the pixels that both claim to the stronger mask; the one that was looked at last wins ties."""
-    if a.patch is None or b.patch is None:
+    """Give every pixel that two masks claim to one of them.
+
+    At edges to the stronger mask. Where both are sure, to the one that would lose more of itself: a leak takes little
+    of the object that it comes from, and most of what it flows over.
+    """
+    if a.raw is None or b.raw is None:
         return
-    (ax, ay, ax1, ay1), (bx, by, bx1, by1) = a.patch.window, b.patch.window
+    (ax, ay, ax1, ay1), (bx, by, bx1, by1) = a.raw.window, b.raw.window
     x0, y0, x1, y1 = max(ax, bx), max(ay, by), min(ax1, bx1), min(ay1, by1)
-    in_a = a.patch.data[y0 - ay : y1 - ay, x0 - ax : x1 - ax]
-    in_b = b.patch.data[y0 - by : y1 - by, x0 - bx : x1 - bx]
-    if not ((in_a >= ON) & (in_b >= ON)).any():
+    in_a = a.raw.data[y0 - ay : y1 - ay, x0 - ax : x1 - ax]
+    in_b = b.raw.data[y0 - by : y1 - by, x0 - bx : x1 - bx]
+    contested = (in_a >= ON) & (in_b >= ON)
+    if not contested.any():
         return
-    for_a = in_a >= in_b if a.key_s > b.key_s else in_a > in_b
-    in_a[~for_a] = np.minimum(in_a[~for_a], ON - 8)
-    in_b[for_a] = np.minimum(in_b[for_a], ON - 8)
+    difference = in_a.astype(np.int16) - in_b
+    keeps_a = a.raw.area() < b.raw.area()
+    for_a = np.where(np.abs(difference) > SURE_MARGIN, difference > 0, keeps_a)
+    _give_up(a, contested & ~for_a, x0, y0)
+    _give_up(b, contested & for_a, x0, y0)
+
+
+def _give_up(thing: Object, lost: NDArray[np.bool_], x0: int, y0: int) -> None:
+    """Take the pixels `lost`, a window at `(x0, y0)` of the mask grid, from the mask that is shown."""
+    if thing.patch is None or not lost.any():
+        return
+    if thing.patch is thing.raw:
+        thing.patch = Patch(thing.patch.x0, thing.patch.y0, thing.patch.data.copy())
+    x, y = x0 - thing.patch.x0, y0 - thing.patch.y0
+    thing.patch.data[y : y + lost.shape[0], x : x + lost.shape[1]][lost] = 0

@@ -64,11 +64,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An object to refresh: its carried mask, what is remembered of it, and the detector's box for it, if any."""
+    """An object to refresh: its carried mask, what is remembered of its look and of its area, and the detector's box
+    for it, if any."""
 
     id: int
     patch: Patch
     memory: Memory
+    area: float = 0.0
     detected: BoxXyxyPx | None = None
 
 

@@ -30,6 +30,9 @@ class Object:
     box: BoxXyxyPx
     carried: CarriedMask | None = None
     patch: Patch | None = None
+    """The mask as it is shown: no pixel belongs to two objects."""
+    raw: Patch | None = None
+    """The mask as it was carried, before pixels were given to others: what refreshes start from."""
     memory: Memory | None = None
     odds: F32 | None = None
     """The posterior of the object's colours, made at its last keyframe."""
@@ -77,7 +80,7 @@ class Object:
         return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
 
     def drop_mask(self) -> None:
-        self.carried = self.patch = None
+        self.carried = self.patch = self.raw = None
         self.hypothesis_s = None
 
     def as_track(self, grid: Grid, now_s: float, label: str | None = None) -> Track:

@@ -24,6 +24,9 @@ class Tuning:
     """From here on a refresh may change what is remembered; lower, and an occluder would be learnt."""
     learn_quality: float = 0.85
     """SAM's own estimate that a mask needs before it is learnt from."""
+    learn_intrusion: float = 0.05
+    learn_fit: float = 0.70
+    """A mask that changed much, or took from a neighbour, is believed for now but not learnt from."""
     return_look: float = 1.25
     """A lost object is taken up again from here on; stricter than for one that was never out of sight."""
     return_colour: float = 0.75
@@ -49,6 +52,19 @@ class Tuning:
     """Change of area between keyframe and refresh that the loose gate takes."""
     doubtful_look: float = 1.38
     """Below this SAM is asked again without the old mask, else an object shrinks to its part."""
+    shrink_slowly: float = 0.97
+    """Weight of the remembered area where a refresh is smaller: an occlusion is not the object's size."""
+    shrunk: float = 0.85
+    """A refresh with less than this share of the remembered area may have shrunk to a part: look for the whole."""
+    whole_look: float = 0.05
+    """The whole may look this much less like the object than the part does."""
+    whole_quality: float = 0.80
+    whole_contains: float = 0.85
+    """The whole has at least this share of the part."""
+    whole_most: float = 1.25
+    """... and at most this share of the remembered area."""
+    intrusion: float = 0.15
+    """A refresh that takes this share of itself from what was another object's is a leak or a swap."""
     rejects_most: int = 6
     """This many refused refreshes in a row mean that the object is not there any more."""
     stable_iou: float = 0.93
