@@ -1,0 +1,145 @@
+"""One golden sample of every message: `python -m tests.protocol_samples` writes them to `tests/data/protocol/`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from stream.engines.base import Note
+from stream.errors import NotFound, UnknownWord
+from stream.facts import Fact, GapFact, PromptFact, SourceFact, TrackFact
+from stream.session import StreamSession, StreamState, StreamStatus
+from stream.types import (
+    FrameRef,
+    Point,
+    Prompt,
+    PromptKind,
+    PromptState,
+    Rle,
+    Track,
+    TrackState,
+    TrackUpdate,
+)  # fmt: skip
+from tests.barcode import BarcodeEngine
+from web import wire
+
+FOLDER = Path(__file__).parent / "data" / "protocol"
+AT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+BOOT = "0123456789abcdef0123456789abcdef"
+MASK = Rle((36, 64), "oT1d0")
+SIZE = (640, 480)
+
+TEXT = PromptFact(Prompt(1, PromptKind.TEXT, text="person"), PromptState.ACTIVE, None, (3,), picture_size_px=SIZE)
+CLICK = PromptFact(
+    Prompt(
+        2, PromptKind.POINTS, points=(Point(320.0, 120.0), Point(639.5, 479.5, False)), track_id=3,
+        frame=FrameRef(1, 90_000),
+    ),
+    PromptState.ACTIVE, "This part was taken.", (3,),
+    (("whole", (0.0, 0.0, 320.0, 240.0)), ("part", (64.0, 48.0, 128.0, 96.0))), SIZE,
+)  # fmt: skip
+BOX = PromptFact(
+    Prompt(3, PromptKind.EXEMPLAR, box_xyxy_px=(64.0, 48.0, 128.0, 96.0), positive=False),
+    PromptState.REMOVED, None, (), picture_size_px=SIZE,
+)  # fmt: skip
+MASKED = PromptFact(
+    Prompt(4, PromptKind.MASK, mask=MASK), PromptState.FAILED, "Nothing is there.", (), picture_size_px=SIZE
+)
+UPDATE = TrackUpdate(
+    epoch=1, index=41, pts=123_000, rtp=4_294_967_295, captured_unix_us=1_767_323_045_678_000, width=640, height=480,
+    tracks=(
+        Track(3, "person", 0.91234, (64.0, 48.0, 128.0, 480.0), MASK, TrackState.LIVE, 1, 1.234),
+        Track(4, "<b>cup</b>", 1.0, (-5.0, 0.0, 700.0, 480.0), None, TrackState.LOST, None, 20.0),
+    ),
+    timings_ms={"decode": 1.234, "wait": 0.5, "engine": 12.0},
+)  # fmt: skip
+STATUS = StreamStatus(
+    StreamState.LIVE, 29.9, 29.5, {"engine": 2, "jitter": 1}, 41.5, 63.0, 2, ("The video is transcoded.",)
+)
+
+
+class NotedEngine(BarcodeEngine):
+    notes = (Note("model_missing", "A model is missing.", "Run `onlooker models fetch`."),)
+
+
+def server_samples() -> dict[str, Any]:
+    """Messages as the server makes them, by file name."""
+    session = SimpleNamespace(
+        id="cam-1", kind="webrtc", state=StreamState.LIVE, epoch=1, width=640, height=480, prompts=(TEXT, CLICK),
+        facts=SimpleNamespace(seq=17),
+    )  # fmt: skip
+    hello = wire.hello_message(cast(StreamSession, session), NotedEngine(), boot=BOOT, server="onlooker")
+    tracks = json.loads(wire.tracks_text(UPDATE, 7, masks=True))
+    tracks["timings_ms"]["encode"] = 0.05
+    bare = json.loads(wire.tracks_text(UPDATE, 8, masks=False))
+    bare["timings_ms"]["encode"] = 0.03
+    facts = {
+        "prompt": TEXT,
+        "prompt-points": CLICK,
+        "prompt-exemplar": BOX,
+        "prompt-mask": MASKED,
+        "track": TrackFact(3, "renamed", "Ann"),
+        "source": SourceFact("resized", 2, 1280, 720, "H264"),
+        "source-error": SourceFact("lost", 2, 1280, 720, "VP8", "The publisher went away."),
+        "gap": GapFact(3, 9),
+    }
+    return {
+        "hello": {**hello, "at": wire.time_at(AT)},
+        "tracks": tracks,
+        "tracks-without-masks": bare,
+        "status": wire.status_message(STATUS, NotedEngine()),
+        **{name: wire.fact_message(Fact(18, AT, body)) for name, body in facts.items()},
+        "view": {"type": "view", "session": "s", "rtp_offset": 4_294_967_295, "ref": "r5"},
+        "ok": {"type": "ok", "prompt_id": 5, "ref": "r1"},
+        "error": {"type": "error", **wire.error_body(NotFound("There is no track 9.", code="unknown_track"), "r2")},
+        "error-word": {"type": "error", **wire.error_body(UnknownWord("zeppelin", ("airplane", "kite")))},
+        "pong": {"type": "pong", "t": 12.5},
+    }
+
+
+def client_samples() -> dict[str, Any]:
+    """Messages as a client sends them, by file name."""
+    frame = {"epoch": 1, "rtp": 4_294_967_295}
+    return {
+        "prompt.add": {"type": "prompt.add", "ref": "r1", "kind": "text", "text": "person"},
+        "prompt.add-points": {
+            "type": "prompt.add", "ref": "r2", "kind": "points", "track_id": 3, "frame": frame,
+            "points": [{"x": 0.5, "y": 0.25}, {"x": 1, "y": 1, "positive": False}],
+        },
+        "prompt.add-box": {"type": "prompt.add", "kind": "box", "box_xyxy": [0.1, 0.1, 0.2, 0.2], "frame": frame},
+        "prompt.add-exemplar": {
+            "type": "prompt.add", "kind": "exemplar", "box_xyxy": [0, 0, 1, 1], "positive": False,
+        },
+        "prompt.add-mask": {"type": "prompt.add", "kind": "mask", "mask": {"size": [36, 64], "counts": "oT1d0"}},
+        "prompt.remove": {"type": "prompt.remove", "ref": "r3", "prompt_id": 1},
+        "prompt.restore": {"type": "prompt.restore", "ref": "r4", "prompt_id": 1},
+        "track.remove": {"type": "track.remove", "ref": "r5", "track_id": 3},
+        "track.restore": {"type": "track.restore", "ref": "r6", "track_id": 3},
+        "track.rename": {"type": "track.rename", "ref": "r7", "track_id": 3, "label": "Ann"},
+        "ask": {"type": "ask", "ref": "r8", "text": "What is #3 holding?", "track_ids": [3], "frame": frame},
+        "ask.stop": {"type": "ask.stop", "ref": "r9"},
+        "command": {"type": "command", "ref": "r10", "text": "follow the cup"},
+        "talk": {"type": "talk", "ref": "r11", "on": True},
+        "view": {"type": "view", "ref": "r12", "session": "7a1c"},
+        "set": {"type": "set", "ref": "r13", "masks": False, "max_fps": 15, "ack": True},
+        "ack": {"type": "ack", "seq": 7},
+        "ping": {"type": "ping", "t": 12},
+    }  # fmt: skip
+
+
+def files() -> dict[Path, str]:
+    """What the folder has to hold."""
+    return {
+        FOLDER / side / f"{name}.json": json.dumps(message, indent=1, ensure_ascii=False) + "\n"
+        for side, samples in (("server", server_samples()), ("client", client_samples()))
+        for name, message in samples.items()
+    }
+
+
+if __name__ == "__main__":
+    for path, text in files().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

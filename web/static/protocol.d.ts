@@ -1,0 +1,329 @@
+// Made from web/protocol.py by `python -m web.declarations`: change it there.
+// Coordinates are in [0, 1] of the picture; `rtp` is a u32, `pts` counts 90 kHz ticks.
+
+/** `seq` of a `tracks` message that has been drawn; it covers those before it. */
+export interface Ack {
+  type: "ack";
+  seq: number;
+}
+
+export interface Ask {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "ask";
+  text: string;
+  track_ids?: number[] | null;
+  frame?: FrameRef | null;
+  follows?: number | null;
+}
+
+export interface AskStop {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "ask.stop";
+  question_id?: number | null;
+}
+
+/** A box that a click may have meant instead: the `whole` object or the `part` of it. */
+export interface Choice {
+  name: string;
+  box_xyxy: [number, number, number, number];
+}
+
+/** Free words: a prompt, a removal, a watch or a question. */
+export interface Command {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "command";
+  text: string;
+}
+
+export interface EngineInfo {
+  name: string;
+  device: string;
+  kinds: ("text" | "points" | "box" | "exemplar" | "mask")[];
+  /** Concepts known by name; none where any text works. */
+  words?: string[] | null;
+}
+
+export interface EngineNote {
+  code: string;
+  message: string;
+  action: string;
+  retryable: boolean;
+}
+
+export interface EngineState {
+  name: string;
+  device: string;
+  notes: EngineNote[];
+}
+
+export interface Error {
+  code: string;
+  message: string;
+  action: string;
+  retryable: boolean;
+  /** Known words near an unknown one. */
+  nearest?: string[] | null;
+  ref?: string | null;
+  type: "error";
+}
+
+/** Names one frame of a stream. */
+export interface FrameRef {
+  epoch: number;
+  rtp: number;
+}
+
+/** Facts that are too old to replay: fetch what you need again by HTTP. */
+export interface Gap {
+  fact_seq: number;
+  at: string;
+  type: "gap";
+  from: number;
+  to: number;
+}
+
+/** The first message; itself not replayed. `fact_seq` is the newest fact that it covers. */
+export interface Hello {
+  fact_seq: number;
+  at: string;
+  type: "hello";
+  version: 1;
+  boot: string;
+  server: string;
+  stream: StreamInfo;
+  engine: EngineInfo;
+  vlm: VlmInfo;
+  prompts: Prompt[];
+  regions: Record<string, unknown>[];
+  watches: Record<string, unknown>[];
+}
+
+export interface Latency {
+  p50: number;
+  p95: number;
+}
+
+/** COCO compressed RLE, stretched over the picture: cell (i, j) covers [j/w, (j+1)/w] × [i/h, (i+1)/h]. */
+export interface Mask {
+  size: [number, number];
+  counts: string;
+}
+
+export interface Ok {
+  type: "ok";
+  ref?: string | null;
+  prompt_id?: number | null;
+  track_id?: number | null;
+}
+
+export interface Ping {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "ping";
+  t: number;
+}
+
+export interface Pong {
+  type: "pong";
+  t: number;
+}
+
+export interface Prompt {
+  id: number;
+  kind: "text" | "points" | "box" | "exemplar" | "mask";
+  text?: string | null;
+  points?: Pt[] | null;
+  box_xyxy?: [number, number, number, number] | null;
+  mask?: Mask | null;
+  positive?: boolean;
+  track_id?: number | null;
+  state: "pending" | "active" | "failed" | "removed";
+  message?: string | null;
+}
+
+export interface PromptAdd {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  kind: "text" | "points" | "box" | "exemplar" | "mask";
+  text?: string | null;
+  points?: Pt[] | null;
+  box_xyxy?: [number, number, number, number] | null;
+  mask?: Mask | null;
+  positive?: boolean;
+  /** The track that this prompt refines. */
+  track_id?: number | null;
+  /** The frame under the pointer; none means the newest. */
+  frame?: FrameRef | null;
+  type: "prompt.add";
+}
+
+/** A prompt was added, changed, failed or removed. */
+export interface PromptMessage {
+  fact_seq: number;
+  at: string;
+  type: "prompt";
+  prompt: Prompt;
+  tracks: number[];
+  choices?: Choice[] | null;
+}
+
+export interface PromptRemove {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "prompt.remove";
+  prompt_id: number;
+}
+
+/** Undoes `prompt.remove` within 60 s. */
+export interface PromptRestore {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "prompt.restore";
+  prompt_id: number;
+}
+
+export interface Pt {
+  x: number;
+  y: number;
+  positive?: boolean;
+}
+
+/** `ack`: at most 4 `tracks` messages are sent beyond the last one acknowledged. */
+export interface Set {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "set";
+  masks?: boolean | null;
+  max_fps?: number | null;
+  ack?: boolean | null;
+}
+
+export interface SourceMessage {
+  fact_seq: number;
+  at: string;
+  type: "source";
+  change: "connected" | "lost" | "resized" | "ended";
+  epoch: number;
+  width: number;
+  height: number;
+  codec: string | null;
+  error?: string | null;
+}
+
+/** Once a second. */
+export interface Status {
+  type: "status";
+  state: "waiting" | "live" | "still" | "stalled" | "ended";
+  fps_in: number;
+  fps_out: number;
+  drops: Record<string, number>;
+  latency_ms: Latency;
+  engine: EngineState;
+  policy: string[];
+  viewers: number;
+}
+
+export interface StreamInfo {
+  id: string;
+  source: string;
+  state: "waiting" | "live" | "still" | "stalled" | "ended";
+  epoch: number;
+  width: number;
+  height: number;
+}
+
+export interface Talk {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "talk";
+  on: boolean;
+}
+
+export interface Track {
+  id: number;
+  prompt_id: number | null;
+  label: string;
+  score: number;
+  state: "tentative" | "live" | "lost" | "gone";
+  box_xyxy: [number, number, number, number];
+  mask: Mask | null;
+  age_s: number;
+  caption?: string | null;
+}
+
+export interface TrackMessage {
+  fact_seq: number;
+  at: string;
+  type: "track";
+  id: number;
+  change: "confirmed" | "lost" | "found" | "gone" | "renamed" | "removed" | "restored" | "described";
+  label?: string | null;
+  caption?: string | null;
+  merged_into?: number | null;
+}
+
+export interface TrackRemove {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "track.remove";
+  track_id: number;
+}
+
+export interface TrackRename {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "track.rename";
+  track_id: number;
+  label: string;
+}
+
+/** Undoes `track.remove` within 60 s. */
+export interface TrackRestore {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "track.restore";
+  track_id: number;
+}
+
+/** All that is followed on one frame. An empty list: nothing is there. */
+export interface Tracks {
+  type: "tracks";
+  seq: number;
+  epoch: number;
+  index: number;
+  pts: number;
+  rtp: number;
+  captured_unix_us: number | null;
+  width: number;
+  height: number;
+  tracks: Track[];
+  timings_ms: Record<string, number>;
+}
+
+/** `rVFC.rtpTimestamp - rtp_offset` (mod 2^32) equals `tracks.rtp`. */
+export interface View {
+  type: "view";
+  session: string;
+  rtp_offset: number;
+  ref?: string | null;
+}
+
+/** `session` is the id of this page's WHEP session; answered by `view`. */
+export interface ViewRequest {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "view";
+  session: string;
+}
+
+export interface VlmInfo {
+  name: string | null;
+  can: ("image" | "audio" | "tools")[];
+}
+
+export type ServerMessage = Tracks | Status | Hello | PromptMessage | TrackMessage | SourceMessage | Gap | View | Ok | Error | Pong;
+
+export type ClientMessage = PromptAdd | PromptRemove | PromptRestore | TrackRemove | TrackRestore | TrackRename | Ask | AskStop | Command | Talk | ViewRequest | Set | Ack | Ping;
