@@ -30,7 +30,7 @@ export class Capture {
 
   /**
    * @param {"camera" | "screen"} kind
-   * @returns {Promise<boolean>} whether there is a picture; else `state` says why not
+   * @returns {Promise<MediaStream | null>} null where it was refused: `state` says why
    */
   async open(kind) {
     const [width = 1280, height = 720] = this.settings.get("size").split("x").map(Number);
@@ -40,11 +40,11 @@ export class Capture {
       this.kind = kind;
       this.state = null;
       media.getVideoTracks()[0]?.addEventListener("ended", () => this.#onEnded(media));
-      return true;
+      return media;
     } catch (error) {
       if (!(error instanceof CaptureError)) throw error;
       this.state = error.state;
-      return false;
+      return null;
     }
   }
 

@@ -4,6 +4,7 @@
 const STEP_X = [1, 0, -1, 0];
 const STEP_Y = [0, 1, 0, -1];
 const SMALLEST_OUTLINE = 6;
+const SMOOTHING_PASSES = 16;
 
 /**
  * Closed outlines of a mask in [0, 1] of the picture, holes included (fill them with the even-odd rule).
@@ -92,7 +93,8 @@ function midpoints(corners) {
  */
 function smooth(points) {
   let from = points;
-  for (const weight of [0.5, -0.52, 0.5, -0.52, 0.5, -0.52]) {
+  for (let pass = 0; pass < SMOOTHING_PASSES; pass++) {
+    const weight = pass % 2 ? -0.52 : 0.5;
     const to = new Float32Array(from.length);
     const n = from.length;
     for (let i = 0; i < n; i++) {

@@ -38,12 +38,6 @@ export class Cover {
     if (hadFocus) this.parts.cover.querySelector("button")?.focus();
   }
 
-  /** @param {StateName} name */
-  words(name) {
-    const { title, text } = STATES[name];
-    return `${title}. ${text}`;
-  }
-
   /**
    * @param {StateName} name
    * @param {{title?: string, text?: string, error?: string}} words

@@ -3,10 +3,9 @@ import { decodeMask } from "./rle.js";
 import { outlines } from "./contour.js";
 
 /** @typedef {{seq: number, masks: {id: number, size: [number, number], counts: string}[]}} MaskJob */
-/** @typedef {{seq: number, outlines: [number, Float32Array[]][], ms: number, failed: number}} MaskAnswer */
+/** @typedef {{seq: number, outlines: [number, Float32Array[]][], failed: number}} MaskAnswer */
 
 self.addEventListener("message", (/** @type {MessageEvent<MaskJob>} */ event) => {
-  const started = performance.now();
   const { seq, masks } = event.data;
   /** @type {[number, Float32Array[]][]} */
   const found = [];
@@ -22,6 +21,6 @@ self.addEventListener("message", (/** @type {MessageEvent<MaskJob>} */ event) =>
   }
   const buffers = found.flatMap(([, lines]) => lines.map((line) => line.buffer));
   /** @type {MaskAnswer} */
-  const answer = { seq, outlines: found, ms: performance.now() - started, failed };
+  const answer = { seq, outlines: found, failed };
   self.postMessage(answer, { transfer: buffers });
 });

@@ -17,6 +17,8 @@
  * @property {(track: Track) => number} opacity 0 to 1: lost objects fade
  */
 
+/** @typedef {{x: number, y: number, wide: number}} Label */
+
 const LABEL_FONT = '600 {}px system-ui, -apple-system, "Segoe UI", Roboto, Inter, sans-serif';
 /** Labels keep off the upper edge: they go inside the object there. */
 const TOP_SHARE = 0.12;
@@ -34,7 +36,9 @@ export function paint(context, scene, unit) {
   for (const track of scene.tracks) paintShape(context, scene, track, unit);
   context.restore();
   if (!scene.labels) return;
-  for (const track of scene.tracks) paintLabel(context, scene, track, unit);
+  /** @type {Label[]} */
+  const taken = [];
+  for (const track of scene.tracks) taken.push(paintLabel(context, scene, track, unit, taken));
 }
 
 /**
@@ -129,8 +133,10 @@ function strokeTwice(context, path, colour, line, unit) {
  * @param {Scene} scene
  * @param {Track} track
  * @param {number} unit
+ * @param {Label[]} taken places of the labels before
+ * @returns {Label}
  */
-function paintLabel(context, scene, track, unit) {
+function paintLabel(context, scene, track, unit, taken) {
   const { width, height } = context.canvas;
   const [x0, y0, x1] = track.box_xyxy;
   const left = (scene.mirrored ? 1 - x1 : x0) * width;
@@ -140,8 +146,11 @@ function paintLabel(context, scene, track, unit) {
   const words = `#${track.id} ${shorten(track.label)}${track.state === "lost" ? " · lost" : ""}`;
   const wide = context.measureText(words).width + 30 * unit;
   const above = y0 * height - tall - 4 * unit;
-  const y = above > TOP_SHARE * height ? above : Math.max(y0 * height + 6 * unit, TOP_SHARE * height);
   const x = Math.max(2 * unit, Math.min(left, width - wide - 2 * unit));
+  let y = above > TOP_SHARE * height ? above : Math.max(y0 * height + 6 * unit, TOP_SHARE * height);
+  while (taken.some((other) => Math.abs(other.y - y) < tall && other.x < x + wide && x < other.x + other.wide)) {
+    y += tall + 2 * unit;
+  }
   context.globalAlpha = scene.opacity(track);
   context.fillStyle = "rgb(12 14 18 / 0.82)";
   context.beginPath();
@@ -158,6 +167,7 @@ function paintLabel(context, scene, track, unit) {
   context.textBaseline = "middle";
   context.fillText(words, x + 21 * unit, y + tall / 2 + 0.5 * unit);
   context.globalAlpha = 1;
+  return { x, y, wide };
 }
 
 /** @param {string} label */

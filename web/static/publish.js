@@ -112,10 +112,12 @@ export class Publication {
     await this.sender.setParameters(parameters).catch(() => undefined);
   }
 
+  /** Tell the server first: a session that ends by itself is no longer there to be deleted. */
   close() {
-    this.#connection.close();
+    const end = () => this.#connection.close();
+    if (this.#location) request("DELETE", this.#location, { keepalive: true }).then(end, end);
+    else end();
     this.#worker?.terminate();
-    if (this.#location) request("DELETE", this.#location, { keepalive: true }).catch(() => undefined);
   }
 
   /**

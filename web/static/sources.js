@@ -1,6 +1,6 @@
 // The menu of sources: this computer's cameras and screen, and the streams that the server has.
 import { button, icon, iconButton, make, place } from "./dom.js";
-import { closeStream, listStreams, openDemo } from "./api.js";
+import { closeStream, listStreams } from "./api.js";
 import { listCameras } from "./publish.js";
 
 /** @typedef {import("./types.js").StreamInfo} StreamInfo */
@@ -9,6 +9,7 @@ import { listCameras } from "./publish.js";
  * @typedef {object} SourceActions
  * @property {(deviceId: string | null) => void} camera
  * @property {() => void} screen
+ * @property {() => void} demo
  * @property {(stream: {id: string, name: string, kind: string}) => void} watch
  * @property {() => string | null} current id of the stream on screen
  * @property {(error: unknown) => void} failed
@@ -47,7 +48,7 @@ export class SourceMenu {
     items.push(make("h3", "", "Streams of the server"));
     for (const stream of streams) items.push(this.#streamRow(stream));
     if (!streams.some((stream) => stream.source.kind === "demo")) {
-      items.push(this.#row("film", "Play the demo", "", () => this.#demo()));
+      items.push(this.#row("film", "Play the demo", "", () => this.actions.demo()));
     }
     this.popover.replaceChildren(...items);
     this.#place();
@@ -90,15 +91,6 @@ export class SourceMenu {
       await closeStream(stream.id);
       row.remove();
       this.popover.querySelector("button")?.focus();
-    } catch (error) {
-      this.actions.failed(error);
-    }
-  }
-
-  async #demo() {
-    try {
-      const stream = await openDemo();
-      this.actions.watch({ id: stream.id, name: stream.name, kind: "demo" });
     } catch (error) {
       this.actions.failed(error);
     }

@@ -170,3 +170,9 @@ export function stateOf(situation) {
   if (stream === "still") return "still";
   return null;
 }
+
+/** @param {StateName} name */
+export function wordsOf(name) {
+  const { title, text } = STATES[name];
+  return `${title}. ${text}`;
+}

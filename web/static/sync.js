@@ -21,7 +21,8 @@
  * @property {number} seq
  * @property {number} epoch
  * @property {number} rtp
- * @property {number | null} capturedUnixUs
+ * @property {number | null} reportedUnixUs when the frame was captured, as the server heard from the sender
+ * @property {number | null} capturedUnixUs the same, or worked out from the RTP timestamp here
  * @property {number} arrivedAt ms of the page's clock
  * @property {import("./types.js").Track[]} tracks
  * @property {Map<number, Float32Array[]>} outlines

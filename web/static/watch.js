@@ -22,8 +22,10 @@ export class Viewing {
     this.session = accepted.session;
   }
 
+  /** Tell the server first: a session that ends by itself is no longer there to be deleted. */
   close() {
-    this.#connection.close();
-    if (this.#location) request("DELETE", this.#location, { keepalive: true }).catch(() => undefined);
+    const end = () => this.#connection.close();
+    if (this.#location) request("DELETE", this.#location, { keepalive: true }).then(end, end);
+    else end();
   }
 }

@@ -1,0 +1,120 @@
+"""Everything that can go wrong has words and a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, expect
+
+from tests.e2e.conftest import CHROMIUM, FLAGS, Served
+from tests.e2e.on_page import click, item, use_webcam, wait_for_picture
+
+END_TRACK = """() => {
+  const track = document.querySelector("#video").srcObject.getVideoTracks()[0];
+  track.stop();
+  track.dispatchEvent(new Event("ended"));
+}"""
+
+
+@pytest.fixture
+def strict_browser(playwright: Playwright, camera_clip: Path) -> Iterator[Browser]:
+    """A browser that asks before it gives the camera, and is told no."""
+    flags = [*FLAGS, "--deny-permission-prompts", f"--use-file-for-fake-video-capture={camera_clip}"]
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+    yield browser
+    browser.close()
+
+
+def test_a_denied_camera_is_explained_and_the_demo_offered(strict_browser: Browser) -> None:
+    server = Served(feeds=[])
+    server.start()
+    page = strict_browser.new_page()
+    page.goto(server.url)
+    card = page.locator("#cover")
+    expect(card).to_contain_text("Point it at something")
+    card.get_by_role("button", name="Use my webcam").click()
+    expect(card).to_contain_text("The camera is blocked")
+    card.get_by_role("button", name="Play the demo").click()
+    wait_for_picture(page)
+    page.close()
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("NotFoundError", "No camera found"), ("NotReadableError", "The camera is in use")],
+)
+def test_a_camera_that_cannot_be_opened_is_told_beside_the_running_picture(
+    page: Page, served: Served, fault: str, words: str
+) -> None:
+    page.add_init_script(
+        f"navigator.mediaDevices.getUserMedia = async () => {{ throw new DOMException('no', '{fault}'); }}"
+    )
+    page.goto(served.url)
+    wait_for_picture(page)
+    page.get_by_role("button", name="Use my webcam").click()
+    expect(page.locator(".toast")).to_contain_text(words)
+    expect(page.locator("#cover")).to_be_hidden()
+
+
+def test_an_unplugged_camera_is_told_and_its_prompts_are_kept(page: Page, served: Served) -> None:
+    use_webcam(page, served.url)
+    click(page, 0.3, 0.6)
+    expect(item(page, 1)).to_be_visible()
+    page.evaluate(END_TRACK)
+    card = page.locator("#cover")
+    expect(card).to_contain_text("The camera was unplugged")
+    card.get_by_role("button", name="Use the camera again").click()
+    wait_for_picture(page)
+    expect(item(page, 1)).to_contain_text("thing")
+
+
+def test_a_screen_share_that_was_stopped_from_the_browsers_bar(page: Page, served: Served) -> None:
+    page.goto(served.url)
+    page.get_by_role("button", name="Share my screen").click()
+    expect(page.locator("#start")).to_be_hidden()
+    expect(page.locator("#cover")).to_be_hidden()
+    page.evaluate(END_TRACK)
+    expect(page.locator("#cover")).to_contain_text("Screen sharing ended")
+    page.locator("#cover").get_by_role("button", name="Share again").click()
+    expect(page.locator("#cover")).to_be_hidden()
+
+
+def test_the_page_comes_back_by_itself_after_the_server_was_started_anew(page: Page, served: Served) -> None:
+    page.goto(served.url)
+    wait_for_picture(page)
+    served.stop()
+    expect(page.locator("#badges")).to_contain_text("The server is gone")
+    served.start()
+    wait_for_picture(page)
+    expect(page.locator("#badges")).not_to_contain_text("The server is gone")
+
+
+def test_a_published_webcam_comes_back_with_what_was_typed(page: Page, served: Served) -> None:
+    use_webcam(page, served.url)
+    page.keyboard.press("/")
+    page.keyboard.type("cup")
+    page.keyboard.press("Enter")
+    expect(item(page, 1)).to_contain_text("cup")
+    served.stop()
+    expect(page.locator("#badges")).to_contain_text("The server is gone")
+    served.start()
+    expect(page.locator("#badges")).not_to_contain_text("The server is gone", timeout=20_000)
+    wait_for_picture(page)
+    expect(item(page, 1)).to_contain_text("cup")
+
+
+def test_a_hidden_tab_says_so_and_shows_the_present_when_it_is_back(page: Page, served: Served) -> None:
+    page.goto(served.url)
+    wait_for_picture(page)
+    hide = """(hidden) => {
+      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(hide, True)
+    expect(page).to_have_title("In the background – Onlooker")
+    page.evaluate(hide, False)
+    expect(page.locator("#badges")).to_contain_text("Tracking went on")
+    wait_for_picture(page)

@@ -1,0 +1,170 @@
+// Frames and results as they come, in any order, brought together: the ring of frames, the clocks that relate the two
+// sides, and the delay that lets nearly every frame meet its result.
+import { Calibration, CaptureLink, DelayControl, nearestShot, rtpDelta, TICKS_PER_MS } from "./sync.js";
+import { FrameRing } from "./ring.js";
+
+/** @typedef {import("./sync.js").Shot} Shot */
+/** @typedef {import("./sync.js").Result} Result */
+/** @typedef {import("./sync.js").Rung} Rung */
+
+const KEPT_SAMPLES = 240;
+const MOST_EARLY = 30;
+const EARLY_FOR_MS = 500;
+
+export class Matcher {
+  ring = new FrameRing();
+  delay = new DelayControl();
+  /** Whether pictures come from this page's own camera. */
+  local = true;
+  /** @type {number[]} capture to result, ms */
+  latencies = [];
+  #link = new CaptureLink();
+  #calibration = new Calibration();
+  /** @type {number | null} */
+  #rtpOffset = null;
+  #hasCaptureTime = true;
+  /** @type {Result[]} results that came before their frame */
+  #early = [];
+  /** @type {number[]} when frames got their results */
+  #annotated = [];
+
+  /** @param {boolean} local */
+  reset(local) {
+    this.local = local;
+    this.ring.clear();
+    this.delay.reset();
+    this.latencies = [];
+    this.#calibration = new Calibration();
+    this.#rtpOffset = null;
+    this.#annotated = [];
+    this.forgetResults();
+  }
+
+  /** The server was started anew: its results no longer belong to these frames. */
+  forgetResults() {
+    this.#link.reset();
+    this.#early = [];
+    for (const shot of this.ring.shots) shot.result = null;
+  }
+
+  /** @returns {Rung} */
+  get rung() {
+    if (!this.local) return this.#rtpOffset === null ? "none" : "remote";
+    if (this.#link.rung !== "none" && !this.#hasCaptureTime) return "calibrated";
+    return this.#link.rung;
+  }
+
+  /** @param {number} now */
+  annotatedLastSecond(now) {
+    return this.#annotated.filter((at) => now - at < 1000).length;
+  }
+
+  /**
+   * Copy the picture that the video shows now.
+   * @param {HTMLVideoElement} video
+   * @param {VideoFrameCallbackMetadata} metadata
+   */
+  onFrame(video, metadata) {
+    const at = performance.now();
+    /** @type {{at: number, unixUs: number | null, rtp: number | null, viewRtp: number | null}} */
+    const identity = { at, unixUs: null, rtp: null, viewRtp: null };
+    if (this.local) {
+      this.#hasCaptureTime = metadata.captureTime !== undefined;
+      identity.unixUs = (performance.timeOrigin + (metadata.captureTime ?? metadata.presentationTime)) * 1000;
+    } else if (metadata.rtpTimestamp !== undefined) {
+      identity.viewRtp = metadata.rtpTimestamp;
+      if (this.#rtpOffset !== null) identity.rtp = (metadata.rtpTimestamp - this.#rtpOffset) >>> 0;
+    }
+    this.ring.push(video, identity, Math.min(1000, this.delay.delayMs * 1.5 + 250));
+    this.#early = this.#early.filter((result) => !this.#attach(result) && at - result.arrivedAt < EARLY_FOR_MS);
+  }
+
+  /**
+   * The watched stream's offset is known: frames already here get their names.
+   * @param {number} rtpOffset
+   */
+  useOffset(rtpOffset) {
+    this.#rtpOffset = rtpOffset;
+    for (const shot of this.ring.shots) {
+      if (shot.viewRtp !== null) shot.rtp = (shot.viewRtp - rtpOffset) >>> 0;
+    }
+  }
+
+  /** @param {import("./publish.js").EncodedNote} note */
+  onEncoded({ rtp, captureUnixMs, seenUnixMs }) {
+    if (captureUnixMs !== null) {
+      this.#link.learn(rtp, captureUnixMs * 1000, "transform");
+      return;
+    }
+    if (this.#link.rung !== "none") return;
+    // Without a capture time: the newest frame that was captured before this one was encoded.
+    const before = this.ring.shots.filter((shot) => shot.unixUs !== null && shot.unixUs / 1000 <= seenUnixMs).pop();
+    if (before?.unixUs) this.#link.learn(rtp, before.unixUs, "transform");
+  }
+
+  /**
+   * Give a result to its frame, now or when that comes.
+   * @param {Result} result
+   * @returns {Shot | null} its frame, if it is here
+   */
+  onResult(result) {
+    const shot = this.#attach(result);
+    if (!shot) {
+      this.#early.push(result);
+      if (this.#early.length > MOST_EARLY) this.#early.shift();
+    }
+    return shot;
+  }
+
+  /**
+   * How far the overlay's frame is from the picture's, ms.
+   * @param {Shot} shot
+   * @param {Result} result
+   * @param {boolean} synced
+   */
+  drift(shot, result, synced) {
+    if (shot.rtp !== null) return Math.abs(rtpDelta(shot.rtp, result.rtp)) / TICKS_PER_MS;
+    if (synced && !this.#hasCaptureTime) return 0;
+    if (shot.unixUs !== null && result.capturedUnixUs !== null) return Math.abs(shot.unixUs - result.capturedUnixUs) / 1000;
+    return performance.now() - result.arrivedAt;
+  }
+
+  /** @param {Result} result */
+  #attach(result) {
+    const shot = this.local ? this.#localShot(result) : this.ring.byRtp(result.rtp);
+    if (!shot) return null;
+    if (!shot.result) {
+      const now = performance.now();
+      this.delay.learn(now - shot.at);
+      this.delay.step(this.ring.intervalMs);
+      keep(this.#annotated, now);
+      const capturedAt = shot.unixUs === null ? shot.at : shot.unixUs / 1000 - performance.timeOrigin;
+      keep(this.latencies, Math.max(0, result.arrivedAt - capturedAt));
+    }
+    shot.result = result;
+    return shot;
+  }
+
+  /** @param {Result} result */
+  #localShot(result) {
+    const { shots, intervalMs } = this.ring;
+    if (result.reportedUnixUs !== null) {
+      this.#link.learn(result.rtp, result.reportedUnixUs, "report");
+      if (!this.#hasCaptureTime) this.#calibration.learn(shots, result.reportedUnixUs);
+    }
+    result.capturedUnixUs = result.reportedUnixUs ?? this.#link.unixUs(result.rtp);
+    if (result.capturedUnixUs === null) return null;
+    if (this.#hasCaptureTime) return nearestShot(shots, result.capturedUnixUs, intervalMs);
+    return this.#calibration.ready ? nearestShot(shots, result.capturedUnixUs + this.#calibration.offsetUs, intervalMs) : null;
+  }
+}
+
+/**
+ * Add a sample and forget the oldest.
+ * @param {number[]} samples
+ * @param {number} sample
+ */
+export function keep(samples, sample) {
+  samples.push(sample);
+  if (samples.length > KEPT_SAMPLES) samples.shift();
+}
