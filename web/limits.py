@@ -26,15 +26,13 @@ class FlowControl:
     """Which updates one client may be sent: at most `max_fps` a second, and with `ack` at most 4 unacknowledged."""
 
     IN_FLIGHT = 4
-    EARLY_S = 0.004
-    """A camera's pictures come a little early and late; without this slack `max_fps` at its own rate would halve it."""
 
     def __init__(self) -> None:
         self.masks = True
         self.ack = False
         self.max_fps: int | None = None
         self._in_flight: list[int] = []
-        self._sent_s: float | None = None
+        self._due_s = float("-inf")
         self.sent_seq = 0
 
     def set(self, *, masks: bool | None, max_fps: int | None, ack: bool | None) -> None:
@@ -50,14 +48,15 @@ class FlowControl:
         """Seconds until an update may be sent; None while the client has to acknowledge first."""
         if self.ack and len(self._in_flight) >= self.IN_FLIGHT:
             return None
-        if self.max_fps is None or self._sent_s is None:
-            return 0.0
-        due_s = self._sent_s + 1 / self.max_fps - self.EARLY_S
-        return max(0.0, due_s - now_s)
+        return max(0.0, self._due_s - now_s) if self.max_fps is not None else 0.0
 
     def sent(self, seq: int, now_s: float) -> None:
         self.sent_seq = seq
-        self._sent_s = now_s
+        if self.max_fps is not None:
+            # Paced by when it was due, not by when it was sent: a camera at this very rate is a little early and
+            # late, and would lose each early picture's successor otherwise.
+            interval_s = 1 / self.max_fps
+            self._due_s = max(self._due_s + interval_s, now_s)
         if self.ack:
             self._in_flight.append(seq)
 
