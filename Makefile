@@ -16,7 +16,7 @@ check: .make/test .make/page
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	npm --prefix tests/page run --silent check
+	npm --prefix tests/page run --silent types
 
 unit: .make/test .make/models
 	$(BIN)/python -m pytest tests/unit

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 FLAGS = (
     "--no-sandbox",
@@ -29,6 +30,14 @@ def chromium_path() -> str:
     path = os.environ.get("ONLOOKER_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     assert path, "Chromium is missing: install it, or set ONLOOKER_CHROMIUM to its path"
     return path
+
+
+def wait_for(page: Page, expression: str, timeout_s: float = 20.0) -> None:
+    """Wait until a JavaScript expression holds. (Playwright's own way needs `eval`, which the page forbids.)"""
+    deadline_s = time.monotonic() + timeout_s
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline_s, f"not in time: {expression}"
+        page.wait_for_timeout(50)
 
 
 @contextlib.contextmanager

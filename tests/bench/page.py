@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.barcode import write_clip
 from tests.bench.report import spread, table, write
-from tests.browser import chromium
+from tests.browser import chromium, wait_for
 from tests.serve import serving_process
 
 SIZES = ((640, 480), (1280, 720))
@@ -53,8 +53,8 @@ def measure(url: str, codec: str, size: tuple[int, int], seconds: float, folder:
         page.add_init_script(TIMING)
         page.add_init_script(CODEC.replace("CODEC", codec))
         page.goto(url)
-        page.get_by_role("button", name="Use my webcam").click()
-        page.wait_for_function("window.latencies.length > 90", timeout=30_000)
+        page.locator("#use-camera").click()
+        wait_for(page, "window.latencies.length > 90", 30)
         page.evaluate("window.latencies.length = 0")
         page.wait_for_timeout(seconds * 1000)
         latencies = page.evaluate("window.latencies")

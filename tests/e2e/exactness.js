@@ -23,5 +23,5 @@ document.addEventListener("onlooker:drawn", (event) => {
   }
   const { label, rtp, epoch, synced } = event.detail;
   window.drawn.push({ number: Number.isNaN(number) ? null : number, label, rtp, epoch, synced, at: performance.now(),
-                      width: scene.width });
+                      width: document.getElementById("video").videoWidth });
 });

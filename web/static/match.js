@@ -66,16 +66,23 @@ export class Matcher {
    */
   onFrame(video, metadata) {
     const at = performance.now();
-    /** @type {{at: number, unixUs: number | null, rtp: number | null, viewRtp: number | null}} */
+    const frame = present(video);
+    // When this runs the video may already show a later frame than the one that it is told of.
+    const laterUs = frame ? frame.timestamp - metadata.mediaTime * 1e6 : 0;
+    /** @type {import("./ring.js").Identity} */
     const identity = { at, unixUs: null, rtp: null, viewRtp: null };
     if (this.local) {
       this.#hasCaptureTime = metadata.captureTime !== undefined;
-      identity.unixUs = (performance.timeOrigin + (metadata.captureTime ?? metadata.presentationTime)) * 1000;
-    } else if (metadata.rtpTimestamp !== undefined) {
-      identity.viewRtp = metadata.rtpTimestamp;
-      if (this.#rtpOffset !== null) identity.rtp = (metadata.rtpTimestamp - this.#rtpOffset) >>> 0;
+      identity.unixUs = (performance.timeOrigin + (metadata.captureTime ?? metadata.presentationTime)) * 1000 + laterUs;
+    } else {
+      identity.viewRtp = rtpOf(frame) ?? (Math.abs(laterUs) < 1000 ? (metadata.rtpTimestamp ?? null) : null);
+      if (this.#rtpOffset !== null && identity.viewRtp !== null) identity.rtp = (identity.viewRtp - this.#rtpOffset) >>> 0;
     }
-    this.ring.push(video, identity, Math.min(1000, this.delay.delayMs * 1.5 + 250));
+    if (!isSame(this.ring.newest, identity)) {
+      const keepMs = Math.min(1000, this.delay.delayMs * 1.5 + 250);
+      this.ring.push(frame ?? video, frame?.displayWidth ?? video.videoWidth, frame?.displayHeight ?? video.videoHeight, identity, keepMs);
+    }
+    frame?.close();
     this.#early = this.#early.filter((result) => !this.#attach(result) && at - result.arrivedAt < EARLY_FOR_MS);
   }
 
@@ -157,6 +164,41 @@ export class Matcher {
     if (this.#hasCaptureTime) return nearestShot(shots, result.capturedUnixUs, intervalMs);
     return this.#calibration.ready ? nearestShot(shots, result.capturedUnixUs + this.#calibration.offsetUs, intervalMs) : null;
   }
+}
+
+/**
+ * The frame that the video shows, for a moment only: it is to be closed at once.
+ * @param {HTMLVideoElement} video
+ * @returns {VideoFrame | null}
+ */
+function present(video) {
+  if (typeof VideoFrame === "undefined") return null;
+  try {
+    return new VideoFrame(video);
+  } catch {
+    return null; // nothing to show yet, or a browser that makes none from a video
+  }
+}
+
+/**
+ * The RTP timestamp that a frame carries, in browsers that tell.
+ * @param {VideoFrame | null} frame
+ * @returns {number | null}
+ */
+function rtpOf(frame) {
+  const told = /** @type {{metadata?: () => {rtpTimestamp?: number}} | null} */ (/** @type {unknown} */ (frame));
+  return told?.metadata?.().rtpTimestamp ?? null;
+}
+
+/**
+ * Whether a frame has been copied already, which happens when the one before it was copied late.
+ * @param {Shot | null} newest
+ * @param {import("./ring.js").Identity} identity
+ */
+function isSame(newest, identity) {
+  if (!newest) return false;
+  if (identity.viewRtp !== null) return newest.viewRtp === identity.viewRtp;
+  return identity.unixUs !== null && newest.unixUs !== null && Math.abs(newest.unixUs - identity.unixUs) < 2000;
 }
 
 /**

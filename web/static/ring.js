@@ -3,6 +3,11 @@
 
 /** @typedef {import("./sync.js").Shot} Shot */
 
+/**
+ * What tells one frame from all others: when it was copied and captured, and its timestamps in the stream and as sent.
+ * @typedef {{at: number, unixUs: number | null, rtp: number | null, viewRtp: number | null}} Identity
+ */
+
 const MOST_SHOTS = 40;
 const LARGEST_SIDE = 1920;
 
@@ -18,22 +23,24 @@ export class FrameRing {
   held = null;
 
   /**
-   * Copy the present picture.
-   * @param {HTMLVideoElement} video
-   * @param {{at: number, unixUs: number | null, rtp: number | null, viewRtp: number | null}} identity
+   * Copy a picture.
+   * @param {CanvasImageSource} picture
+   * @param {number} pictureWidth
+   * @param {number} pictureHeight
+   * @param {Identity} identity
    * @param {number} keepMs how long frames are needed
    */
-  push(video, identity, keepMs) {
+  push(picture, pictureWidth, pictureHeight, identity, keepMs) {
     this.#dropOlderThan(identity.at - keepMs);
-    const shrink = Math.min(1, LARGEST_SIDE / Math.max(video.videoWidth, video.videoHeight));
+    const shrink = Math.min(1, LARGEST_SIDE / Math.max(pictureWidth, pictureHeight));
+    const width = Math.round(pictureWidth * shrink);
+    const height = Math.round(pictureHeight * shrink);
     const canvas = this.#spare.pop() ?? document.createElement("canvas");
-    const width = Math.round(video.videoWidth * shrink);
-    const height = Math.round(video.videoHeight * shrink);
     if (canvas.width !== width || canvas.height !== height) {
       canvas.width = width;
       canvas.height = height;
     }
-    canvas.getContext("2d", { alpha: false })?.drawImage(video, 0, 0, width, height);
+    canvas.getContext("2d", { alpha: false })?.drawImage(picture, 0, 0, width, height);
     /** @type {Shot} */
     const shot = { seq: ++this.#seq, ...identity, width, height, image: canvas, result: null };
     this.shots.push(shot);
