@@ -204,10 +204,10 @@ class SamSight:
             if shrunk:
                 prompted = Prompted(prompted.points, prompted.labels, detected)
         memory = target.memory
-        best = self._best(seen, prompted, prompted.box, None if shrunk else _as_logits(low), before, foreign, memory)
+        # the old mask is no prompt: it would lock in its own leaks and losses
+        best = self._best(seen, prompted, prompted.box, None, before, foreign, memory)
         if best.similarity.look < self._tuning.doubtful_look and not shrunk:
-            # doubtful: look again without the old mask, else an object shrinks to its part
-            again = self._best(seen, prompted, _grown(prompted.box), None, before, foreign, memory)
+            again = self._best(seen, prompted, _grown(prompted.box), _as_logits(low), before, foreign, memory)
             best = again if again.score > best.score else best
         best = self._whole_again(seen, prompted, best, foreign, target) or best
         area = float(best.on.sum() + 1) / float(before.sum() + 1)

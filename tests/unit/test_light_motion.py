@@ -1,0 +1,112 @@
+"""The motion of one object, and masks carried by it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.engines.light.carry import CarriedMask
+from stream.engines.light.flow import FlowHistory
+from stream.engines.light.grid import Grid, Patch, shrink
+from stream.engines.light.motion import fit_similarity, object_flow
+from stream.types import FrameRef
+
+SMALL = st.floats(-0.05, 0.05)
+SHIFT = st.floats(-20, 20)
+
+
+def field(points: np.ndarray, a: float, b: float, tx: float, ty: float) -> np.ndarray:
+    x, y = points[:, 0], points[:, 1]
+    return np.column_stack([a * x - b * y + tx, b * x + a * y + ty]).astype(np.float32)
+
+
+@given(SMALL, SMALL, SHIFT, SHIFT, st.integers(0, 10_000), st.floats(0, 0.3))
+@settings(max_examples=50)
+def test_the_fit_finds_the_motion_though_some_of_the_flow_is_something_else(
+    a: float, b: float, tx: float, ty: float, seed: int, share: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(40, 140, (300, 2)).astype(np.float32)
+    flow = field(points, a, b, tx, ty)
+    wrong = rng.random(300) < share
+    flow[wrong] = [tx + 25, ty - 25]
+    found = field(points, *fit_similarity(points, flow))
+    assert np.abs(found - field(points, a, b, tx, ty)).max() < 1.5
+
+
+def test_background_flow_beside_the_object_does_not_enter() -> None:
+    xy = np.dstack(np.meshgrid(np.arange(80, dtype=np.float32), np.arange(60, dtype=np.float32)))
+    soft = np.zeros((60, 80), np.float32)
+    soft[20:40, 30:50] = 255
+    back = np.zeros((60, 80, 2), np.float32)
+    back[20:40, 30:50] = [-6, 0]
+    own = object_flow(xy, back, soft)
+    assert np.abs(own[22:38, 25:29] - [-6, 0]).max() < 0.5
+    assert np.abs(own[22:38, 51:55] - [-6, 0]).max() < 0.5
+
+
+def test_too_small_an_object_takes_the_flow_as_it_is() -> None:
+    xy = np.zeros((5, 5, 2), np.float32)
+    back = np.ones((5, 5, 2), np.float32)
+    assert object_flow(xy, back, np.zeros((5, 5), np.float32)) is back
+
+
+def picture(x: float, y: float, rng: np.random.Generator) -> np.ndarray:
+    """A textured square at `(x, y)` on a textured ground, `(480, 640, 3)`."""
+    ground = cv2.resize(rng.integers(60, 130, (60, 80, 3)).astype(np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC)
+    thing = cv2.resize(rng.integers(120, 255, (12, 12, 3)).astype(np.uint8), (90, 90), interpolation=cv2.INTER_CUBIC)
+    shift = np.array([[1, 0, x], [0, 1, y]], np.float64)
+    cv2.warpAffine(thing, shift, (640, 480), dst=ground, borderMode=cv2.BORDER_TRANSPARENT)
+    return ground
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(0, 0), (5, 0), (-4, 3)])
+def test_a_mask_is_carried_with_its_object(dx: float, dy: float) -> None:
+    grid = Grid.of(640, 480)
+    history = FlowHistory(grid, 1.5)
+    carried: CarriedMask | None = None
+    for k in range(21):
+        small = shrink(picture(250 + dx * k, 150 + dy * k, np.random.default_rng(3)), grid.flow)
+        back = history.push(k, k / 30, FrameRef(0, k), small)
+        if carried is None:
+            mask = np.zeros((480, 640), np.uint8)
+            mask[150:240, 250:340] = 255
+            carried = CarriedMask(grid, Patch(0, 0, mask).tight(), small, history.xy)
+        elif back is not None:
+            carried.roll(back)
+    assert carried is not None
+    got = carried.render().whole(grid.mask) >= 128
+    want = np.zeros((480, 640), bool)
+    x, y = 250 + dx * 20, 150 + dy * 20
+    want[y : y + 90, x : x + 90] = True
+    assert (got & want).sum() / (got | want).sum() > 0.9
+
+
+def test_the_history_is_bounded_in_time_and_in_number() -> None:
+    grid = Grid.of(64, 48)
+    history = FlowHistory(grid, 1.5)
+    small = np.zeros((grid.flow[1], grid.flow[0], 3), np.uint8)
+    for k in range(200):
+        history.push(k, k / 30, FrameRef(0, k), small)
+    assert len(history) == 46
+    for k in range(200, 800):
+        history.push(k, 7 + k / 1000, FrameRef(0, k), small)
+    assert len(history) == 96
+    assert history.at(FrameRef(0, 100)) is None
+    assert history.at(FrameRef(0, 799)) is not None
+    assert len(list(history.after(790))) == 9
+
+
+def test_timestamps_are_compared_across_the_wrap() -> None:
+    grid = Grid.of(64, 48)
+    history = FlowHistory(grid, 1.5)
+    small = np.zeros((grid.flow[1], grid.flow[0], 3), np.uint8)
+    history.push(0, 0.0, FrameRef(0, 0xFFFFFF00), small)
+    near = history.nearest(FrameRef(0, 100), 1000)
+    assert near is not None
+    assert near.step == 0
+    assert history.nearest(FrameRef(1, 0xFFFFFF00), 1000) is None
+    assert history.nearest(FrameRef(0, 5000), 1000) is None
