@@ -10,14 +10,13 @@ import numpy as np
 
 from tests.quality.cutouts import BACKGROUNDS, CUTOUTS, F32, SAME_CLASS, Cutout, Split, background, cutout
 from tests.quality.paths import F64, HEIGHT, WIDTH, behind, entering, leaving, wander
-from tests.quality.scenes import Ask, AskKind, Mover, Scene, Truth
+from tests.quality.scenes import Ask, AskKind, Mover, Scene
 
 SetName = Literal["plain", "hard", "reentry5", "reentry10", "reentry30", "newcomer", "lateclick"]
 SEED_BASE: dict[Split, int] = {"tuning": 10_000, "judged": 20_000}
 SEEN, HEARD = 5, 8
 """A click is heard 100 ms after the frame that it was made on."""
-_TRIES = 60
-_ORDINARY = ("person_coat", "person_red", "person_blue", "person_jeans")
+_TRIES = 400
 
 
 def make(name: SetName, split: Split, seed: int, frames: int | None = None) -> Scene:
@@ -202,23 +201,20 @@ def _scene(
 
 
 def _fair(scene: Scene) -> bool:
-    """Whether the scene shows what its set is about, and no more: a check on the truth alone."""
-    shown = [scene.truth(k) for k in range(0, scene.frames, 5)]
-    asked = {ask.identity: scene.truth(ask.seen).visible[ask.identity] for ask in scene.asks}
-    if min(asked.values(), default=0) < 0.9:
-        return False
+    """Whether the scene shows what its set is about, and no more: a check on the truth alone.
+
+    Nobody clicks on what is hidden: all that is asked for stays in the clear for the first second.
+    """
+    asked = {ask.identity for ask in scene.asks}
     kind = scene.name.split("-")[0]
+    if kind != "lateclick" and not all(scene.truth(k).visible[i] > 0.9 for k in (SEEN, 30, 18, 12, 24) for i in asked):
+        return False
+    shown = [scene.truth(k) for k in range(0, scene.frames, 8)]
+    lowest = {i: min(t.visible[i] for t in shown) for i in scene.identities}
     if kind == "plain":
-        lowest = [min(t.visible[i] for t in shown) for i in scene.identities]
-        return min(lowest) > 0.4 and min(lowest) < 0.85
+        return 0.4 < min(lowest.values()) < 0.85
     if kind == "hard":
-        return _hides(shown, 3) and _hides(shown, 4) and 6 <= sum(t.visible[1] == 0 for t in shown) <= 8
+        return min(lowest[3], lowest[4]) > 0.3 and 3 <= sum(t.visible[1] == 0 for t in shown) <= 5
     if kind.startswith("reentry"):
-        return min(t.visible[2] for t in shown) > 0.5
+        return lowest[2] > 0.5
     return True
-
-
-def _hides(shown: list[Truth], identity: int) -> bool:
-    """Whether the object stays at least a little visible, and is in full view most of the time."""
-    visible = [t.visible[identity] for t in shown]
-    return min(visible) > 0.05 and float(np.mean(np.array(visible) > 0.9)) > 0.6
