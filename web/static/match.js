@@ -1,6 +1,6 @@
 // Frames and results as they come, in any order, brought together: the ring of frames, the clocks that relate the two
 // sides, and the delay that lets nearly every frame meet its result.
-import { Calibration, CaptureLink, DelayControl, nearestShot, rtpDelta, TICKS_PER_MS } from "./sync.js";
+import { Calibration, CaptureLink, DelayControl, nearestShot, ReportBias, rtpDelta, TICKS_PER_MS } from "./sync.js";
 import { FrameRing } from "./ring.js";
 
 /** @typedef {import("./sync.js").Shot} Shot */
@@ -10,6 +10,9 @@ import { FrameRing } from "./ring.js";
 const KEPT_SAMPLES = 240;
 const MOST_EARLY = 30;
 const EARLY_FOR_MS = 500;
+const LONGEST_KEPT_MS = 1000;
+const SETTLED_SAMPLES = 30;
+const MISSES_COUNT_MS = 3000;
 
 export class Matcher {
   ring = new FrameRing();
@@ -20,6 +23,7 @@ export class Matcher {
   latencies = [];
   #link = new CaptureLink();
   #calibration = new Calibration();
+  #bias = new ReportBias();
   /** @type {number | null} */
   #rtpOffset = null;
   #hasCaptureTime = true;
@@ -27,6 +31,8 @@ export class Matcher {
   #early = [];
   /** @type {number[]} when frames got their results */
   #annotated = [];
+  /** When a result was last given up for want of its frame. */
+  #missedAt = 0;
 
   /** @param {boolean} local */
   reset(local) {
@@ -35,6 +41,7 @@ export class Matcher {
     this.delay.reset();
     this.latencies = [];
     this.#calibration = new Calibration();
+    this.#bias = new ReportBias();
     this.#rtpOffset = null;
     this.#annotated = [];
     this.forgetResults();
@@ -132,8 +139,29 @@ export class Matcher {
   drift(shot, result, synced) {
     if (shot.rtp !== null) return Math.abs(rtpDelta(shot.rtp, result.rtp)) / TICKS_PER_MS;
     if (synced && !this.#hasCaptureTime) return 0;
-    if (shot.unixUs !== null && result.capturedUnixUs !== null) return Math.abs(shot.unixUs - result.capturedUnixUs) / 1000;
+    if (shot.unixUs !== null && result.capturedUnixUs !== null) {
+      return Math.abs(shot.unixUs + this.#bias.us - result.capturedUnixUs) / 1000;
+    }
     return performance.now() - result.arrivedAt;
+  }
+
+  /**
+   * How long frames are needed: not much longer than results take, but long while results miss their frames.
+   * @param {number} now
+   */
+  #keepMs(now) {
+    const settled = this.latencies.length >= SETTLED_SAMPLES && now - this.#missedAt > MISSES_COUNT_MS;
+    return settled ? Math.min(LONGEST_KEPT_MS, this.delay.delayMs * 1.5 + 250) : LONGEST_KEPT_MS;
+  }
+
+  /**
+   * @param {Result} result
+   * @param {number} now
+   */
+  #expired(result, now) {
+    if (now - result.arrivedAt < EARLY_FOR_MS) return false;
+    this.#missedAt = now;
+    return true;
   }
 
   /** @param {Result} result */
@@ -161,7 +189,11 @@ export class Matcher {
     }
     result.capturedUnixUs = result.reportedUnixUs ?? this.#link.unixUs(result.rtp);
     if (result.capturedUnixUs === null) return null;
-    if (this.#hasCaptureTime) return nearestShot(shots, result.capturedUnixUs, intervalMs);
+    if (this.#hasCaptureTime) {
+      const shot = nearestShot(shots, result.capturedUnixUs - this.#bias.us, intervalMs);
+      if (shot?.unixUs) this.#bias.learn(result.capturedUnixUs - shot.unixUs, intervalMs);
+      return shot;
+    }
     return this.#calibration.ready ? nearestShot(shots, result.capturedUnixUs + this.#calibration.offsetUs, intervalMs) : null;
   }
 }

@@ -112,6 +112,32 @@ export class Calibration {
 }
 
 /**
+ * How much later than the camera the browser dates frames in what it sends, by the median of the last matches: it adds
+ * the mean time that frames take from the camera to the encoder, which grows with load and changes slowly. Followed
+ * from frame to frame, so that half a frame interval is no limit to it.
+ */
+export class ReportBias {
+  /** @type {number[]} */
+  #residuals = [];
+
+  get us() {
+    return this.#residuals.length < 5 ? 0 : quantile(this.#residuals, 0.5);
+  }
+
+  /**
+   * @param {number} residualUs reported minus captured, of a frame and its match
+   * @param {number} intervalMs
+   */
+  learn(residualUs, intervalMs) {
+    this.#residuals.push(residualUs);
+    if (this.#residuals.length > 31) this.#residuals.shift();
+    // Frames cannot arrive before they are captured: outside of this the match has slipped by a frame.
+    const share = this.us / (intervalMs * 1000);
+    if (share < -0.3 || share > 0.7) this.#residuals = [];
+  }
+}
+
+/**
  * The frame captured nearest to a moment, if it is within half a frame interval.
  * @param {Shot[]} shots
  * @param {number} unixUs
