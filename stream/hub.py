@@ -95,6 +95,7 @@ class StreamHub:
         if stream_id in self._streams:
             raise Conflict(f"A stream “{stream_id}” exists already.")
         session = await self._create(stream_id, name or source.kind)
+        session.attach(source)
         self._spawn(f"source {stream_id}", session.run_source(source))
         return session
 

@@ -136,9 +136,13 @@ class StreamSession:
         await self.relay.close()
         self.facts.close()
 
+    def attach(self, source: Source) -> None:
+        """This is what feeds the stream from now on."""
+        self.source, self._kind, self._url, self.error = source, source.kind, source.url, None
+
     async def run_source(self, source: Source) -> None:
         """Feed from `source` until it ends; the reason, if it failed, is kept in `error` and told as a fact."""
-        self.source, self._kind, self._url, self.error = source, source.kind, source.url, None
+        self.attach(source)
         try:
             await source.run(self)
         except OnlookerError as error:
