@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from unittest import mock
 
 import av
 import httpx
@@ -43,18 +44,22 @@ class RunningServer:
         bind: str = "localhost",
         tls: bool = False,
     ) -> None:
-        os.environ["ONLOOKER_DATA_DIR"] = str(folder / "data")
-        os.environ["ONLOOKER_CACHE_DIR"] = str(folder / "cache")
-        os.environ["ONLOOKER_CONFIG"] = str(folder / "onlooker.toml")
+        self._environment = mock.patch.dict(
+            os.environ,
+            ONLOOKER_DATA_DIR=str(folder / "data"),
+            ONLOOKER_CACHE_DIR=str(folder / "cache"),
+            ONLOOKER_CONFIG=str(folder / "onlooker.toml"),
+        )
+        self._environment.start()
         (folder / "onlooker.toml").touch()
         self.config: Config = load_config(overrides)
         self.app: FastAPI = create_app(self.config, engine or BarcodeEngine())
         self._certificate = ensure_certificate(folder / "tls", ["localhost"], ["127.0.0.1"]) if tls else None
-        self._sockets = open_sockets(bind, 0)
+        self.sockets = open_sockets(bind, 0)
         self._server = make_server(self.app, certificate=self._certificate)
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.port: int = self._sockets[0].getsockname()[1]
+        self.port: int = self.sockets[0].getsockname()[1]
         self.scheme = "https" if tls else "http"
 
     @property
@@ -67,7 +72,8 @@ class RunningServer:
         return state
 
     def client(self, **options: Any) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, verify=False, timeout=20, **options)
+        options.setdefault("base_url", self.url)
+        return httpx.AsyncClient(verify=False, timeout=20, **options)
 
     def live(self, stream_id: str, query: str = "", **options: Any) -> connect:
         """A client of a stream's websocket: `async with server.live("cam") as live`."""
@@ -106,11 +112,12 @@ class RunningServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        self._environment.stop()
 
     def _run(self) -> None:
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
-            await self._server.serve(sockets=self._sockets)
+            await self._server.serve(sockets=self.sockets)
 
         asyncio.run(serve())
 

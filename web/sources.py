@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stream.errors import BadInput, SourceError
+from stream.sources import demo
 from stream.sources.base import Source
+from stream.sources.file import FileSource
 from web.api.shapes import NewSource
 
 _NOT_YET = {
@@ -16,8 +18,8 @@ _NOT_YET = {
 }
 
 
-def open_source(wanted: NewSource, allow_roots: Sequence[Path]) -> Source:
-    """Raises `BadInput` or `SourceError`."""
+async def open_source(wanted: NewSource, allow_roots: Sequence[Path]) -> Source:
+    """A source that has been looked at. Raises `BadInput` or `SourceError`."""
     if wanted.kind in _NOT_YET:
         action = "Publish it by WHIP, for example with FFmpeg or OBS; files and the demo clip can be opened."
         raise SourceError(f"{_NOT_YET[wanted.kind]} by this version.", action=action, code="unsupported_source")
@@ -25,7 +27,9 @@ def open_source(wanted: NewSource, allow_roots: Sequence[Path]) -> Source:
         return demo_source()
     if not wanted.path:
         raise BadInput("A file source needs `path`.", action="Name the file.")
-    return file_source(allowed_file(wanted.path, allow_roots), loop=wanted.loop)
+    source = file_source(allowed_file(wanted.path, allow_roots), loop=wanted.loop)
+    await source.check()
+    return source
 
 
 def allowed_file(path: str, allow_roots: Sequence[Path]) -> Path:
@@ -46,13 +50,9 @@ def allowed_file(path: str, allow_roots: Sequence[Path]) -> Path:
     raise SourceError("There is no such file in the allowed folders.", action="Check the path, or allow its folder.")
 
 
-def file_source(path: Path, *, loop: bool) -> Source:
-    from stream.sources.file import FileSource
-
+def file_source(path: Path, *, loop: bool) -> FileSource:
     return FileSource(path, loop=loop)
 
 
 def demo_source() -> Source:
-    from stream.sources import demo
-
     return demo.demo_source()

@@ -29,7 +29,7 @@ async def list_streams(state: StateDep, limit: Limit = 100, after: After = None)
 @router.post("", status_code=201, response_model=Stream, response_model_exclude_none=True)
 async def open_stream(body: NewStream, state: StateDep, response: Response) -> Json:
     """Open a stream that the server reads itself."""
-    source = open_source(body.source, state.config.sources.allow_roots)
+    source = await open_source(body.source, state.config.sources.allow_roots)
     session = await state.hub.open(source, stream_id=body.id, name=body.name)
     response.headers["location"] = f"/v1/streams/{session.id}"
     return stream_body(session)
