@@ -6,6 +6,9 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
+# Two cores may be shared with a browser that draws without a GPU and with other tests.
+expect.set_options(timeout=15_000)
+
 PIXEL = """([x, y]) => {
   const scene = document.querySelector("#scene");
   return [...scene.getContext("2d").getImageData(x * scene.width, y * scene.height, 1, 1).data.slice(0, 3)];

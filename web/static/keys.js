@@ -11,7 +11,8 @@ export function listenKeys(keys) {
     if (document.querySelector("dialog[open]")) return;
     const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!act) return;
-    event.preventDefault();
+    // Escape goes on to close what the browser has open.
+    if (event.key !== "Escape") event.preventDefault();
     act();
   });
 }

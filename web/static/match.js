@@ -86,11 +86,11 @@ export class Matcher {
       if (this.#rtpOffset !== null && identity.viewRtp !== null) identity.rtp = (identity.viewRtp - this.#rtpOffset) >>> 0;
     }
     if (!isSame(this.ring.newest, identity)) {
-      const keepMs = Math.min(1000, this.delay.delayMs * 1.5 + 250);
-      this.ring.push(frame ?? video, frame?.displayWidth ?? video.videoWidth, frame?.displayHeight ?? video.videoHeight, identity, keepMs);
+      const { displayWidth, displayHeight } = frame ?? { displayWidth: video.videoWidth, displayHeight: video.videoHeight };
+      this.ring.push(frame ?? video, displayWidth, displayHeight, identity, this.#keepMs(at));
     }
     frame?.close();
-    this.#early = this.#early.filter((result) => !this.#attach(result) && at - result.arrivedAt < EARLY_FOR_MS);
+    this.#early = this.#early.filter((result) => !this.#attach(result) && !this.#expired(result, at));
   }
 
   /**

@@ -108,8 +108,10 @@ class Row {
     };
     input.addEventListener("keydown", (event) => {
       event.stopPropagation();
-      if (event.key === "Enter") finish(true);
-      if (event.key === "Escape") finish(false);
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      // Else the key would go on to press the button that takes the field's place.
+      event.preventDefault();
+      finish(event.key === "Enter");
     });
     input.addEventListener("blur", () => finish(true));
     this.main.replaceWith(input);
