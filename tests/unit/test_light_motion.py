@@ -43,15 +43,18 @@ def test_background_flow_beside_the_object_does_not_enter() -> None:
     soft[20:40, 30:50] = 255
     back = np.zeros((60, 80, 2), np.float32)
     back[20:40, 30:50] = [-6, 0]
-    own = object_flow(xy, back, soft)
+    own = object_flow(xy, back, soft, np.zeros(2, np.float32))
     assert np.abs(own[22:38, 25:29] - [-6, 0]).max() < 0.5
     assert np.abs(own[22:38, 51:55] - [-6, 0]).max() < 0.5
 
 
-def test_too_small_an_object_takes_the_flow_as_it_is() -> None:
-    xy = np.zeros((5, 5, 2), np.float32)
+def test_an_object_of_which_too_little_is_seen_keeps_its_motion() -> None:
     back = np.ones((5, 5, 2), np.float32)
-    assert object_flow(xy, back, np.zeros((5, 5), np.float32)) is back
+    own = object_flow(
+        np.zeros((5, 5, 2), np.float32), back, np.zeros((5, 5), np.float32), np.array([2, -1], np.float32)
+    )
+    assert own.shape == back.shape
+    assert (own == [2, -1]).all()
 
 
 def picture(x: float, y: float, rng: np.random.Generator) -> np.ndarray:

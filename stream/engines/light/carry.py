@@ -17,6 +17,7 @@ from stream.engines.light.grid import F32, U8, Grid, Patch
 from stream.engines.light.motion import object_flow
 
 Window = tuple[int, int, int, int]
+DOUBTED_SHARE = 0.15
 Scalar = TypeVar("Scalar", np.uint8, np.float32)
 
 
@@ -41,6 +42,10 @@ class CarriedMask:
         """Where the object is on the flow grid, with a margin; `soft` and the map cover it."""
         self.soft: U8 = self._key_soft
         self._map: F32 = xy
+        self.residual: U8 = np.zeros_like(self.soft)
+        """The worst channel's difference between the present and the keyframe, in the window."""
+        self.doubt: U8 | None = None
+        """In the window, 1 where something else seems to be in front; flow there is not the object's."""
         self.velocity = np.zeros(2, np.float32)
         """Pixels of the flow grid a picture, smoothed."""
 
@@ -53,14 +58,23 @@ class CarriedMask:
         at = self._xy[y0:y1, x0:x1]
         flow = back[y0:y1, x0:x1]
         origin = np.array(self.window[:2], np.float32)
-        soft = sample(self.soft, at + flow - origin).astype(np.float32)
-        flow = object_flow(at, flow, soft)
+        seen = self.soft if self.doubt is None else cv2.multiply(self.soft, 1 - self.doubt).astype(np.uint8)
+        soft = sample(seen, at + flow - origin).astype(np.float32)
+        flow = object_flow(at, flow, soft, -self.velocity, steady=self._doubted() > DOUBTED_SHARE)
         sure = soft > 160
         if sure.any():
             self.velocity = 0.6 * self.velocity - 0.4 * np.median(flow[sure], axis=0)
         self._map = sample(self._map, at + flow - origin, border=cv2.BORDER_REPLICATE)
         self.soft = sample(self._key_soft, self._map)
         self.window = (x0, y0, x1, y1)
+        self.doubt = None
+
+    def _doubted(self) -> float:
+        """The share of the mask that something else seems to be in front of."""
+        if self.doubt is None:
+            return 0.0
+        on = self.soft > 127
+        return float(self.doubt[on].mean()) if on.any() else 0.0
 
     def _grown(self, on: Sequence[int]) -> Window:
         """The window of the next picture: the object's box, with room for its size and speed."""
@@ -90,14 +104,15 @@ class CarriedMask:
             return Patch(left, top, np.zeros((bottom - top, right - left), np.uint8))
         return Patch(left, top, sample(self._key.data, np.asarray(at, np.float32)))
 
-    def agreement(self, small: U8, on: U8, tolerance: int) -> float:
-        """The share of the object's pixels that look as in the keyframe.
-
-        `small`: `(h, w, 3)` uint8, the present on the flow grid; `on`: bool in the shape of the window.
-        """
+    def compare(self, small: U8, tolerance: int) -> None:
+        """Compare the present `(h, w, 3)` uint8 on the flow grid with the keyframe: sets `residual` and `doubt`."""
         x0, y0, x1, y1 = self.window
-        if not on.any():
-            return 0.0
-        now = small[y0:y1, x0:x1]
         then = sample(self._key_small, self._map, border=cv2.BORDER_REPLICATE)
-        return float((cv2.absdiff(now, then).max(2)[on] < tolerance).mean())
+        self.residual = np.asarray(cv2.absdiff(small[y0:y1, x0:x1], then), np.uint8).max(2)
+        calm = np.asarray(cv2.medianBlur(self.residual, 5), np.uint8)
+        self.doubt = (calm > tolerance).astype(np.uint8)
+
+    def part(self, values: U8, window: Window) -> U8:
+        """The part of `values`, which cover this mask's window, that lies in another one inside of it."""
+        x0, y0, x1, y1 = window
+        return values[y0 - self.window[1] : y1 - self.window[1], x0 - self.window[0] : x1 - self.window[0]]

@@ -21,6 +21,8 @@ SHRINKAGE = 25.0
 BEND_REACH_PX = 9
 STIFFNESS = 0.15
 BEND_TOLERANCE = 9.0
+STEADY_PX = 0.5
+"""How much an object's shift may change in one picture while something passes in front of it."""
 
 
 def fit_similarity(points: F32, flow: F32) -> tuple[float, float, float, float]:
@@ -56,18 +58,22 @@ def _cauchy(residual: F64) -> F64:
     return weights
 
 
-def object_flow(xy: F32, back: F32, soft: F32) -> F32:
+def object_flow(xy: F32, back: F32, soft: F32, usual: F32, *, steady: bool = False) -> F32:
     """The object's own backward motion in a window.
 
     `xy`: `(h, w, 2)` float32 coordinates; `back`: `(h, w, 2)` float32 flow of the picture; `soft`: `(h, w)` float32 in
-    0..255, the object's mask by that flow. Returns `(h, w, 2)` float32; `back` itself where the object is too small
-    for a fit.
+    0..255, what is seen of the object by that flow; `usual` `(2,)`: its motion so far. Returns `(h, w, 2)` float32;
+    `usual` everywhere where too little is seen for a fit. `steady` keeps the shift near `usual`: what passes in front
+    of a plain surface drags its flow along.
     """
     sure = soft > 160
     count = int(np.count_nonzero(sure))
     if count < LEAST_POINTS:
-        return back
+        return np.broadcast_to(usual.astype(np.float32), back.shape)
     a, b, tx, ty = fit_similarity(xy[sure], back[sure])
+    if steady:
+        tx, ty = _held(points=xy[sure], fit=(a, b, tx, ty), usual=usual)
+        a = b = 0.0
     x, y = xy[..., 0], xy[..., 1]
     model = np.dstack([a * x - b * y + tx, b * x + a * y + ty]).astype(np.float32)
     difference = back - model
@@ -80,3 +86,13 @@ def object_flow(xy: F32, back: F32, soft: F32) -> F32:
     bend = cv2.blur(difference * weights[..., None], reach)
     bent: F32 = model + bend / (cv2.blur(weights, reach)[..., None] + np.float32(STIFFNESS))
     return bent
+
+
+def _held(points: F32, fit: tuple[float, float, float, float], usual: F32) -> tuple[float, float]:
+    """The fitted shift of the points' middle, at most `STEADY_PX` from the usual one."""
+    a, b, tx, ty = fit
+    x, y = points.mean(0)
+    shift = np.array([a * x - b * y + tx, b * x + a * y + ty]) - usual
+    far = float(np.hypot(*shift))
+    held = usual + shift * min(1.0, STEADY_PX / max(far, 1e-6))
+    return float(held[0]), float(held[1])

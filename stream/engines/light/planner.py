@@ -15,6 +15,7 @@ from stream.engines.light.tuning import Tuning
 from stream.types import BoxXyxyPx, TrackState
 
 SEARCH_WEIGHT = 1.5
+SEARCH_HEAD_START_S = 0.2
 DETECTED_FRESH_S = 1.0
 SHARED_SHARE = 1 / 8
 """A neighbour shares another object's crop when it is at least this share of its side: smaller ones are not seen."""
@@ -50,7 +51,7 @@ def search_need(thing: Object, now_s: float, tuning: Tuning) -> float:
     if thing.hidden_s is not None:
         gap = max(gap, tuning.hidden_gap_s)
     age = now_s - max(thing.tried_s, thing.life.since_s)
-    return SEARCH_WEIGHT * age if age > gap or thing.searches == 0 else 0.0
+    return SEARCH_WEIGHT * (SEARCH_HEAD_START_S + age) if age > gap or thing.searches == 0 else 0.0
 
 
 def pick(things: Iterable[Object], now_s: float, jobs_since_search: int, tuning: Tuning) -> Object | None:
@@ -76,13 +77,7 @@ def companions(first: Object, things: Sequence[Object], pad: float, pixels: int,
     crop = Crop.around(box, pad, pixels)
     together = [first]
     for thing in things:
-        if (
-            thing is first
-            or thing.pending
-            or thing.raw is None
-            or thing.memory is None
-            or now_s - thing.tried_s < 0.1
-        ):
+        if thing is first or thing.pending or thing.raw is None or thing.memory is None or now_s - thing.tried_s < 0.1:
             continue
         other = thing.raw.box()
         if other and crop.covers(other) and max(other[2] - other[0], other[3] - other[1]) > crop.side * SHARED_SHARE:

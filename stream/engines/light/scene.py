@@ -18,6 +18,8 @@ from stream.types import BoxXyxyPx, FrameRef, TrackState
 
 SURE_MARGIN = 60
 """Soft masks that differ by less are both sure of a pixel."""
+RESIDUAL_MARGIN = 5.0
+"""Mean differences from two keyframes that are closer than this do not tell which one is seen."""
 STILL_SPEED = 0.15
 """Pixels of the flow grid a picture below which an object stands."""
 
@@ -73,12 +75,13 @@ class Scene:
                     thing.carried.roll(back)
 
     def draw(self) -> None:
-        """Render the carried masks and give every pixel to one object at most."""
+        """Render the carried masks, see what is hidden, and give every pixel to one object at most."""
         followed = [thing for thing in self.objects.values() if thing.carried is not None]
         for thing in followed:
             if thing.carried is not None:
                 thing.patch = thing.raw = thing.carried.render()
-        boxes = {thing.id: thing.patch.box() if thing.patch else None for thing in followed}
+                thing.carried.compare(self.small, self.tuning.same_pixel)
+        boxes = {thing.id: thing.raw.box() if thing.raw else None for thing in followed}
         for i, a in enumerate(followed):
             for b in followed[i + 1 :]:
                 if _boxes_meet(boxes[a.id], boxes[b.id]):
@@ -87,9 +90,9 @@ class Scene:
     def judge(self, elapsed_s: float) -> None:
         """Is each object still there? By its mask, its colours and its pixels against the keyframe."""
         for thing in list(self.objects.values()):
-            if thing.carried is None or thing.patch is None:
+            if thing.carried is None or thing.raw is None:
                 continue
-            box = thing.patch.box()
+            box = thing.raw.box()
             on = self._on_small(thing)
             if box is None or int(on.sum()) < self.tuning.least_pixels:
                 self.lose(thing)
@@ -100,20 +103,14 @@ class Scene:
             if gate.is_covered(thing.visible, thing.colour / max(thing.key_colour, 1e-6), self.tuning):
                 self.lose(thing)
 
-    def _on_small(self, thing: Object) -> U8:
-        """The rendered mask on the flow grid, bool in the carried window."""
+    def _on_small(self, thing: Object) -> NDArray[np.bool_]:
+        """The carried mask on the flow grid, in the carried window."""
         assert thing.carried is not None
-        assert thing.patch is not None
-        x0, y0, x1, y1 = thing.carried.window
-        shape = max(1, x1 - x0), max(1, y1 - y0)
-        if not thing.patch.data.size:
-            return np.zeros((shape[1], shape[0]), bool).view(np.uint8)
-        return (shrink(thing.patch.data, shape) >= ON).view(np.uint8)
+        return thing.carried.soft >= ON
 
-    def _measure(self, thing: Object, carried: CarriedMask, on: U8, elapsed_s: float) -> None:
-        here = on.view(bool)
+    def _measure(self, thing: Object, carried: CarriedMask, here: NDArray[np.bool_], elapsed_s: float) -> None:
         x0, y0, x1, y1 = carried.window
-        agrees = carried.agreement(self.small, here, self.tuning.same_pixel)
+        agrees = float((carried.residual[here] < self.tuning.same_pixel).mean())
         thing.visible = 0.7 * thing.visible + 0.3 * agrees
         if thing.odds is not None:
             colour = float(thing.odds[colour_bins(self.small[y0:y1, x0:x1][here])].mean())
@@ -156,8 +153,9 @@ class Scene:
         carried = CarriedMask(self.grid, patch, view.small, self.history.xy)
         if thing.carried is not None:
             carried.velocity = thing.carried.velocity
-        for back in self.history.after(view.step):
+        for moment, back in self.history.moments_after(view.step):
             carried.roll(back)
+            carried.compare(moment.small, self.tuning.same_pixel)
         fresh = thing.carried is None
         thing.carried = carried
         thing.patch = thing.raw = carried.render()
@@ -219,10 +217,10 @@ def _boxes_meet(a: tuple[int, int, int, int] | None, b: tuple[int, int, int, int
 def _compete(a: Object, b: Object) -> None:
     """Give every pixel that two masks claim to one of them.
 
-    At edges to the stronger mask. Where both are sure, to the one that would lose more of itself: a leak takes little
-    of the object that it comes from, and most of what it flows over.
+    At edges to the stronger mask. Where both are sure, to the one that is in front: the one whose keyframe predicts
+    what is seen there better, or where that says nothing the one that would lose more of itself.
     """
-    if a.raw is None or b.raw is None:
+    if a.raw is None or b.raw is None or a.carried is None or b.carried is None:
         return
     (ax, ay, ax1, ay1), (bx, by, bx1, by1) = a.raw.window, b.raw.window
     x0, y0, x1, y1 = max(ax, bx), max(ay, by), min(ax1, bx1), min(ay1, by1)
@@ -232,10 +230,29 @@ def _compete(a: Object, b: Object) -> None:
     if not contested.any():
         return
     difference = in_a.astype(np.int16) - in_b
-    keeps_a = a.raw.area() < b.raw.area()
-    for_a = np.where(np.abs(difference) > SURE_MARGIN, difference > 0, keeps_a)
+    for_a = np.where(np.abs(difference) > SURE_MARGIN, difference > 0, _in_front(a, b, a.carried, b.carried))
     _give_up(a, contested & ~for_a, x0, y0)
     _give_up(b, contested & for_a, x0, y0)
+
+
+def _in_front(a: Object, b: Object, carried_a: CarriedMask, carried_b: CarriedMask) -> bool:
+    """Whether `a` is in front of `b` where both claim to be; marks the other's flow there as not its own."""
+    windows = carried_a.window, carried_b.window
+    x0, y0 = max(w[0] for w in windows), max(w[1] for w in windows)
+    x1, y1 = min(w[2] for w in windows), min(w[3] for w in windows)
+    both = None
+    if x1 > x0 and y1 > y0:
+        shared = x0, y0, x1, y1
+        both = (carried_a.part(carried_a.soft, shared) >= ON) & (carried_b.part(carried_b.soft, shared) >= ON)
+    if both is None or not both.any():
+        return a.area < b.area
+    misses_a = float(carried_a.part(carried_a.residual, shared)[both].mean())
+    misses_b = float(carried_b.part(carried_b.residual, shared)[both].mean())
+    a_wins = misses_a < misses_b if abs(misses_a - misses_b) > RESIDUAL_MARGIN else a.area < b.area
+    behind = carried_b if a_wins else carried_a
+    if behind.doubt is not None:
+        behind.part(behind.doubt, shared)[both] = 1
+    return a_wins
 
 
 def _give_up(thing: Object, lost: NDArray[np.bool_], x0: int, y0: int) -> None:
