@@ -145,6 +145,10 @@ class PushedSource:
 
     def request_keyframe(self) -> None: ...
 
+    @property
+    def pushed(self) -> int:
+        return self._count
+
     def push(self, count: int = 1, *, pause_s: float = 0.0) -> None:
         """`count` pictures of 320×240 with the barcodes 0, 1, …"""
         for _ in range(count):

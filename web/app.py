@@ -12,7 +12,8 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from stream.config import Config, FeedConfig, data_dir
 from stream.engines.base import Engine
@@ -82,7 +83,8 @@ def create_app(
     problems.install(app)
     for router in (whip.router, streams.router, system.router, live.router, docs.router):
         app.include_router(router)
-    app.mount("/", Page(directory=STATIC, html=True), name="page")
+    # Not mounted at "/": a mount takes every path, so that a wrong method on an API path would not be told as such.
+    app.router.default = Page(directory=STATIC, html=True)
     server = config.server
     hosts = [*server.allowed_hosts, *([] if server.loopback else [*own_names(), server.host])]
     app.add_middleware(Guard, reach=make_reach(server.loopback, hosts, list(server.allowed_origins)), auth=auth)
@@ -115,6 +117,12 @@ def _fetch_beside(
 
 class Page(StaticFiles):
     """The page's files, asked for again each time and then not sent if they are the same."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await super().__call__(scope, receive, send)
+        else:
+            await WebSocketClose(4404, "There is nothing at this address.")(scope, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)

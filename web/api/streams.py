@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from stream.errors import NotFound
 from web.api.shapes import NewStream, Page, Stats, Stream, StreamChange, TrackChange
@@ -17,6 +17,7 @@ from web.wire import Json, prompt_bodies, prompt_body, status_body, stream_body
 
 router = APIRouter(prefix="/v1/streams", tags=["Streams"])
 Limit = Annotated[int, Query(ge=1, le=1000)]
+ItemId = Annotated[int, Path(ge=0, le=2**53 - 1)]
 After = Annotated[str | None, Query(max_length=64, description="`next` of the page before.")]
 
 
@@ -77,13 +78,13 @@ async def add_prompt(body: PromptBody, session: StreamDep) -> Json:
 
 
 @router.delete("/{stream_id}/prompts/{prompt_id}", status_code=204)
-async def remove_prompt(prompt_id: int, session: StreamDep) -> None:
+async def remove_prompt(prompt_id: ItemId, session: StreamDep) -> None:
     """Stop following it and drop its tracks; can be undone for 60 s."""
     await session.remove_prompt(prompt_id)
 
 
 @router.post("/{stream_id}/prompts/{prompt_id}/restore", status_code=204)
-async def restore_prompt(prompt_id: int, session: StreamDep) -> None:
+async def restore_prompt(prompt_id: ItemId, session: StreamDep) -> None:
     await session.restore_prompt(prompt_id)
 
 
@@ -97,18 +98,18 @@ async def tracks(session: StreamDep, state: StateDep) -> Response:
 
 
 @router.patch("/{stream_id}/tracks/{track_id}", status_code=204)
-async def rename_track(track_id: int, body: TrackChange, session: StreamDep) -> None:
+async def rename_track(track_id: ItemId, body: TrackChange, session: StreamDep) -> None:
     session.rename_track(track_id, body.label)
 
 
 @router.delete("/{stream_id}/tracks/{track_id}", status_code=204)
-async def remove_track(track_id: int, session: StreamDep) -> None:
+async def remove_track(track_id: ItemId, session: StreamDep) -> None:
     """Drop one track; its prompt does not bring the same object back. Can be undone for 60 s."""
     await session.remove_track(track_id)
 
 
 @router.post("/{stream_id}/tracks/{track_id}/restore", status_code=204)
-async def restore_track(track_id: int, session: StreamDep) -> None:
+async def restore_track(track_id: ItemId, session: StreamDep) -> None:
     await session.restore_track(track_id)
 
 
