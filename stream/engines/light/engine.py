@@ -99,8 +99,8 @@ class LightEngine:
     def max_batch(self) -> int:
         return 1
 
-    def open_tracker(self) -> LightTracker:
-        return LightTracker(lambda: self._eyes, self._worker.join(), self._tuning)
+    def open_tracker(self, first_track_id: int = 1) -> LightTracker:
+        return LightTracker(lambda: self._eyes, self._worker.join(), self._tuning, first_track_id)
 
     def step(self, batch: Sequence[tuple[Tracker, Frame]]) -> list[TrackUpdate | StepError]:
         return [self._step(tracker, frame) for tracker, frame in batch]

@@ -27,7 +27,7 @@ STILL_SPEED = 0.15
 class Scene:
     """The engine thread's state of one stream. All coordinates are of the mask grid, times are media time."""
 
-    def __init__(self, grid: Grid, tuning: Tuning) -> None:
+    def __init__(self, grid: Grid, tuning: Tuning, first_track_id: int = 1) -> None:
         self.tuning = tuning
         self.grid = grid
         self.objects: dict[int, Object] = {}
@@ -38,7 +38,7 @@ class Scene:
         self.now_s = 0.0
         self.picture: U8 = np.zeros((2, 2, 3), np.uint8)
         self.small: U8 = np.zeros((grid.flow[1], grid.flow[0], 3), np.uint8)
-        self._next_id = 1
+        self._next_id = first_track_id
 
     def resize(self, grid: Grid) -> None:
         """The picture has another size from now on. Masks are rescaled where the aspect is the same; otherwise the

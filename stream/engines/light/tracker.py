@@ -34,7 +34,8 @@ class Eyes:
 class LightTracker:
     """Implements `stream.engines.base.Tracker`; all calls on the engine thread."""
 
-    def __init__(self, eyes: Callable[[], Eyes], lane: Lane, tuning: Tuning) -> None:
+    def __init__(self, eyes: Callable[[], Eyes], lane: Lane, tuning: Tuning, first_track_id: int = 1) -> None:
+        self._first_track_id = first_track_id
         self._eyes = eyes
         self._lane = lane
         self._tuning = tuning
@@ -186,7 +187,7 @@ class LightTracker:
         """The state for pictures of this size."""
         grid = Grid.of(frame.width, frame.height)
         if self._scene is None or self._background is None:
-            self._scene = Scene(grid, self._tuning)
+            self._scene = Scene(grid, self._tuning, self._first_track_id)
             self._background = Background(self._scene, self._lane, lambda: self._eyes().sight, self._labels)
         elif grid != self._scene.grid:
             self._scene.resize(grid)
