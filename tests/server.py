@@ -42,6 +42,7 @@ class RunningServer:
         *,
         engine: Engine | None = None,
         bind: str = "localhost",
+        port: int = 0,
         tls: bool = False,
     ) -> None:
         self._environment = mock.patch.dict(
@@ -55,7 +56,7 @@ class RunningServer:
         self.config: Config = load_config(overrides)
         self.app: FastAPI = create_app(self.config, engine or BarcodeEngine())
         self._certificate = ensure_certificate(folder / "tls", ["localhost"], ["127.0.0.1"]) if tls else None
-        self.sockets = open_sockets(bind, 0)
+        self.sockets = open_sockets(bind, port)
         self._server = make_server(self.app, certificate=self._certificate)
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -68,7 +68,12 @@ class Thing:
         if self.swings:
             x += 0.25 * math.sin(frame.index / 20)
             half_width, half_height = 0.09, 0.3
-        px = ((x - half_width) * width, (y - half_height) * height, (x + half_width) * width, (y + half_height) * height)
+        px = (
+            (x - half_width) * width,
+            (y - half_height) * height,
+            (x + half_width) * width,
+            (y + half_height) * height,
+        )
         box = (max(0.0, px[0]), max(0.0, px[1]), min(float(width), px[2]), min(float(height), px[3]))
         mask = ellipse(x, y, half_width, half_height, hole)
         age_s = (frame.pts - self.since_pts) / 90_000
@@ -103,7 +108,10 @@ class ClickTracker:
         if len(points) != 1 or points[0].x_px > 64:
             return ()
         x, y = points[0].x_px, points[0].y_px
-        return (("whole", (0.0, max(0.0, y - 90), x + 120, y + 90)), ("part", (max(0.0, x - 20), y - 20, x + 20, y + 20)))
+        return (
+            ("whole", (0.0, max(0.0, y - 90), x + 120, y + 90)),
+            ("part", (max(0.0, x - 20), y - 20, x + 20, y + 20)),
+        )
 
     def remove_prompt(self, prompt_id: int) -> None:
         for track_id in [thing.track_id for thing in self._things.values() if thing.prompt_id == prompt_id]:

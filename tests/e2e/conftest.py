@@ -2,94 +2,50 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
-from stream.config import load_config
 from stream.engines.base import Engine
 from tests.barcode import write_clip
+from tests.browser import chromium
 from tests.e2e.click_engine import ClickEngine
-from web.app import create_app
-from web.server import make_server, open_sockets
+from tests.server import RunningServer
 
-# Taken out of the environment: the server refuses settings that it does not know.
-CHROMIUM = os.environ.pop("ONLOOKER_CHROMIUM", None) or shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--use-fake-device-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-    "--auto-select-desktop-capture-source=Entire screen",
-]
-WALKING = Path(__file__).parents[2] / "stream" / "data" / "walking.mp4"
-STARTED_S = 20
+SCREEN_FLAG = "--auto-select-desktop-capture-source=Entire screen"
+DEMO: dict[str, Any] = {"id": "demo", "name": "Demo", "kind": "demo"}
 
 
 class Served:
-    """A server on a port of its own, in a thread; it can be stopped and started again."""
+    """A server that can be stopped and started again at the same address."""
 
-    def __init__(self, engine: Engine | None = None, feeds: list[dict[str, Any]] | None = None, port: int = 0) -> None:
-        self.engine = engine if engine is not None else ClickEngine()
-        self.feeds = feeds if feeds is not None else [{"id": "demo", "name": "Demo", "kind": "file", "path": str(WALKING)}]
-        self.port = port
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
-        self._sockets: list[socket.socket] = []
+    def __init__(self, folder: Path, feeds: list[dict[str, Any]] | None = None, engine: Engine | None = None) -> None:
+        self._folder = folder
+        self._feeds = [DEMO] if feeds is None else feeds
+        self._engine = engine
+        self._running: RunningServer | None = None
+        self._port = 0
 
     @property
     def url(self) -> str:
-        return f"http://localhost:{self.port}/"
+        return f"http://localhost:{self._port}/"
 
     def start(self) -> None:
-        config = load_config({"server": {"host": "localhost", "port": self.port}, "feeds": self.feeds})
-        sockets = open_sockets("localhost", self.port)
-        self._sockets = sockets
-        self.port = sockets[0].getsockname()[1]
-        server = make_server(create_app(config, self.engine))
-        self._server = server
-        self._thread = threading.Thread(target=server.run, kwargs={"sockets": sockets}, name="server")
-        self._thread.start()
-        deadline = time.monotonic() + STARTED_S
-        while not server.started:
-            assert self._thread.is_alive(), "the server did not start"
-            assert time.monotonic() < deadline, "the server takes too long to start"
-            time.sleep(0.02)
+        engine = self._engine or ClickEngine()
+        running = RunningServer(self._folder, {"feeds": self._feeds}, engine=engine, port=self._port)
+        self._port = running.port
+        self._running = running.__enter__()
 
     def stop(self) -> None:
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join(STARTED_S)
-            assert not self._thread.is_alive(), "the server does not stop"
-        for opened in self._sockets:
-            opened.close()
-        self._server = self._thread = None
+        if self._running is not None:
+            self._running.__exit__(None, None, None)
+        self._running = None
 
 
-@pytest.fixture(scope="session", autouse=True)
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing of these tests goes to where a user's server keeps its data."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ONLOOKER_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        patch.setenv("ONLOOKER_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def camera_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the fake webcam shows: 10 s that loop."""
     path = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
@@ -97,19 +53,26 @@ def camera_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def browser(playwright: Playwright, camera_clip: Path) -> Iterator[Browser]:
-    """Chromium whose webcam plays the clip and is always allowed."""
-    flags = [*FLAGS, "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={camera_clip}"]
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-    yield browser
-    browser.close()
+@pytest.fixture(scope="module")
+def browser(camera_clip: Path) -> Iterator[Browser]:
+    """Chromium whose webcam plays the clip and is always allowed. One a module: two at once exclude each other."""
+    with chromium(SCREEN_FLAG, camera=camera_clip) as browser:
+        yield browser
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
+def served(tmp_path: Path) -> Iterator[Served]:
     """A server with the demo clip as `demo` and an engine that puts a disc where one clicks."""
-    server = Served()
+    server = Served(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def empty_server(tmp_path: Path) -> Iterator[Served]:
+    """A server without any stream."""
+    server = Served(tmp_path, feeds=[])
     server.start()
     yield server
     server.stop()

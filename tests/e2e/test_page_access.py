@@ -115,16 +115,13 @@ def test_no_serious_violation_of_the_accessibility_rules(browser: Browser, serve
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_the_empty_page_has_no_serious_violation_either(browser: Browser, scheme: str) -> None:
-    server = Served(feeds=[])
-    server.start()
+def test_the_empty_page_has_no_serious_violation_either(browser: Browser, empty_server: Served, scheme: str) -> None:
     context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
     page = context.new_page()
-    page.goto(server.url)
+    page.goto(empty_server.url)
     expect(page.locator("#cover")).to_contain_text("Point it at something")
     assert serious_violations(page) == []
     context.close()
-    server.stop()
 
 
 def test_a_phone_shows_the_picture_and_the_panels_under_it_without_sideways_scrolling(

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import WALKING, Faults, Served
+from tests.e2e.conftest import DEMO, Faults, Served
 from tests.e2e.on_page import RECORD, drawn, item, wait_for_picture
 
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
-    server = Served(feeds=[{"id": "demo", "name": "Demo", "kind": "file", "path": str(WALKING), "prompts": ["person"]}])
+def served(tmp_path: Path) -> Iterator[Served]:
+    server = Served(tmp_path, feeds=[{**DEMO, "prompts": ["person"]}])
     server.start()
     yield server
     server.stop()

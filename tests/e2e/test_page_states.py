@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import CHROMIUM, FLAGS, Served
+from tests.e2e.conftest import Served
 from tests.e2e.on_page import click, item, use_webcam, wait_for_picture
 
 END_TRACK = """() => {
@@ -16,30 +13,6 @@ END_TRACK = """() => {
   track.stop();
   track.dispatchEvent(new Event("ended"));
 }"""
-
-
-@pytest.fixture
-def strict_browser(playwright: Playwright, camera_clip: Path) -> Iterator[Browser]:
-    """A browser that asks before it gives the camera, and is told no."""
-    flags = [*FLAGS, "--deny-permission-prompts", f"--use-file-for-fake-video-capture={camera_clip}"]
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-    yield browser
-    browser.close()
-
-
-def test_a_denied_camera_is_explained_and_the_demo_offered(strict_browser: Browser) -> None:
-    server = Served(feeds=[])
-    server.start()
-    page = strict_browser.new_page()
-    page.goto(server.url)
-    card = page.locator("#cover")
-    expect(card).to_contain_text("Point it at something")
-    card.get_by_role("button", name="Use my webcam").click()
-    expect(card).to_contain_text("The camera is blocked")
-    card.get_by_role("button", name="Play the demo").click()
-    wait_for_picture(page)
-    page.close()
-    server.stop()
 
 
 @pytest.mark.parametrize(
