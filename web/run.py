@@ -68,14 +68,23 @@ def fetch_models(config: Config) -> None:
 
 
 class FetchDisplay:
-    """One line of progress, there only while something is fetched. `show` may be called from any thread."""
+    """One line of progress on a terminal, there only while something is fetched; elsewhere a line for each step.
+
+    `show` may be called from any thread.
+    """
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=errors, transient=True)
+        self._progress = Progress(*columns, console=console, transient=True)
         self._task: TaskID | None = None
+        self._words = ""
 
     def show(self, now: FetchProgress) -> None:
+        if not console.is_terminal:
+            if now.words != self._words:
+                console.print(now.words, highlight=False, soft_wrap=True)
+            self._words = now.words
+            return
         if self._task is None:
             self._progress.start()
             self._task = self._progress.add_task(now.words, total=now.total)
@@ -87,7 +96,8 @@ class FetchDisplay:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._task is not None:
+            self._progress.stop()
 
 
 def _prepare(config: Config) -> None:

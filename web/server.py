@@ -152,10 +152,10 @@ def run(server: uvicorn.Server, app: FastAPI, sockets: Sequence[socket.socket]) 
     """Serve until a signal. Raises the `OnlookerError` for which the application did not start."""
 
     def told(_: logging.LogRecord) -> bool:
-        return getattr(app.state, "startup_error", None) is None
+        return getattr(app.state, "startup_error", None) is None and not server.force_exit
 
     logger = logging.getLogger("uvicorn.error")
-    logger.addFilter(told)  # uvicorn would log the traceback of an error that is shown in words
+    logger.addFilter(told)  # tracebacks of an error that is shown in words, and of a second Ctrl-C
     try:
         with contextlib.suppress(KeyboardInterrupt), asyncio.Runner() as runner:
             runner.run(server.serve(sockets=list(sockets)))
