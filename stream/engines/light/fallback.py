@@ -28,6 +28,7 @@ LEARNING_PICTURES = 200
 WARM_UP_PICTURES = 12
 LEAST_AREA_SHARE = 0.0015
 LEAST_PIXELS = 12
+FLOOD_TOLERANCE = 40
 
 
 def is_moving(text: str) -> bool:
@@ -97,7 +98,7 @@ class PlainSight:
         for px, py, positive in ask.points:
             u, v = (round(value / MASK_STEP) for value in crop.point_in(px, py))
             if positive and ask.box is None:
-                cv2.circle(labels, (u, v), size // 8, cv2.GC_PR_FGD, -1)
+                labels[self._flooded(view, crop, u, v) > 0] = cv2.GC_PR_FGD
             cv2.circle(labels, (u, v), 3, cv2.GC_FGD if positive else cv2.GC_BGD, -1)
         on = self._cut(view, crop, labels)
         return None if on is None else self._answer(view, crop, on)
@@ -142,6 +143,19 @@ class PlainSight:
             for lost in wanted
         }
         return [Candidate(patch, look, measures)]
+
+    def _flooded(self, view: View, crop: Crop, u: int, v: int) -> U8:
+        """The region around a click that has its colour, 0/1 on the crop's mask grid: GrabCut needs most of a thing
+        to begin with, or it takes the rest for background."""
+        size = CROP_PIXELS // MASK_STEP
+        image = cv2.resize(crop.image(view.picture, view.grid), (size, size), interpolation=cv2.INTER_AREA)
+        image = cv2.bilateralFilter(image, 5, 40, 5)
+        filled = np.zeros((size + 2, size + 2), np.uint8)
+        seed = min(max(u, 0), size - 1), min(max(v, 0), size - 1)
+        around = (FLOOD_TOLERANCE,) * 3
+        flags = 8 | (1 << 8) | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY
+        cv2.floodFill(image, filled, seed, (0, 0, 0), around, around, flags)
+        return filled[1:-1, 1:-1]
 
     def _cut(self, view: View, crop: Crop, labels: U8) -> U8 | None:
         """GrabCut from `labels` `(n, n)`; the largest part as 0/1, None where nothing is told apart."""
