@@ -30,6 +30,9 @@ KEYFRAME_EVERY_S = 0.5
 FAILURES_REPORTED = 30
 """This many pictures in a row that cannot be decoded are an error of the stream and not of the network."""
 
+MEMORY_FACTOR = 4
+"""A picture larger than this many times the limit is not even decoded, only to be refused by name."""
+
 IN_DECODER = 16
 TICKS = Fraction(1, CLOCK_HZ)
 DECODERS: dict[Codec, str] = {"VP8": "vp8", "H264": "h264"}
@@ -139,10 +142,11 @@ class DecoderThread:
             self._failed(encoded, error)
             return
         except _Unusable as refused:
-            self._unusable = True
+            told, self._unusable = self._unusable, True
             self._decoder = None
             self._on_drop("decode", 1)
-            self._on_error(refused.error)
+            if not told:
+                self._on_error(refused.error)
             return
         self._unusable = False
         for frame in frames:
@@ -169,7 +173,7 @@ class DecoderThread:
         if encoded.codec == "VP8" and (size := vp8_size(encoded.data)) is not None:
             self._check_size(*size)
         if self._decoder is None or self._decodes != (encoded.codec, encoded.epoch):
-            self._decoder = _open_decoder(encoded.codec)
+            self._decoder = _open_decoder(encoded.codec, MEMORY_FACTOR * self._max_pixels)
             self._decodes = encoded.codec, encoded.epoch
             self._in_decoder.clear()
         packet = av.Packet(encoded.data)
@@ -200,12 +204,13 @@ class DecoderThread:
         )  # fmt: skip
 
 
-def _open_decoder(codec: Codec) -> VideoCodecContext:
+def _open_decoder(codec: Codec, max_pixels: int) -> VideoCodecContext:
     decoder = av.CodecContext.create(DECODERS[codec], "r")
     assert isinstance(decoder, VideoCodecContext)
     # Frame threads would hold back three pictures, and so would reordering, which live video does not use.
     decoder.thread_count = 1
     decoder.flags |= Flags.low_delay
+    decoder.options = {"max_pixels": str(max_pixels)}
     return decoder
 
 

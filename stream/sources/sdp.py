@@ -39,8 +39,8 @@ def sections(sdp: str) -> list[Section]:
     found = []
     for body in bodies:
         line = _MLINE.match(body)
-        if line is None:
-            raise BadInput("The SDP offer has a broken m= line.", action="Send a valid SDP offer.")
+        if line is None or line[1] not in ("audio", "video", "application"):
+            raise BadInput("The SDP offer has an m= line that cannot be read.", action="Offer audio and video only.")
         direction = _DIRECTION.search(body) or _DIRECTION.search(head)
         codecs = tuple(name.upper() for _, name in _RTPMAP.findall(body))
         mid = _MID.search(body)

@@ -172,6 +172,22 @@ def test_a_picture_that_is_too_large_is_refused_in_words(codec: Codec) -> None:
     assert ["640×480" in error.message for error in decoding.errors] == [True]
 
 
+def test_an_8k_picture_is_refused_in_words_and_a_larger_one_takes_no_memory(decoding: Decoding) -> None:
+    large = encoded_frames("H264", range(1), size=(7680, 4320))
+    decoding.push(large)
+    assert ["7680×4320" in error.message for error in decoding.errors] == [True]
+    decoding.push(large)
+    assert len(decoding.errors) == 1
+    assert decoding.drops == {"decode": 2}
+    limited = Decoding(max_pixels=7680 * 4320 // 5)
+    limited.push(large)
+    limited.push(encoded_frames("H264", range(3), epoch=2))
+    limited.thread.close()
+    assert limited.errors == []
+    assert limited.drops == {"decode": 1}
+    assert limited.numbers == [0, 1, 2]
+
+
 def test_a_picture_of_no_size_is_refused_in_words(decoding: Decoding) -> None:
     key = encoded_frames("VP8", range(1))[0]
     decoding.push([replace(key, data=key.data[:6] + bytes(4) + key.data[10:])])

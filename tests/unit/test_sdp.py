@@ -40,7 +40,17 @@ def test_the_direction_may_stand_at_the_session_and_is_both_ways_otherwise() -> 
     assert sections(text(*HEAD, *media))[0].direction == "sendrecv"
 
 
-@pytest.mark.parametrize("bad", ["", "hello", text(*HEAD), text(*HEAD, "m=video"), "v=0\r\n" + "a" * MAX_SDP_CHARS])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "hello",
+        text(*HEAD),
+        text(*HEAD, "m=video"),
+        text(*HEAD, *VIDEO, "m=text 9 RTP/AVP 98"),
+        "v=0\r\n" + "a" * MAX_SDP_CHARS,
+    ],
+)
 def test_what_is_no_offer_is_said_to_be_none(bad: str) -> None:
     with pytest.raises(BadInput):
         sections(bad)
