@@ -207,7 +207,9 @@ def _fair(scene: Scene) -> bool:
     """
     asked = {ask.identity for ask in scene.asks}
     kind = scene.name.split("-")[0]
-    if kind != "lateclick" and not all(scene.truth(k).visible[i] > 0.9 for k in (SEEN, 30, 18, 12, 24) for i in asked):
+    if kind == "lateclick":
+        return all(scene.truth(k).visible[a.identity] > 0.7 for a in scene.asks for k in (a.seen, a.heard, a.heard + 8))
+    if not all(scene.truth(k).visible[i] > 0.9 for k in (SEEN, 30, 18, 12, 24) for i in asked):
         return False
     shown = [scene.truth(k) for k in range(0, scene.frames, 8)]
     lowest = {i: min(t.visible[i] for t in shown) for i in scene.identities}
