@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stream.errors import BadInput
@@ -44,6 +44,12 @@ class ServerConfig(Section):
     """Names under which the server is reached, beside its own."""
     allowed_origins: tuple[str, ...] = ()
     """Other pages that may call it, as `https://name:port`."""
+
+    @model_validator(mode="after")
+    def _whole_certificate(self) -> ServerConfig:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("a certificate (tls_cert) needs its key (tls_key), and a key its certificate")
+        return self
 
     @property
     def loopback(self) -> bool:

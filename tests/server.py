@@ -21,6 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from stream.config import Config, load_config
 from stream.engines.base import Engine
+from stream.models.fetch import Progress
 from stream.sources.base import MediaSink, Received
 from tests.barcode import BarcodeEngine, picture
 from web.app import create_app
@@ -44,6 +45,7 @@ class RunningServer:
         bind: str = "localhost",
         port: int = 0,
         tls: bool = False,
+        fetch_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._environment = mock.patch.dict(
             os.environ,
@@ -54,7 +56,7 @@ class RunningServer:
         self._environment.start()
         (folder / "onlooker.toml").touch()
         self.config: Config = load_config(overrides)
-        self.app: FastAPI = create_app(self.config, engine or BarcodeEngine())
+        self.app: FastAPI = create_app(self.config, engine or BarcodeEngine(), fetch_progress=fetch_progress)
         self._certificate = ensure_certificate(folder / "tls", ["localhost"], ["127.0.0.1"]) if tls else None
         self.sockets = open_sockets(bind, port)
         self._server = make_server(self.app, certificate=self._certificate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,9 +17,11 @@ from stream.session import StreamSession
 from stream.types import FrameRef, PromptKind, Rle
 from web import protocol
 from web.limits import FlowControl, TokenBucket
+from web.problems import Internal
 from web.protocol import MAX_MESSAGE_BYTES, parse_client_message, ref_of
 from web.wire import Json, error_body
 
+log = logging.getLogger(__name__)
 MESSAGES_A_SECOND, BURST = 50, 100
 REFUSALS_A_SECOND, REFUSALS = 5, 100
 """A client that goes on for this many refusals is cut off."""
@@ -117,6 +120,11 @@ class Commands:
                 answer = await self._do(message)
         except TimeoutError:
             raise LimitReached("The engine is busy.", code="busy", action="Try again.") from None
+        except OnlookerError:
+            raise
+        except Exception as error:
+            log.exception("%s failed", message.type)
+            raise Internal("Something went wrong in the server.") from error
         if answer is not None:
             await self._send(_text(answer))
         return message.ref

@@ -6,6 +6,7 @@ Pure ASGI, so that a stream of a response is never buffered and a websocket is g
 from __future__ import annotations
 
 import ipaddress
+import logging
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -15,7 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stream.errors import BadInput, OnlookerError
 from web.auth import Auth
-from web.problems import problem_response
+from web.problems import Internal, problem_response
+
+log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 256 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -102,14 +105,25 @@ class Guard:
             await self._app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        send = _with_security_headers(scope, send)
+        answered = False
+
+        async def noted(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        guarded = _with_security_headers(scope, noted)
         try:
             self._check(scope)
-            receive = _capped(scope, receive)
+            await self._app(scope, _capped(scope, receive), guarded)
         except OnlookerError as error:
-            await problem_response(error)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+            await problem_response(error)(scope, receive, guarded)
+        except Exception:
+            # Here and not in the outermost layer, whose answer would go without the headers.
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if answered:
+                raise
+            await problem_response(Internal("Something went wrong in the server."))(scope, receive, guarded)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -13,7 +11,6 @@ from starlette.responses import JSONResponse, Response
 from stream.errors import BadInput, NotFound, OnlookerError
 from web.wire import error_body
 
-log = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
 MINUTE_S = 60
 
@@ -45,7 +42,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(OnlookerError, _onlooker_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(Exception, _internal_error)
 
 
 async def _onlooker_error(_: Request, error: Exception) -> Response:
@@ -73,8 +69,3 @@ async def _http_exception(_: Request, error: Exception) -> Response:
     response = problem_response(problem)
     response.headers.update(error.headers or {})
     return response
-
-
-async def _internal_error(request: Request, error: Exception) -> Response:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem_response(Internal("Something went wrong in the server."))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
+from stream.errors import UnknownWord
 from stream.models.fetch import Progress
 from stream.models.store import ModelStore
-from tests.barcode import BarcodeEngine, write_clip
-from tests.server import PushedSource, RunningServer, receive
+from stream.types import Prompt, PromptChange
+from tests.barcode import BarcodeEngine, BarcodeTracker, write_clip
+from tests.server import PushedSource, RunningServer, ask, receive
 from web.protocol import SERVER_MESSAGE
 
 JPEG = b"\xff\xd8\xff"
@@ -191,6 +194,64 @@ async def test_models_are_listed_and_fetched_into_the_engine(tmp_path: Path, mon
             assert (job["done"], job["total"], job["step"]) == (100, 100, "Done")
             assert (await http.get("/v1/jobs/none")).status_code == 404
     assert engine.loaded is server.state.store
+
+
+class LearningTracker(BarcodeTracker):
+    """Knows `moving` only, until the engine has its models."""
+
+    def __init__(self, engine: UpgradableEngine, first_track_id: int) -> None:
+        super().__init__(first_track_id)
+        self._engine = engine
+
+    def add_prompt(self, prompt: Prompt) -> PromptChange:
+        if prompt.text == "broken":
+            raise ValueError("a fault of the engine")
+        if self._engine.loaded is None and prompt.text != "moving":
+            raise UnknownWord(prompt.text or "", ("moving",))
+        return super().add_prompt(prompt)
+
+
+class LearningEngine(UpgradableEngine):
+    def open_tracker(self, first_track_id: int = 1) -> LearningTracker:
+        return LearningTracker(self, first_track_id)
+
+
+async def test_feeds_follow_what_moves_until_the_models_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = threading.Event()
+
+    def fetch(store: ModelStore, progress: Any) -> None:
+        progress(Progress(1, 2, "Downloading"))
+        may_end.wait(20)
+
+    seen: list[Progress] = []
+    monkeypatch.setattr("web.models.fetch_all", fetch)
+    feed = {"id": "demo", "kind": "demo", "prompts": ["person"]}
+    with RunningServer(tmp_path, {"feeds": [feed]}, engine=LearningEngine(), fetch_progress=seen.append) as server:
+        async with server.live("demo") as live:
+            hello = await receive(live, "hello")
+            assert [prompt["text"] for prompt in hello["prompts"]] == ["moving"]
+            may_end.set()
+            told = [(await receive(live, "prompt"))["prompt"] for _ in range(2)]
+    assert [(prompt["text"], prompt["state"]) for prompt in told] == [("person", "active"), ("moving", "removed")]
+    assert seen == [Progress(1, 2, "Downloading")]
+
+
+async def test_a_fault_in_the_server_is_an_answer_and_nothing_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RunningServer(tmp_path, engine=LearningEngine()) as server:
+        server.open_stream("cam")
+        async with server.live("cam") as live, server.client() as http:
+            told = await ask(live, type="prompt.add", ref="r", kind="text", text="broken")
+            answer = await http.post("/v1/streams/cam/prompts", json={"kind": "text", "text": "broken"})
+            assert (await ask(live, type="prompt.add", ref="s", kind="text", text="moving"))["type"] == "ok"
+    assert told["code"] == answer.json()["code"] == "internal_error"
+    assert answer.status_code == 500
+    assert "fault of the engine" not in answer.text
+    assert "content-security-policy" in answer.headers
+    assert "a fault of the engine" in caplog.text
 
 
 async def test_a_fetch_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

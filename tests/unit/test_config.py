@@ -66,6 +66,7 @@ def test_unknown_key_of_a_feed_names_the_nearest(config_file: Path) -> None:
     [
         ("[server]\nport = 70000\n", "server.port"),
         ('[engine]\nname = "big"\n', "engine.name"),
+        ('[server]\ntls_cert = "cert.pem"\n', "needs its key"),
         ('[[feeds]]\nid = "No Spaces"\n', "feeds.id"),
     ],
 )
