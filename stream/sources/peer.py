@@ -47,6 +47,7 @@ class Peer:
         self.id = str(uuid.uuid4())
         self._config = config
         self._state_changed = asyncio.Event()
+        self._finished = False
         self._closing: asyncio.Task[None] | None = None
         servers = [RTCIceServer(s.url, s.username, s.credential) for s in config.ice_servers]
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
@@ -84,9 +85,14 @@ class Peer:
         await self._reaches("closed", "failed")
 
     async def _reaches(self, *states: str) -> None:
-        while self.connection.connectionState not in states:
+        while self.connection.connectionState not in states and not self._finished:
             self._state_changed.clear()
             await self._state_changed.wait()
+
+    def finish(self) -> None:
+        """Let whoever waits for the end of the session go on and close it."""
+        self._finished = True
+        self._state_changed.set()
 
     async def close(self) -> None:
         """End the session. Idempotent.

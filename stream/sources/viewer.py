@@ -127,8 +127,14 @@ class Viewer(Peer):
             raise
 
     def push(self, frame: EncodedFrame) -> None:
-        """Pass a picture on. Never blocks; what a slow connection cannot take is dropped up to a keyframe."""
-        if frame.codec != self._codec or (self._awaits_keyframe and not frame.keyframe):
+        """Pass a picture on. Never blocks; what a slow connection cannot take is dropped up to a keyframe.
+
+        A stream that goes on in another codec ends the session, since the peer has agreed to one only.
+        """
+        if frame.codec != self._codec:
+            self.finish()
+            return
+        if self._awaits_keyframe and not frame.keyframe:
             return
         track = self._track
         if frame.keyframe and not track.started:

@@ -211,6 +211,15 @@ async def test_a_viewer_that_cannot_be_served_costs_a_bounded_queue() -> None:
         await viewer.rtp_offset()
 
 
+async def test_another_codec_ends_the_viewers_session() -> None:
+    """The peer has agreed to one codec; it has to ask again."""
+    async with viewing("VP8") as watched:
+        watched.viewer.push(encoded_frames("VP8", range(1))[0])
+        await watched.peer.until(1)
+        watched.viewer.push(encoded_frames("H264", range(1))[0])
+        await asyncio.wait_for(watched.run, 10)
+
+
 async def test_audio_is_refused_and_video_still_flows() -> None:
     async with publishing("VP8", audio=True) as session:
         await session.sink.until(10)
