@@ -58,6 +58,8 @@ class Peer:
         try:
             await self.connection.setRemoteDescription(RTCSessionDescription(sdp.without_names(offer), "offer"))
         except OperationError as error:
+            if "audio" in str(error):
+                raise MediaError("The offer's audio cannot be used here.", action="Offer Opus, or no audio.") from error
             raise MediaError("The offer has no codec that can be used here.") from error
         except Exception as error:  # the parser raises whatever its regular expressions and tables raise
             raise BadInput("This SDP offer cannot be read.", action="Send a valid SDP offer.") from error

@@ -298,6 +298,14 @@ async def test_a_bad_offer_is_refused_in_words(edit: object, error: type[Onlooke
     await peer.close()
 
 
+async def test_audio_in_an_unknown_codec_is_named_as_the_reason() -> None:
+    peer = PublishingPeer(Camera("VP8"), "VP8", audio=True)
+    offer = edited(await peer.offer(), "(opus|G722|PCMU|PCMA)/", "L99/")
+    with pytest.raises(MediaError, match="audio"):
+        await Publisher.accept(offer, CONFIG)
+    await peer.close()
+
+
 async def test_a_viewer_that_cannot_show_the_codec_is_refused_in_words() -> None:
     peer = ViewingPeer("VP8")
     with pytest.raises(MediaError, match="H264"):
