@@ -96,7 +96,7 @@ class StreamHub:
             raise Conflict(f"A stream “{stream_id}” exists already.")
         session = await self._create(stream_id, name or source.kind)
         session.attach(source)
-        self._spawn(f"source {stream_id}", session.run_source(source))
+        await self._spawn(f"source {stream_id}", session.run_source(source))
         return session
 
     async def close(self, stream_id: str) -> None:
@@ -149,7 +149,7 @@ class StreamHub:
                 await publisher.close()
                 raise
             self._publishers[stream_id] = publisher
-            self._spawn(f"source {stream_id}", self._feed(session, publisher))
+            await self._spawn(f"source {stream_id}", self._feed(session, publisher))
         return Answer(publisher.id, answer_sdp)
 
     async def unpublish(self, stream_id: str, session: str) -> None:
@@ -166,7 +166,7 @@ class StreamHub:
             await publisher.close()
             if self._publishers.get(session.id) is publisher:
                 del self._publishers[session.id]
-                self._spawn(f"linger {session.id}", self._linger(session))
+                await self._spawn(f"linger {session.id}", self._linger(session))
 
     async def _linger(self, session: StreamSession) -> None:
         await asyncio.sleep(self.limits.linger_s)
@@ -183,7 +183,7 @@ class StreamHub:
         with self._reserved():
             viewer, answer_sdp = await Viewer.accept(offer_sdp, codec, self._webrtc, stream.request_keyframe)
             self._viewers[viewer.id] = viewer
-            self._spawn(f"viewer {viewer.id}", self._serve(stream, viewer))
+            await self._spawn(f"viewer {viewer.id}", self._serve(stream, viewer))
         return Answer(viewer.id, answer_sdp)
 
     async def unview(self, stream_id: str, session: str) -> None:
@@ -225,10 +225,13 @@ class StreamHub:
         finally:
             self._pending -= 1
 
-    def _spawn(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _spawn(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+        """Start a task that the hub owns, and let it come to its first wait: one that is cancelled before it has
+        begun would never clean up after itself."""
         task = asyncio.create_task(work, name=key)
         self._tasks[key] = task
         task.add_done_callback(lambda done: self._tasks.pop(key) if self._tasks.get(key) is done else None)
+        await asyncio.sleep(0)
 
 
 async def _codec_of(stream: StreamSession) -> Any:
