@@ -82,6 +82,7 @@ class RunningServer:
         """A client of a stream's websocket: `async with server.live("cam") as live`."""
         url = f"ws://localhost:{self.port}/v1/streams/{stream_id}/live{query}"
         options.setdefault("subprotocols", [SUBPROTOCOL])
+        options.setdefault("max_queue", None)  # or closing would wait for what nobody reads any more
         return connect(url, compression=None, **options)
 
     def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
 import threading
@@ -12,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from stream.aiortc_patches import gathering
+from tests.barcode import write_clip
+from tests.publisher import publish
 from tests.server import PushedSource, RunningServer, ask, receive
 from web.protocol import SERVER_MESSAGE
 
@@ -324,3 +329,38 @@ async def test_fifty_clients_get_the_same_text(server: RunningServer, source: Pu
     updates = await asyncio.gather(*(newest(ready) for _ in range(50)))
     assert {update["seq"] for update in updates} == {1}
     assert len({update["timings_ms"]["encode"] for update in updates}) == 1
+
+
+async def test_a_viewer_learns_how_its_timestamps_map_to_the_streams(tmp_path: Path) -> None:
+    clip = tmp_path / "numbers.mp4"
+    write_clip(clip, codec="libx264", size=(320, 240), frames=90, options={"bf": "0", "g": "30"})
+    with RunningServer(tmp_path) as server, gathering(("127.0.0.1",)):
+        publishing = asyncio.create_task(publish(f"{server.url}/whip/cam", clip, 4.0))
+        viewer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        try:
+            async with server.client() as http:
+                async with asyncio.timeout(15):
+                    while (await http.get("/v1/streams/cam")).json().get("state") != "live":
+                        await asyncio.sleep(0.05)
+                viewer.addTransceiver("video", direction="recvonly")
+                await viewer.setLocalDescription(await viewer.createOffer())
+                sdp = viewer.localDescription.sdp
+                answer = await http.post("/whep/cam", content=sdp, headers={"content-type": "application/sdp"})
+                assert answer.status_code == 201, answer.text
+                await viewer.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+                session = answer.headers["location"].removeprefix("/whep/cam/")
+                track = viewer.getReceivers()[0].track
+                async with server.live("cam") as live:
+                    view = await ask(live, type="view", ref="v", session=session)
+                    updates = [await receive(live, "tracks") for _ in range(30)]
+                    frame = await asyncio.wait_for(track.recv(), 10)
+                    assert (await http.delete(answer.headers["location"])).status_code == 204
+                    assert (await ask(live, type="view", ref="w", session=session))["code"] == "unknown_stream"
+        finally:
+            await publishing
+            await viewer.close()
+    assert (view["type"], view["session"]) == ("view", session)
+    assert 0 <= view["rtp_offset"] < 2**32
+    steps = {after["rtp"] - before["rtp"] for before, after in itertools.pairwise(updates)}
+    assert frame.width == 320
+    assert all(step % 3000 == 0 for step in steps), "the publisher's own clock"
