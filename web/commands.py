@@ -17,8 +17,9 @@ from stream.session import StreamSession
 from stream.types import FrameRef, PromptKind, Rle
 from web import protocol
 from web.limits import FlowControl, TokenBucket
+from web.parsing import parse_client_message, ref_of
 from web.problems import Internal
-from web.protocol import MAX_MESSAGE_BYTES, parse_client_message, ref_of
+from web.protocol import MAX_MESSAGE_BYTES
 from web.wire import Json, error_body
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from stream.errors import BadInput
 from stream.facts import Fact
 from tests.protocol_samples import AT, FOLDER, UPDATE, client_samples, files, server_samples
 from web.declarations import PATH, declarations
-from web.protocol import CLIENT_MESSAGE, SERVER_MESSAGE, ClientMessage, ServerMessage, parse_client_message, ref_of
+from web.parsing import parse_client_message, ref_of
+from web.protocol import CLIENT_MESSAGE, SERVER_MESSAGE, ClientMessage, ServerMessage
 from web.wire import fact_message, tracks_text, unit_box, without_credentials
 
 FIXED_BY_FORM = "python -m tests.protocol_samples"
