@@ -30,7 +30,7 @@ from web.auth import Auth, Sessions, load_or_make_token
 from web.engines import make_engine, make_store
 from web.fanout import Fanouts
 from web.feeds import follow_again, open_feed
-from web.guard import Guard, make_reach
+from web.guard import Guard, is_address, make_reach
 from web.jobs import Jobs
 from web.models import fetch_into_engine
 from web.state import State
@@ -141,10 +141,14 @@ def make_auth(config: Config) -> Auth:
 
 
 def webrtc_config(config: Config) -> WebRtcConfig:
-    """ICE uses the addresses that the server listens on, or those that the operator names."""
-    addresses = config.webrtc.addresses or (LOOPBACK if config.server.loopback else ())
-    if not addresses and config.server.host not in ("0.0.0.0", "::"):
-        addresses = (config.server.host,)
+    """ICE uses the addresses that the server listens on, or those that the operator names; empty stands for all of
+    the machine except loopback."""
+    host = config.server.host
+    addresses = config.webrtc.addresses
+    if not addresses and config.server.loopback:
+        addresses = LOOPBACK
+    elif not addresses and is_address(host) and host not in ("0.0.0.0", "::"):
+        addresses = (host,)
     servers = tuple(
         IceServer(url, server.username, server.credential)
         for server in config.webrtc.ice_servers

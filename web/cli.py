@@ -41,9 +41,10 @@ def serve(
     host: Host = None, port: Port = None, engine: Engine = None, models_dir: ModelsDir = None, open_page: Open = False
 ) -> None:
     """Serve the page and the API; streams come from the page, WHIP and onlooker.toml."""
+    config = _config(host, port, engine, models_dir)
     from web.run import serve as run
 
-    run(_config(host, port, engine, models_dir), open_page=open_page)
+    run(config, open_page=open_page)
 
 
 @app.command()
@@ -51,9 +52,10 @@ def demo(
     host: Host = None, port: Port = None, engine: Engine = None, models_dir: ModelsDir = None, open_page: Open = False
 ) -> None:
     """The same with a clip as camera, already tracked; models that are missing are fetched beside it."""
+    config = _config(host, port, engine, models_dir)
     from web.run import demo as run
 
-    run(_config(host, port, engine, models_dir), any_port=port is None, open_page=open_page)
+    run(config, any_port=port is None, open_page=open_page)
 
 
 @app.command()

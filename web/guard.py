@@ -68,7 +68,7 @@ class Reach:
             return False
         if name in ("localhost", "127.0.0.1", "::1") or name in self.hosts:
             return True
-        return not self.loopback and _is_address(name)
+        return not self.loopback and is_address(name)
 
     def allows(self, origin: str, scheme: str, host: str) -> bool:
         return origin == _normal(f"{scheme}://{host}") or origin in self.origins
@@ -194,7 +194,8 @@ def _normal(origin: str) -> str:
     return f"{scheme}://{host.removesuffix(default) if default else host}"
 
 
-def _is_address(name: str) -> bool:
+def is_address(name: str) -> bool:
+    """Whether `name` is a literal IP address."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

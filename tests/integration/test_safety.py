@@ -17,6 +17,7 @@ from stream.config import load_config
 from stream.errors import SourceError
 from stream.models.store import ModelStore
 from tests.server import RunningServer, receive
+from web.app import webrtc_config
 from web.auth import COOKIE
 from web.engines import NoSam3, make_engine
 from web.sources import allowed_file
@@ -195,6 +196,26 @@ async def test_ice_credentials_are_not_shown(tmp_path: Path) -> None:
             shown = (await http.get("/v1/config")).text
     assert "hunter2" not in shown
     assert "eve" not in shown
+
+
+@pytest.mark.parametrize(
+    ("host", "named", "addresses"),
+    [
+        ("localhost", (), ("127.0.0.1", "::1")),
+        ("0.0.0.0", (), ()),
+        ("::", (), ()),
+        ("192.168.1.7", (), ("192.168.1.7",)),
+        ("cam.example", (), ()),
+        ("0.0.0.0", ("203.0.113.9",), ("203.0.113.9",)),
+    ],
+)
+def test_ice_offers_what_the_server_listens_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, named: tuple[str, ...], addresses: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("ONLOOKER_CONFIG", str(tmp_path / "onlooker.toml"))
+    (tmp_path / "onlooker.toml").touch()
+    config = load_config({"server": {"host": host}, "webrtc": {"addresses": named}})
+    assert webrtc_config(config).addresses == addresses
 
 
 def test_files_only_below_the_allowed_folders(tmp_path: Path) -> None:
