@@ -22,14 +22,15 @@ from stream.changes import TrackHistory
 from stream.clock import RateMeter, RollingPercentiles, RtpUnwrapper
 from stream.decode import DecoderThread
 from stream.engines.base import StepError
-from stream.errors import BadInput, LimitReached, NotFound, OnlookerError
+from stream.errors import BadInput, NotFound, OnlookerError
 from stream.facts import FactLog, PromptFact, SourceChange, SourceFact, TrackFact
-from stream.prompts import MAX_PROMPTS, PromptDraft, check_label, to_prompt
+from stream.promptbook import PromptBook
+from stream.prompts import PromptDraft, check_label
 from stream.relay import PacketRelay
 from stream.scheduler import Lane, Scheduler, StepResult
 from stream.snapshot import encode_jpeg
 from stream.sources.base import Received, Source
-from stream.types import EncodedFrame, Frame, Prompt, PromptChange, PromptState, TrackUpdate
+from stream.types import EncodedFrame, Frame, PromptState, TrackUpdate
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,6 @@ QUIET_S = 1.5
 """No picture for this long: the stream is still or stalled."""
 HEARD_S = 5.0
 """A sender heard within this time is alive, though it sends no pictures."""
-UNDO_S = 60.0
 
 
 class StreamState(StrEnum):
@@ -100,16 +100,13 @@ class StreamSession:
         self._decoder: DecoderThread | None = None
         self._unwrapper = RtpUnwrapper()
         self._history = TrackHistory()
-        self._prompts: dict[int, PromptFact] = {}
-        self._removed_prompts: dict[int, tuple[float, PromptFact]] = {}
-        self._next_prompt_id = ids.prompt
+        self._book = PromptBook(ids.prompt)
         self._next_track_id = ids.track
         self._drops: dict[str, int] = {}
         self._fps_in, self._fps_out = RateMeter(), RateMeter()
         self._latency_ms = RollingPercentiles()
         self._last_push_s = 0.0
         self._ended = False
-        self._refining: dict[int, PromptFact] = {}
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -162,7 +159,7 @@ class StreamSession:
 
     @property
     def next_ids(self) -> NextIds:
-        return NextIds(self._next_prompt_id, self._next_track_id, self.facts.seq)
+        return NextIds(self._book.next_id, self._next_track_id, self.facts.seq)
 
     # --- what the source calls (MediaSink) -----------------------------------------------------------------------
 
@@ -231,45 +228,38 @@ class StreamSession:
 
     @property
     def prompts(self) -> tuple[PromptFact, ...]:
-        return tuple(self._prompts.values())
+        return self._book.active
 
     async def add_prompt(self, draft: PromptDraft) -> PromptFact:
         """Start following what `draft` says, or refine a track.
 
         Raises `BadInput`, `UnknownWord`, `FrameTooOld`, `NotFound` or `LimitReached`; nothing is changed then.
         """
-        if len(self._prompts) >= MAX_PROMPTS:
-            raise LimitReached(f"A stream has at most {MAX_PROMPTS} prompts.", action="Remove one first.")
         if not self.width and draft.kind != "text":
             raise BadInput("There is no picture yet.", code="out_of_picture", action="Wait for the picture.")
-        size = (self.width or 1, self.height or 1)
-        prompt = to_prompt(draft, self._next_prompt_id, *size)
-        self._next_prompt_id += 1
+        size_px = (self.width or 1, self.height or 1)
+        prompt = self._book.number(draft, size_px)
         lane = self._open_lane()
         change = await self._scheduler.run(lambda: lane.tracker.add_prompt(prompt))
-        return self._tell_prompt(prompt, change, size)
+        fact = self._book.note(prompt, change, size_px)
+        self.facts.publish(fact)
+        return fact
 
     async def remove_prompt(self, prompt_id: int) -> None:
         """Stop following it and drop its tracks. Raises `NotFound`."""
-        fact = self._prompts.get(prompt_id)
-        if fact is None:
-            raise NotFound(f"There is no prompt {prompt_id}.", code="unknown_prompt")
+        self._book.get(prompt_id)
         lane = self._open_lane()
         await self._scheduler.run(lambda: lane.tracker.remove_prompt(prompt_id))
-        if self._prompts.pop(prompt_id, None) is not None:
-            self._removed_prompts[prompt_id] = (time.monotonic(), fact)
-            self._forget_old_removals()
+        fact = self._book.remove(prompt_id)
+        if fact is not None:
             self.facts.publish(replace(fact, state=PromptState.REMOVED, message=None))
 
     async def restore_prompt(self, prompt_id: int) -> None:
         """Undo `remove_prompt` within 60 s, with the same ids. Raises `NotFound`."""
-        self._forget_old_removals()
-        if prompt_id not in self._removed_prompts:
-            raise NotFound(f"There is no removed prompt {prompt_id}.", code="unknown_prompt")
-        _, fact = self._removed_prompts.pop(prompt_id)
+        fact = self._book.removed(prompt_id)
         lane = self._open_lane()
         await self._scheduler.run(lambda: lane.tracker.restore_prompt(fact.prompt))
-        self._prompts[prompt_id] = fact
+        self._book.restore(fact)
         self.facts.publish(fact)
 
     async def remove_track(self, track_id: int) -> None:
@@ -337,7 +327,9 @@ class StreamSession:
             self._latency_ms.add((time.monotonic() - frame.received_s) * 1000)
         self._fps_out.tick(time.monotonic())
         for change in update.prompt_changes:
-            self._prompt_changed(change)
+            prompt_fact = self._book.changed(change)
+            if prompt_fact is not None:
+                self.facts.publish(prompt_fact)
         for track in update.tracks:
             self._next_track_id = max(self._next_track_id, track.id + 1)
         for fact in self._history.changes(update.tracks):
@@ -359,22 +351,6 @@ class StreamSession:
             if not first:
                 self._tell_source("resized")
 
-    def _prompt_changed(self, change: PromptChange) -> None:
-        fact = self._prompts.get(change.prompt_id) or self._refining.get(change.prompt_id)
-        if fact is not None:
-            self._tell_prompt(fact.prompt, change, fact.picture_size_px)
-
-    def _tell_prompt(self, prompt: Prompt, change: PromptChange, size: tuple[int, int]) -> PromptFact:
-        fact = PromptFact(prompt, change.state, change.message, change.track_ids, change.alternatives, size)
-        # A refinement is over once it has been applied; the prompt that made the track stays.
-        kept = self._prompts if prompt.track_id is None else self._refining
-        if change.state is PromptState.FAILED or (kept is self._refining and change.state is PromptState.ACTIVE):
-            kept.pop(prompt.id, None)
-        else:
-            kept[prompt.id] = fact
-        self.facts.publish(fact)
-        return fact
-
     def _tell_source(self, change: SourceChange, error: str | None = None) -> None:
         self.facts.publish(SourceFact(change, self.epoch, self.width, self.height, self.codec, error))
 
@@ -391,9 +367,3 @@ class StreamSession:
         if self._lane is None:
             raise NotFound(f"Stream {self.id} has been closed.")
         return self._lane
-
-    def _forget_old_removals(self) -> None:
-        now_s = time.monotonic()
-        self._removed_prompts = {
-            key: (at_s, fact) for key, (at_s, fact) in self._removed_prompts.items() if now_s - at_s < UNDO_S
-        }
