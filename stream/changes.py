@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 from stream.facts import TrackChange, TrackFact
 from stream.types import Track, TrackState
+
+MOST_FORGOTTEN = 256
+"""Removed tracks that are still kept apart; ids are never used again."""
 
 _ENTERED: dict[TrackState, TrackChange] = {
     TrackState.LIVE: "confirmed",
@@ -19,13 +23,14 @@ class TrackHistory:
 
     def __init__(self) -> None:
         self._states: dict[int, TrackState] = {}
+        self._forgotten: deque[int] = deque(maxlen=MOST_FORGOTTEN)
 
     def changes(self, tracks: Iterable[Track]) -> list[TrackFact]:
         """Facts that lead from the last call's tracks to `tracks`, in order of track id.
 
         A track that is missing without having been `gone` is told as gone, unless `forget` was called for it.
         """
-        present = {track.id: track for track in tracks}
+        present = {track.id: track for track in tracks if track.id not in self._forgotten}
         facts = []
         for track_id in sorted(self._states.keys() | present.keys()):
             before = self._states.get(track_id)
@@ -41,11 +46,14 @@ class TrackHistory:
         return facts
 
     def forget(self, track_id: int) -> None:
-        """The track was removed on request, which is told elsewhere."""
+        """The track is removed on request, which is told elsewhere: updates that were under way may still have it."""
         self._states.pop(track_id, None)
+        self._forgotten.append(track_id)
 
     def expect(self, track_id: int) -> None:
         """The track comes back on request, which is told elsewhere."""
+        if track_id in self._forgotten:
+            self._forgotten.remove(track_id)
         self._states[track_id] = TrackState.LIVE
 
 

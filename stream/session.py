@@ -266,8 +266,8 @@ class StreamSession:
         """Drop one track; a prompt by text does not bring the same object back. Raises `NotFound`."""
         self._require_track(track_id)
         lane = self._open_lane()
-        await self._scheduler.run(lambda: lane.tracker.remove_track(track_id))
         self._history.forget(track_id)
+        await self._scheduler.run(lambda: lane.tracker.remove_track(track_id))
         self.facts.publish(TrackFact(track_id, "removed", self.labels.get(track_id)))
 
     async def restore_track(self, track_id: int) -> None:

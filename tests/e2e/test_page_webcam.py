@@ -115,3 +115,15 @@ def test_zero_delay_and_pause_say_so(page: Page, served: Served) -> None:
     assert [event for event in drawn(page) if not event["repeated"]] == []
     page.locator("#badges").get_by_role("button", name="Resume").click()
     page.wait_for_function("() => window.drawn.length > 5")
+
+
+def test_a_click_on_a_followed_object_offers_what_can_be_done_with_it(page: Page, served: Served) -> None:
+    use_webcam(page, served.url)
+    click(page, 0.3, 0.6)
+    wait_for_tint(page, 0.3, 0.6, coloured=True)
+    click(page, 0.3, 0.6)
+    menu = page.get_by_role("dialog", name="#1 thing")
+    expect(menu.get_by_role("button", name="Remove")).to_be_visible()
+    expect(item(page, 2)).to_have_count(0)
+    menu.get_by_role("button", name="Follow what I clicked on its own").click()
+    expect(item(page, 2)).to_be_visible()

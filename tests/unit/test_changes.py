@@ -44,3 +44,14 @@ def test_a_removal_on_request_is_not_told_twice_nor_its_return() -> None:
     assert told(history) == []
     history.expect(1)
     assert told(history, t1=TrackState.LIVE) == []
+
+
+def test_a_removed_track_in_an_update_that_was_under_way_is_neither_confirmed_nor_gone() -> None:
+    history = TrackHistory()
+    told(history, t1=TrackState.LIVE)
+    history.forget(1)
+    assert told(history, t1=TrackState.LIVE) == []
+    assert told(history) == []
+    history.expect(1)
+    assert told(history, t1=TrackState.LIVE) == []
+    assert told(history) == [(1, "gone")]

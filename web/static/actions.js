@@ -129,7 +129,7 @@ export class Actions {
   #offerWords(error, text) {
     if (error.code !== "unknown_word") return false;
     const known = error.nearest.length ? error.nearest : nearestWords(text, this.page.model.words);
-    this.page.toasts.show(`“${text}” is not known by name. Click it in the picture, or try:`, {
+    this.page.toasts.show(`“${text}” is not known by name. Click it, or try:`, {
       actions: known.slice(0, 4).map((word) => [word, () => void this.follow(word)]),
       ms: 15_000,
     });

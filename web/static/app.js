@@ -152,7 +152,8 @@ function click(spot, kind, screen) {
   if (kind === "new" && hit !== null) {
     select(hit);
     const followPart = () => void actions.point(spot, true, null);
-    menu.open(hit, model.name(hit), { x: screen.x + 8, y: screen.y + 8 }, canvas, followPart);
+    // After this event, which would else close what it has opened.
+    setTimeout(() => menu.open(hit, model.name(hit), { x: screen.x + 8, y: screen.y + 8 }, canvas, followPart));
   } else if (kind === "new") {
     select(null);
     ping(spot);

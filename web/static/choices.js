@@ -39,7 +39,7 @@ export class Choices {
     const halfWide = this.group.offsetWidth / 2 / Math.max(1, parent?.clientWidth ?? 1);
     const left = Math.min(1 - 2 * halfWide, Math.max(0, (mirrored ? 1 - middle : middle) - halfWide));
     this.group.style.setProperty("left", `${100 * left}%`);
-    this.group.style.setProperty("top", `calc(${100 * Math.max(0.02, y0)}% + 8px)`);
+    this.group.style.setProperty("top", `calc(${100 * Math.max(0.02, y0)}% + 36px)`);
     clearTimeout(this.#timer);
     this.#timer = window.setTimeout(() => this.#leave(), STAYS_MS);
   }

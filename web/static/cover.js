@@ -1,5 +1,5 @@
 // Shows the page's state where the eye is: a card instead of the picture, or a badge on it.
-import { button, make } from "./dom.js";
+import { button, make, paragraph } from "./dom.js";
 import { STATES } from "./states.js";
 
 /** @typedef {import("./types.js").StateName} StateName */
@@ -51,7 +51,7 @@ export class Cover {
       spinner.setAttribute("aria-hidden", "true");
       card.append(spinner);
     }
-    card.append(make("h2", "", words.title ?? state.title), make("p", "", words.text ?? state.text));
+    card.append(make("h2", "", words.title ?? state.title), paragraph(words.text ?? state.text));
     if (words.error) card.append(make("p", "card-error", words.error));
     card.append(name === "token" ? this.#tokenForm() : this.#buttons(state.actions));
     return card;
@@ -87,7 +87,7 @@ export class Cover {
     const badge = make("div", "badge");
     badge.dataset.state = name;
     if (state.busy) badge.append(make("div", "spinner"));
-    badge.append(make("strong", "", state.title), make("span", "", state.text));
+    badge.append(make("strong", "", state.title), paragraph(state.text));
     for (const [action, label] of state.actions) badge.append(button(label, () => this.act(action, ""), "text-button"));
     return badge;
   }

@@ -30,6 +30,16 @@ export function make(tag, className = "", ...children) {
 }
 
 /**
+ * A paragraph in which what stands in backticks is shown as code.
+ * @param {string} words
+ * @param {string} [className]
+ */
+export function paragraph(words, className = "") {
+  const parts = words.split("`").map((part, index) => (index % 2 ? make("code", "", part) : part));
+  return make("p", className, ...parts);
+}
+
+/**
  * @param {string} name of a symbol in icons.svg
  * @returns {SVGSVGElement}
  */

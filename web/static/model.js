@@ -5,7 +5,6 @@
 /** @typedef {import("./types.js").Track} Track */
 
 const FADE_MS = 2500;
-const FADED = 0.3;
 /** A hit test needs a path of some size, not of the unit square. */
 const GRID = 1000;
 
@@ -79,14 +78,14 @@ export class Model {
   }
 
   /**
-   * Lost objects fade and stay faint until they are found or gone.
+   * Lost objects fade from the picture; the list keeps them until they are found or gone.
    * @param {number} id
    * @param {number} now
    */
   opacity(id, now) {
     const lostAt = this.items.get(id)?.lostAt ?? null;
     if (lostAt === null) return 1;
-    return 1 - (1 - FADED) * Math.min(1, (now - lostAt) / FADE_MS);
+    return Math.max(0, 1 - (now - lostAt) / FADE_MS);
   }
 
   /**

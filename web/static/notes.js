@@ -1,5 +1,5 @@
 // What the engine says it is missing, and getting it from here.
-import { button, make } from "./dom.js";
+import { button, make, paragraph } from "./dom.js";
 import { ApiError, fetchModel } from "./api.js";
 
 /** @typedef {import("./types.js").EngineNote} EngineNote */
@@ -23,7 +23,7 @@ export class Notes {
     if (key === this.#shown || this.#fetching) return;
     this.#shown = key;
     this.section.hidden = !notes.length;
-    this.section.replaceChildren(...notes.map((note) => make("div", "note", make("h2", "", note.message), make("p", "", note.action))));
+    this.section.replaceChildren(...notes.map((note) => make("div", "note", make("h2", "", note.message), paragraph(note.action))));
     if (!notes.some((note) => note.code === "model_missing")) return;
     this.section.append(make("div", "note", button("Fetch the models now", () => this.#fetch())));
   }
@@ -46,7 +46,7 @@ export class Notes {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.section.replaceChildren(
-        make("div", "note", make("h2", "", error.message), make("p", "", error.action), button("Try again", () => this.#fetch())),
+        make("div", "note", make("h2", "", error.message), paragraph(error.action), button("Try again", () => this.#fetch())),
       );
       this.say(error.message);
     } finally {

@@ -217,7 +217,7 @@ export class Stage {
     const { settings } = this.look;
     return {
       image,
-      tracks: result.tracks.filter((track) => track.state !== "gone" && this.look.visible(track)),
+      tracks: result.tracks.filter((track) => track.state !== "gone" && this.look.visible(track) && this.look.opacity(track) > 0),
       outlines: result.outlines,
       mirrored: this.look.mirrored(),
       marked: this.look.marked(),

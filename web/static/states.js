@@ -104,7 +104,7 @@ export const STATES = {
   },
   server_gone: {
     title: "The server is gone",
-    text: "It is tried again by itself. If it was stopped, start it with: onlooker demo",
+    text: "It is tried again by itself. If it was stopped, start it with `onlooker demo`",
     actions: [["retry", "Try now"]],
     place: "badge",
     busy: true,
@@ -117,7 +117,7 @@ export const STATES = {
   },
   rtc_failed: {
     title: "The video connection failed",
-    text: "The server was reached, but no video got through. A firewall or VPN may block UDP; “onlooker doctor” tells more.",
+    text: "The server was reached, but no video got through. A firewall or VPN may block UDP; `onlooker doctor` tells more.",
     actions: [["republish", "Connect again"], ["demo", "Play the demo"]],
     place: "cover",
   },
@@ -174,5 +174,5 @@ export function stateOf(situation) {
 /** @param {StateName} name */
 export function wordsOf(name) {
   const { title, text } = STATES[name];
-  return `${title}. ${text}`;
+  return `${title}. ${text.replaceAll("`", "")}`;
 }

@@ -1,6 +1,7 @@
 // Keeps what stands around the picture true: the state, the status line, the pressed tools, the numbers.
 import { find } from "./dom.js";
 import { lines, showLines, summary } from "./numbers.js";
+import { STATES } from "./states.js";
 
 /** @typedef {import("./types.js").StateName} StateName */
 
@@ -41,7 +42,8 @@ export class View {
     };
     for (const [tool, on] of Object.entries(pressed)) element(`tool-${tool}`).setAttribute("aria-pressed", String(on));
     element("hint").hidden = state !== null || sessionStorage.getItem(HINT_KEY) === "seen";
-    element("start").hidden = Boolean(feed?.own);
+    const asks = state !== null && STATES[state].place === "cover" && STATES[state].actions.length > 0;
+    element("start").hidden = asks || Boolean(feed?.own);
     this.#showStatus(state);
     if (!element("numbers").hidden) showLines(element("numbers-list"), lines(this.#readings()));
     document.title = document.hidden && feed ? "In the background – Onlooker" : "Onlooker";
@@ -72,7 +74,7 @@ export class View {
     const calm = state === "background" ? "live" : (state ?? this.station.status?.state ?? "live");
     const word = troubled ? (state === "server_gone" ? "offline" : "no picture") : calm;
     element("status-state").textContent = word;
-    element("status-dot").dataset.tone = troubled ? "bad" : (TONES[word] ?? "warn");
+    element("status-dot").dataset.tone = state === "choose" ? "" : troubled ? "bad" : (TONES[word] ?? "warn");
     const live = !troubled && this.stage.drawn !== null;
     const { rate, latency, sync } = summary(this.#readings());
     element("status-rate").textContent = live ? rate : "";
