@@ -25,10 +25,10 @@ import av
 import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.bench.crowd import crowd
 from tests.bench.report import spread, table, write
 from tests.browser import chromium_path
 from tests.quality.scenes import Scene, inner_point
-from tests.quality.sets import crowd
 from tests.serve import serving_process
 
 FPS = 30
