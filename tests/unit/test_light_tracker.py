@@ -200,7 +200,7 @@ def test_a_lost_object_goes_after_its_time() -> None:
 
 
 def test_a_late_click_lands_on_what_was_clicked() -> None:
-    play = Player(World(size=(640, 480), things={"cup": (RED, (60, 200))}), latency=3)
+    play = Player(World(size=(640, 480), side=60, things={"cup": (RED, (60, 200))}), latency=3)
     play.step(10, cup=(10, 0))
     assert play.frame is not None
     seen, at = play.frame.ref, play.world.middle("cup")

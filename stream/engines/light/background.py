@@ -6,16 +6,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
-from stream.engines.light import gate, intake, lifecycle, planner, returns
-from stream.engines.light.appearance import Look
-from stream.engines.light.fallback import MOVING
-from stream.engines.light.gate import Measures, Verdict
-from stream.engines.light.grid import Patch, box_iou, patch_iou
+from stream.engines.light import gate, lifecycle, planner, returns
+from stream.engines.light.gate import Verdict
+from stream.engines.light.grid import centre_of, patch_iou
+from stream.engines.light.naming import Naming
 from stream.engines.light.prompts import Request
 from stream.engines.light.scene import Scene
-from stream.engines.light.sight import Answer, Ask, Candidate, Found, Sight, Sighting, View, Wanted
+from stream.engines.light.sight import Answer, Candidate, Sight, Sighting, View, Wanted
 from stream.engines.light.tracks import Object
 from stream.engines.light.worker import Job, Lane
 from stream.types import BoxXyxyPx, PromptChange, PromptState, TrackState
@@ -37,22 +34,14 @@ class Background:
         self._scene = scene
         self._lane = lane
         self._sight = sight
-        self._labels = labels
-        """Labels that text prompts ask for now → the prompt's id."""
         self._requests: deque[Request] = deque()
-        self._newcomers: deque[tuple[Found, View]] = deque()
-        self._arrivals: list[tuple[Found, View, Answer]] = []
-        self._looking = 0
-        """Newcomers and detections whose jobs are out."""
-        self._detect_s = -1e9
         self._since_search = 99
         self.changes: list[PromptChange] = []
-        self.by_detector = False
-        """Whether a detector finds things by name."""
+        self.naming = Naming(scene, sight, labels, self._tell)
 
     @property
     def waiting(self) -> bool:
-        return bool(self._requests or self._newcomers or self._lane.busy)
+        return bool(self._requests or self.naming.waiting or self._lane.busy)
 
     def ask(self, request: Request) -> None:
         """A prompt; prompts go before everything else."""
@@ -61,10 +50,6 @@ class Background:
     def forget(self, prompt_id: int) -> None:
         """Drop what waits for a prompt that was removed."""
         self._requests = deque(r for r in self._requests if r.prompt.id != prompt_id)
-
-    def detect_soon(self) -> None:
-        """A text prompt came: let the detector look at the next picture."""
-        self._detect_s = -1e9
 
     def collect(self, tick: int) -> bool:
         """Apply a finished job; whether there was one."""
@@ -90,13 +75,9 @@ class Background:
         scene, tuning = self._scene, self._scene.tuning
         if self._requests:
             return self._request_job(self._requests.popleft())
-        wants_detector = self.by_detector and any(label for label in self._labels() if label != MOVING)
-        if wants_detector and scene.now_s - self._detect_s >= tuning.detect_gap_s:
-            return self._detect_job()
-        while self._newcomers:
-            found, view = self._newcomers.popleft()
-            if self._scene.history.reaches(view.step):
-                return self._newcomer_job(found, view)
+        named = self.naming.next_job()
+        if named is not None:
+            return named
         thing = planner.pick(scene.objects.values(), scene.now_s, self._since_search, tuning)
         if thing is None:
             return None
@@ -112,8 +93,9 @@ class Background:
                 answer = None
             self._pointed(request, answer)
 
-        # a click needs one look at the whole picture and, for small things, a closer one
-        return Job("first", lambda: sight.first(request.view, request.ask), done, cost=1.5, fixed=True)
+        # a click takes two looks: at its surroundings, and closer at what that found
+        looks = 2.0 if request.ask.box is None and request.ask.mask is None else 1.0
+        return Job("first", lambda: sight.first(request.view, request.ask), done, cost=looks, fixed=True)
 
     def _pointed(self, request: Request, answer: Answer | None) -> None:
         prompt, scene = request.prompt, self._scene
@@ -153,132 +135,6 @@ class Background:
         grid = self._scene.grid
         pairs = (("whole", answer.whole), ("part", answer.part))
         return tuple((name, grid.box_to_frame(box)) for name, box in pairs if box is not None)
-
-    # --- what has a name
-
-    def _detect_job(self) -> Job:
-        sight, view, generation = self._sight(), self._scene.view(), self._scene.generation
-        labels = frozenset(self._labels())
-        before, self._detect_s = self._detect_s, view.time_s
-
-        def done(found: list[Found] | None) -> None:
-            if found is not None and generation == self._scene.generation:
-                self.seen(found, view)
-
-        def dropped() -> None:
-            self._detect_s = before
-
-        return Job("detect", lambda: sight.detect(view, labels), done, cost=DETECT_COST, dropped=dropped)
-
-    def seen(self, found: list[Found], view: View) -> None:
-        """Take what a detector saw on the picture of `view`."""
-        scene = self._scene
-        labels = {f.label for f in found} | set(self._labels())
-        known = []
-        for thing in scene.objects.values():
-            box = view.masks[thing.id].box() if thing.id in view.masks else None
-            if box is not None and thing.followed:
-                known.append(intake.Known(thing.id, thing.label, thing.from_text, box))
-        waiting = [f.box for f, _ in self._newcomers] + [f.box for f, _, _ in self._arrivals]
-        result = intake.match(found, known, waiting, scene.tuning)
-        boxes = {k.id: k.box for k in known}
-        for thing_id, match in result.matched.items():
-            self._confirmed(scene.objects[thing_id], match, boxes[thing_id], view)
-        for thing in list(scene.objects.values()):
-            unseen = view.time_s - max(thing.detected_s, thing.life.since_s)
-            if thing.from_text and thing.label in labels and thing.followed and unseen > scene.tuning.unseen_s:
-                scene.lose(thing)
-        room = scene.tuning.newcomers_most - len(self._newcomers)
-        self._newcomers.extend((f, view) for f in result.new[: max(0, room)] if f.label in self._labels())
-
-    def _confirmed(self, thing: Object, found: Found, box: BoxXyxyPx, view: View) -> None:
-        thing.life = lifecycle.hit(thing.life, self._scene.now_s)
-        if thing.life.state is TrackState.LOST and thing.from_text:
-            thing.life = lifecycle.find(thing.life, self._scene.now_s)
-        if thing.life.shown:
-            thing.hypothesis_s = None
-        b = found.box
-        thing.detected = b[0] - box[0], b[1] - box[1], b[2] - box[2], b[3] - box[3]
-        thing.detected_s = view.time_s
-        if thing.from_text:
-            thing.score = 0.5 * thing.score + 0.5 * found.score
-
-    def _newcomer_job(self, found: Found, view: View) -> Job:
-        sight, generation = self._sight(), self._scene.generation
-        ask = Ask(box=found.box, mask=found.patch, look_for_whole=False)
-        self._looking += 1
-
-        def done(answer: Answer | None) -> None:
-            self._looking -= 1
-            if generation == self._scene.generation and answer is not None and answer.quality > LEAST_QUALITY:
-                self._arrivals.append((found, view, answer))
-            if self._arrivals_complete():
-                self._settle_arrivals()
-
-        return Job("newcomer", lambda: sight.first(view, ask), done, fixed=True)
-
-    def _arrivals_complete(self) -> bool:
-        """Whether new things may be settled: none is still being looked at that could be a lost one instead, or they
-        have waited long enough."""
-        if not self._newcomers and not self._looking:
-            return True
-        oldest = min((view.time_s for _, view, _ in self._arrivals), default=self._scene.now_s)
-        waited = self._scene.now_s - oldest
-        return waited > ARRIVALS_WAIT_S or not any(self._lost_of(f.label) for f, _, _ in self._arrivals)
-
-    def _lost_of(self, label: str) -> list[Object]:
-        """Lost text tracks of a label, removed ones among them: what comes back of those stays removed."""
-        return [
-            thing
-            for thing in self._scene.objects.values()
-            if thing.from_text and thing.label == label and thing.life.state is TrackState.LOST and thing.memory
-        ]
-
-    def _settle_arrivals(self) -> None:
-        """Which of the new things are lost ones that came back? One assignment over all; the rest is new."""
-        arrivals, self._arrivals = self._arrivals, []
-        lost = {thing.id: thing for label in {f.label for f, _, _ in arrivals} for thing in self._lost_of(label)}
-        places = []
-        for found, _, answer in arrivals:
-            measures = {
-                thing.id: Measures(1.0, answer.quality, answer.patch.area() / max(1.0, thing.area),
-                                   thing.memory.similarity(answer.look))
-                for thing in lost.values() if thing.label == found.label and thing.memory
-            }  # fmt: skip
-            places.append(returns.Place(_centre(found.box), measures))
-        tuning = replace(self._scene.tuning, return_look=self._scene.tuning.identity_look)
-        claimed = {c.place: lost[c.id] for c in returns.claims(self._missing(list(lost.values())), places, tuning)}
-        for index, (found, view, answer) in enumerate(arrivals):
-            self._arrive(found, view, answer, claimed.get(index))
-
-    def _arrive(self, found: Found, view: View, answer: Answer, back: Object | None) -> None:
-        scene = self._scene
-        prompt_id = self._labels().get(found.label)
-        if prompt_id is None or self._followed_already(answer.patch, found.box, found.label, view):
-            return
-        if back is not None:
-            self._take_up(back, answer.patch, answer.look, view, again=False)
-            back.detected_s = view.time_s
-            return
-        if not scene.room():
-            return
-        sure = found.score >= scene.tuning.sure_score
-        thing = scene.add(found.label, prompt_id, found.box, from_text=True, sure=sure)
-        thing.score, thing.detected_s = found.score, view.time_s
-        thing.by_detector = True
-        if not scene.install(thing, answer.patch, answer.look, view):
-            del scene.objects[thing.id]
-            return
-        self._tell(prompt_id, tuple(t.id for t in scene.objects.values() if t.prompt_id == prompt_id and t.shown), ())
-
-    def _followed_already(self, patch: Patch, box: BoxXyxyPx, label: str, view: View) -> bool:
-        for thing in self._scene.objects.values():
-            then = view.masks.get(thing.id)
-            if thing.followed and then is not None and patch_iou(patch, then) > DUPLICATE_IOU:
-                return True
-            if thing.followed and then is None and thing.label == label and box_iou(thing.box, box) > DUPLICATE_IOU:
-                return True
-        return False
 
     # --- keeping masks true
 
@@ -324,7 +180,7 @@ class Background:
         elif verdict is Verdict.REJECT:
             thing.rejects += 1
             thing.key_s = view.time_s
-        elif thing.hypothesis_s is not None and not gate.may_return(measures, self._away(thing), tuning):
+        elif thing.hypothesis_s is not None and not gate.may_return(measures, scene.now_s - thing.life.since_s, tuning):
             scene.lose(thing)
         else:
             if gate.learns(measures, tuning):
@@ -338,9 +194,6 @@ class Background:
                 thing.life = lifecycle.find(thing.life, scene.now_s)
 
     # --- finding what was lost
-
-    def _away(self, thing: Object) -> float:
-        return self._scene.now_s - thing.life.since_s
 
     def _search_job(self, first: Object) -> Job:
         scene = self._scene
@@ -367,37 +220,14 @@ class Background:
         lost = [
             t for w in wanted if (t := scene.objects.get(w.id)) and t.life.state is TrackState.LOST and not t.followed
         ]
-        places = [returns.Place(_centre(c.patch.box() or (0, 0, 0, 0)), c.measures) for c in candidates]
-        for claim in returns.claims(self._missing(lost), places, scene.tuning):
+        places = [returns.Place(centre_of(c.patch.box() or (0, 0, 0, 0)), c.measures) for c in candidates]
+        for claim in returns.claims(planner.missing(lost, scene.now_s, scene.tuning), places, scene.tuning):
             thing, candidate = scene.objects[claim.id], candidates[claim.place]
             if claim.hold:
                 thing.held_s = scene.now_s if thing.held_s is None else thing.held_s
                 continue
             if not any(patch_iou(candidate.patch, other) > DUPLICATE_IOU for other in view.masks.values()):
-                self._take_up(thing, candidate.patch, candidate.look, view, again=claim.again)
-
-    def _missing(self, lost: list[Object]) -> list[returns.Missing]:
-        scene = self._scene
-        return [
-            returns.Missing(
-                thing.id, planner.expected_place(thing, scene.now_s, scene.tuning), max(thing.size),
-                float(np.hypot(*thing.velocity)), self._away(thing),
-                scene.now_s - thing.held_s if thing.held_s is not None else 0.0,
-            )
-            for thing in lost
-        ]  # fmt: skip
-
-    def _take_up(self, thing: Object, patch: Patch, look: Look, view: View, *, again: bool) -> None:
-        """Follow a lost object again; shown at once, or where `again` only after a second hit."""
-        scene = self._scene
-        if not scene.install(thing, patch, look, view):
-            return
-        thing.held_s = None
-        thing.tried_s = view.time_s
-        if again:
-            thing.hypothesis_s = scene.now_s
-        else:
-            thing.life = lifecycle.find(thing.life, scene.now_s)
+                scene.take_up(thing, candidate.patch, candidate.look, view, again=claim.again)
 
     # --- news for the user
 
@@ -406,7 +236,3 @@ class Background:
 
     def _tell(self, prompt_id: int, ids: tuple[int, ...], alternatives: tuple[tuple[str, BoxXyxyPx], ...]) -> None:
         self.changes.append(PromptChange(prompt_id, PromptState.ACTIVE, None, ids, alternatives))
-
-
-def _centre(box: BoxXyxyPx) -> tuple[float, float]:
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2

@@ -18,6 +18,8 @@ from stream.engines.light.motion import object_flow
 
 Window = tuple[int, int, int, int]
 DOUBTED_SHARE = 0.15
+KNOWN_ROLLS = 4
+"""Pictures after which a velocity is known."""
 Scalar = TypeVar("Scalar", np.uint8, np.float32)
 
 
@@ -48,6 +50,7 @@ class CarriedMask:
         """In the window, 1 where something else seems to be in front; flow there is not the object's."""
         self.velocity = np.zeros(2, np.float32)
         """Pixels of the flow grid a picture, smoothed."""
+        self._rolls = 0
 
     def roll(self, back: F32) -> None:
         """One picture forward. `back`: `(h, w, 2)` float32, the flow of the new picture to the one before."""
@@ -60,7 +63,7 @@ class CarriedMask:
         origin = np.array(self.window[:2], np.float32)
         seen = self.soft if self.doubt is None else cv2.multiply(self.soft, 1 - self.doubt).astype(np.uint8)
         soft = sample(seen, at + flow - origin).astype(np.float32)
-        flow = object_flow(at, flow, soft, -self.velocity, steady=self._doubted() > DOUBTED_SHARE)
+        flow = object_flow(at, flow, soft, -self.velocity, steady=self._steady())
         sure = soft > 160
         if sure.any():
             self.velocity = 0.6 * self.velocity - 0.4 * np.median(flow[sure], axis=0)
@@ -68,13 +71,18 @@ class CarriedMask:
         self.soft = sample(self._key_soft, self._map)
         self.window = (x0, y0, x1, y1)
         self.doubt = None
+        self._rolls += 1
 
-    def _doubted(self) -> float:
-        """The share of the mask that something else seems to be in front of."""
-        if self.doubt is None:
-            return 0.0
+    def keep_moving(self, before: CarriedMask) -> None:
+        """Go on with the velocity of an older mask of the same object."""
+        self.velocity, self._rolls = before.velocity, before._rolls
+
+    def _steady(self) -> bool:
+        """Whether something else seems to be in front of a good part of the object, whose velocity is known."""
+        if self.doubt is None or self._rolls < KNOWN_ROLLS:
+            return False
         on = self.soft > 127
-        return float(self.doubt[on].mean()) if on.any() else 0.0
+        return bool(on.any()) and float(self.doubt[on].mean()) > DOUBTED_SHARE
 
     def _grown(self, on: Sequence[int]) -> Window:
         """The window of the next picture: the object's box, with room for its size and speed."""

@@ -48,10 +48,10 @@ def judge_refresh(measures: Measures, rejects: int, tuning: Tuning) -> Verdict:
 def may_return(measures: Measures, away_s: float, tuning: Tuning) -> bool:
     """Whether a candidate may be the lost object at all."""
     low, high = tuning.area_return
-    needed = tuning.return_look + tuning.return_rise * min(1.0, away_s / 10)
+    long = min(1.0, away_s / tuning.long_s)
     return (
-        measures.similarity.colour > tuning.return_colour
-        and measures.similarity.look > needed
+        measures.similarity.colour > tuning.return_colour + (tuning.long_colour - tuning.return_colour) * long
+        and measures.similarity.look > tuning.return_look + (tuning.long_look - tuning.return_look) * long
         and measures.quality > tuning.return_quality
         and low < measures.area < high
     )

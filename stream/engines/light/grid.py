@@ -170,3 +170,7 @@ def box_iou(a: BoxXyxyPx, b: BoxXyxyPx) -> float:
     both = width * height
     union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both
     return both / union if union > 0 else 0.0
+
+
+def centre_of(box: BoxXyxyPx) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2

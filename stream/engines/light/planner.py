@@ -8,6 +8,7 @@ import numpy as np
 
 from stream.engines.light import gate
 from stream.engines.light.crops import Crop
+from stream.engines.light.returns import Missing
 from stream.engines.light.scene import STILL_SPEED
 from stream.engines.light.sight import Target, Wanted
 from stream.engines.light.tracks import Object
@@ -118,3 +119,14 @@ def expected_place(thing: Object, now_s: float, tuning: Tuning) -> tuple[float, 
     ahead = min(now_s - thing.life.since_s, tuning.prior_s)
     x, y = thing.centre
     return x + float(thing.velocity[0]) * ahead, y + float(thing.velocity[1]) * ahead
+
+
+def missing(lost: Iterable[Object], now_s: float, tuning: Tuning) -> list[Missing]:
+    """What the assignment of candidates needs to know of lost objects."""
+    return [
+        Missing(
+            thing.id, expected_place(thing, now_s, tuning), max(thing.size), float(np.hypot(*thing.velocity)),
+            now_s - thing.life.since_s, now_s - thing.held_s if thing.held_s is not None else 0.0,
+        )
+        for thing in lost
+    ]  # fmt: skip

@@ -15,6 +15,18 @@ from stream.engines.light.detector import Detector
 from stream.engines.light.gate import Measures
 from stream.engines.light.grid import F32, ON, U8, Grid, Patch, box_iou
 from stream.engines.light.sam import Sam
+from stream.engines.light.samprompts import (
+    Prompted,
+    as_logits,
+    edge_share,
+    foreign_part,
+    grown,
+    inner_points,
+    low_box,
+    obeys,
+    prompts_of,
+    share_of,
+)
 from stream.engines.light.search import colour_map, peaks
 from stream.engines.light.sight import Answer, Ask, Candidate, Found, Sighting, Target, View, Wanted
 from stream.engines.light.tuning import Tuning
@@ -22,10 +34,13 @@ from stream.models.store import ModelStore
 from stream.types import BoxXyxyPx
 
 LEAST_PIXELS = 8
-CLOSE_SHARE = 0.3
+CLICK_SHARE = 0.45
+"""Side of the crop around a click, in shares of the picture's longer side: things that people click are mostly smaller,
+and in the whole picture SAM sees districts rather than things."""
+LARGE_EDGE = 0.15
+"""A mask that has this share of the crop's edge goes on beyond it."""
+CLOSE_SHARE = 0.26
 """A clicked thing smaller than this share of the picture gets a closer look."""
-MASK_LOGIT = 6.0
-BOX_GROWTH = 0.06
 LEAST_FIT = 0.2
 INSIDE_SHARE = 0.7
 
@@ -53,15 +68,6 @@ class Choice:
     intrusion: float
 
 
-@dataclass(frozen=True, slots=True)
-class Prompted:
-    """SAM's prompts in pixels of the crop."""
-
-    points: list[tuple[float, float]]
-    labels: list[int]
-    box: BoxXyxyPx
-
-
 class SamSight:
     """Implements `Sight`. One thread at a time."""
 
@@ -69,8 +75,6 @@ class SamSight:
         self._sam = sam
         self._detector = detector
         self._tuning = tuning
-        self._whole: tuple[tuple[int, int], Seen] | None = None
-        """The last whole picture that was encoded: several clicks on one picture share it."""
 
     @staticmethod
     def load(models: ModelStore, tuning: Tuning) -> SamSight:
@@ -118,15 +122,15 @@ class SamSight:
         around = min(box[0], *xs), min(box[1], *ys), max(box[2], *xs), max(box[3], *ys)
         seen = self._look(view, Crop.around(around, self._tuning.pad, self._sam.side))
         low = seen.crop.mask_in(mask)
-        inner = _inner_points(low, 1)
+        inner = inner_points(low, 1)
         points = [seen.crop.point_in(x, y) for x, y, _ in ask.points]
         labels = [int(positive) for _, _, positive in ask.points]
         clear = [p for p in inner if all(np.hypot(p[0] - q[0], p[1] - q[1]) > 24 for q in points)]
         logits, quality = self._sam.decode(
-            seen.embedding, [*points, *clear], [*labels, *[1] * len(clear)], None, _as_logits(low)
+            seen.embedding, [*points, *clear], [*labels, *[1] * len(clear)], None, as_logits(low)
         )
         order = np.argsort(-quality)
-        best = next((int(i) for i in order if _obeys(logits[i], points, labels)), 0)
+        best = next((int(i) for i in order if obeys(logits[i], points, labels)), 0)
         return self._answer(view, seen, logits[best], float(quality[best]))
 
     def _clicked(self, view: View, ask: Ask) -> Answer | None:
@@ -141,20 +145,43 @@ class SamSight:
         return Answer(answer.patch, answer.look, answer.quality, detection.label, detection.box, part_box)
 
     def _part(self, view: View, ask: Ask) -> Answer | None:
-        """What SAM takes the clicks to mean: a look at the whole picture, and a closer one at what that found."""
-        seen = self._look_whole(view)
-        logits, quality = self._decode(seen, ask.points, None)
-        share = (logits > 0).mean((1, 2))
-        worth = quality + 0.05 * np.arange(len(quality)) - (share > 0.5) - 0.3 * (share < 0.0005)
-        single = len(ask.points) == 1
-        best = 1 + int(worth[1:].argmax()) if single else 0
-        answer = self._answer(view, seen, logits[best], float(quality[best]))
+        """What SAM takes the clicks to mean: a look at their surroundings, and a closer one at what that found."""
+        xs, ys = [p[0] for p in ask.points], [p[1] for p in ask.points]
+        around = min(xs), min(ys), max(xs), max(ys)
+        longest = max(view.grid.mask)
+        side = max(CLICK_SHARE * longest, self._tuning.pad * max(around[2] - around[0], around[3] - around[1]))
+        crop = Crop((around[0] + around[2] - side) / 2, (around[1] + around[3] - side) / 2, side, self._sam.side)
+        seen = self._look(view, crop)
+        logits, quality = self._most_like_a_thing(seen, ask)
+        if edge_share(logits) > LARGE_EDGE:
+            seen = self._look(view, Crop.whole(view.grid, self._sam.side))
+            logits, quality = self._most_like_a_thing(seen, ask)
+        answer = self._answer(view, seen, logits, quality)
         box = answer.patch.box() if answer else None
-        if box is None or max(box[2] - box[0], box[3] - box[1]) > CLOSE_SHARE * max(view.grid.mask):
+        if box is None or max(box[2] - box[0], box[3] - box[1]) > CLOSE_SHARE * longest:
             return answer
         closer = self._look(view, Crop.around(box, self._tuning.pad, self._sam.side))
-        logits, quality = self._decode(closer, ask.points, box)
-        return self._answer(view, closer, logits[0], float(quality[0])) or answer
+        more, expected = self._decode(closer, ask.points, box)
+        return self._answer(view, closer, more[0], float(expected[0])) or answer
+
+    def _most_like_a_thing(self, seen: Seen, ask: Ask) -> tuple[F32, float]:
+        """Of SAM's four masks for clicks, the one that is most a thing of its own: expected to be right, stable under
+        another threshold (Kirillov et al., 2023), and of other colours than what is around it."""
+        logits, quality = self._decode(seen, ask.points, None)
+        points = [seen.crop.point_in(x, y) for x, y, _ in ask.points]
+        labels = [int(positive) for _, _, positive in ask.points]
+        best, most = 0, -np.inf
+        for k, one in enumerate(logits):
+            on = (one > 0).astype(np.uint8)
+            if int(on.sum()) < LEAST_PIXELS:
+                continue
+            look = look_at(seen.image, on)
+            stable = float((one > 1).sum()) / max(1.0, float((one > -1).sum()))
+            alike = float(np.sqrt(look.colour * look.around).sum())
+            worth = float(quality[k]) + 0.5 * stable - 0.2 * alike + (0.0 if obeys(one, points, labels) else -1.0)
+            if worth > most:
+                best, most = k, worth
+        return logits[best], float(quality[best])
 
     def _whole_thing(self, view: View, ask: Ask) -> tuple[Answer, Found] | None:
         """The detected object that the clicks lie in, where SAM's mask for its box fills the box well."""
@@ -193,8 +220,8 @@ class SamSight:
         low = seen.crop.mask_in(target.patch)
         before = (low >= 128).astype(np.uint8)
         others = [seen.crop.mask_in(patch) for i, patch in view.masks.items() if i != target.id]
-        foreign = _foreign(others, before)
-        prompted = _prompts_of(low, others)
+        foreign = foreign_part(others, before)
+        prompted = prompts_of(low, others)
         if prompted is None:
             return None
         shrunk = False
@@ -207,11 +234,11 @@ class SamSight:
         # the old mask is no prompt: it would lock in its own leaks and losses
         best = self._best(seen, prompted, prompted.box, None, before, foreign, memory)
         if best.similarity.look < self._tuning.doubtful_look and not shrunk:
-            again = self._best(seen, prompted, _grown(prompted.box), _as_logits(low), before, foreign, memory)
+            again = self._best(seen, prompted, grown(prompted.box), as_logits(low), before, foreign, memory)
             best = again if again.score > best.score else best
         best = self._whole_again(seen, prompted, best, foreign, target) or best
         area = float(best.on.sum() + 1) / float(before.sum() + 1)
-        fit = max(best.fit, box_iou(_low_box(best.on), prompted.box)) if shrunk else best.fit
+        fit = max(best.fit, box_iou(low_box(best.on), prompted.box)) if shrunk else best.fit
         measures = Measures(fit, best.quality, area, best.similarity, best.intrusion)
         return Sighting(self._patch(view.grid, seen.crop, best.logits), best.look, measures)
 
@@ -229,7 +256,7 @@ class SamSight:
             on = (one > 0).astype(np.uint8)
             if not (q > t.whole_quality and size < on.sum() < t.whole_most * expected):
                 continue
-            intrusion = _share(on, foreign)
+            intrusion = share_of(on, foreign)
             if float((on & part.on).sum()) < t.whole_contains * size or intrusion > t.learn_intrusion:
                 continue
             look = look_at(seen.image, on, seen.embedding)
@@ -255,7 +282,7 @@ class SamSight:
             look = look_at(seen.image, on, seen.embedding)
             similarity = memory.similarity(look)
             size = abs(float(np.log((on.sum() + 1) / (before.sum() + 1))))
-            intrusion = _share(on, foreign)
+            intrusion = share_of(on, foreign)
             score = fit + 0.3 * float(expected) + 0.8 * similarity.look - 0.1 * size - intrusion
             if best is None or score > best.score:
                 best = Choice(one, on, float(expected), look, similarity, fit, score, intrusion)
@@ -306,12 +333,6 @@ class SamSight:
         small = np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
         return Seen(crop, small, self._sam.encode(image))
 
-    def _look_whole(self, view: View) -> Seen:
-        key = id(view.picture), view.step
-        if self._whole is None or self._whole[0] != key:
-            self._whole = key, self._look(view, Crop.whole(view.grid, self._sam.side))
-        return self._whole[1]
-
     def _decode(
         self, seen: Seen, points: Sequence[tuple[float, float, bool]], box: BoxXyxyPx | None
     ) -> tuple[F32, F32]:
@@ -345,72 +366,3 @@ def _is_part(part: Patch, whole: Patch, ask: Ask) -> bool:
 def _return_score(m: Measures) -> float:
     size = abs(float(np.log(max(m.area, 1e-3))))
     return m.similarity.look + 0.2 * m.quality - 0.3 * size
-
-
-def _as_logits(low: U8) -> F32:
-    logits: F32 = (low.astype(np.float32) - 127.5) / np.float32(127.5 / MASK_LOGIT)
-    return logits
-
-
-def _foreign(others: Sequence[U8], before: U8) -> U8:
-    """What belonged to other objects and not to this one, 0/1."""
-    foreign = np.zeros_like(before)
-    for other in others:
-        foreign |= (other >= ON).astype(np.uint8)
-    return foreign & (1 - before)
-
-
-def _share(on: U8, of: U8) -> float:
-    return float((on & of).sum()) / max(1.0, float(on.sum()))
-
-
-def _grown(box: BoxXyxyPx) -> BoxXyxyPx:
-    g = BOX_GROWTH * max(box[2] - box[0], box[3] - box[1])
-    return box[0] - g, box[1] - g, box[2] + g, box[3] + g
-
-
-def _low_box(on: U8) -> BoxXyxyPx:
-    """The box of a mask of the crop's mask grid, in pixels of the crop."""
-    x0, y0, x1, y1 = cpu.box(on) or (0, 0, 0, 0)
-    return x0 * MASK_STEP, y0 * MASK_STEP, x1 * MASK_STEP, y1 * MASK_STEP
-
-
-def _inner_points(low: U8, most: int) -> list[tuple[float, float]]:
-    """Points deep inside a mask, in pixels of the crop: the deepest, then the deepest far from it."""
-    on = cv2.copyMakeBorder((low >= 128).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    depth = np.asarray(cv2.distanceTransform(on, cv2.DIST_L2, 3), np.float32)[1:-1, 1:-1].copy()
-    points: list[tuple[float, float]] = []
-    for _ in range(most):
-        _, deepest, _, (x, y) = cv2.minMaxLoc(depth)
-        if deepest < (1.5 if points else 0.5):
-            break
-        points.append((x * MASK_STEP + MASK_STEP / 2, y * MASK_STEP + MASK_STEP / 2))
-        cv2.circle(depth, (x, y), int(max(3, 1.8 * deepest)), 0, -1)
-    return points
-
-
-def _prompts_of(low: U8, others: Sequence[U8]) -> Prompted | None:
-    """What says which object is meant: its box, points inside of it, and points on its neighbours that are not it."""
-    if cpu.box(low, threshold=128) is None:
-        return None
-    box = _low_box((low >= 128).astype(np.uint8))
-    points = _inner_points(low, 2)
-    labels = [1] * len(points)
-    near = 8 * MASK_STEP
-    for other in others:
-        for x, y in _inner_points(other, 1):
-            own = low[min(int(y) // MASK_STEP, low.shape[0] - 1), min(int(x) // MASK_STEP, low.shape[1] - 1)] >= ON
-            if not own and box[0] - near < x < box[2] + near and box[1] - near < y < box[3] + near:
-                points.append((x, y))
-                labels.append(0)
-    return Prompted(points, labels, box)
-
-
-def _obeys(logits: F32, points: Sequence[tuple[float, float]], labels: Sequence[int]) -> bool:
-    """Whether a mask includes every positive point and leaves out every negative one."""
-    size = logits.shape[0]
-    for (x, y), label in zip(points, labels, strict=True):
-        u, v = min(max(int(x) // MASK_STEP, 0), size - 1), min(max(int(y) // MASK_STEP, 0), size - 1)
-        if bool(logits[v, u] > 0) != bool(label):
-            return False
-    return True

@@ -152,7 +152,7 @@ class Scene:
             thing.memory = Memory.of(look)
         carried = CarriedMask(self.grid, patch, view.small, self.history.xy)
         if thing.carried is not None:
-            carried.velocity = thing.carried.velocity
+            carried.keep_moving(thing.carried)
         for moment, back in self.history.moments_after(view.step):
             carried.roll(back)
             carried.compare(moment.small, self.tuning.same_pixel)
@@ -178,6 +178,17 @@ class Scene:
         keep = self.tuning.shrink_slowly if area < thing.area else 0.7
         thing.area = keep * thing.area + (1 - keep) * area
         thing.size = 0.8 * thing.size[0] + 0.2 * size[0], 0.8 * thing.size[1] + 0.2 * size[1]
+
+    def take_up(self, thing: Object, patch: Patch, look: Look, view: View, *, again: bool) -> None:
+        """Follow a lost object again; shown at once, or where `again` only after a second hit."""
+        if not self.install(thing, patch, look, view):
+            return
+        thing.held_s = None
+        thing.tried_s = view.time_s
+        if again:
+            thing.hypothesis_s = self.now_s
+        else:
+            thing.life = lifecycle.find(thing.life, self.now_s)
 
     def lose(self, thing: Object) -> None:
         """The object is out of sight; its place, speed and look are kept."""

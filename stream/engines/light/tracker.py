@@ -67,7 +67,7 @@ class LightTracker:
             read = concepts.read(prompt.text or "", detector=self._eyes().detector)
             self._concepts[prompt.id] = read
             if self._background is not None:
-                self._background.detect_soon()
+                self._background.naming.detect_soon()
             return PromptChange(prompt.id, PromptState.ACTIVE, read.message)
         if scene is None or self._background is None or not len(scene.history):
             self._early.append(prompt)
@@ -118,7 +118,7 @@ class LightTracker:
         if prompt.kind is PromptKind.TEXT:
             self._concepts[prompt.id] = concepts.read(prompt.text or "", detector=self._eyes().detector)
             if self._background is not None:
-                self._background.detect_soon()
+                self._background.naming.detect_soon()
         for thing in self._things():
             if thing.prompt_id == prompt.id and thing.hidden_with_prompt:
                 self._unhide(thing)
@@ -192,7 +192,7 @@ class LightTracker:
         elif grid != self._scene.grid:
             self._scene.resize(grid)
             self._moving = None
-        self._background.by_detector = self._eyes().detector
+        self._background.naming.by_detector = self._eyes().detector
         return self._scene, self._background
 
     def _media_time(self, frame: Frame, scene: Scene) -> float:
@@ -223,7 +223,7 @@ class LightTracker:
         found = self._moving.watch(scene.small, scene.grid)
         if scene.now_s - self._moving_s >= self._tuning.detect_gap_s:
             self._moving_s = scene.now_s
-            background.seen(found, scene.view())
+            background.naming.seen(found, scene.view())
 
     def _expire(self, scene: Scene) -> None:
         """Let time act, and forget removals that can no longer be undone and that guard nothing."""

@@ -35,10 +35,12 @@ class Tuning:
     """SAM's estimate below this is a mask of no thing."""
     sure_look: float = 1.40
     """From here on a return near the expected place needs no second hit."""
-    identity_look: float = 1.30
-    """A detected thing of the right class takes a lost track's id from here on, else it is new."""
-    return_rise: float = 0.04
-    """Added to the look that is needed when the object has been away for ten seconds or more."""
+    long_look: float = 1.34
+    long_colour: float = 0.88
+    """The same two after an absence: another thing of the same class reaches 1.32 and 0.85."""
+    long_s: float = 1.5
+    """From this absence on they hold in full, before that in proportion: soon after a loss a part may be all that is
+    seen, and little else can have taken the place."""
 
     # --- refreshes
     gate_iou: float = 0.55

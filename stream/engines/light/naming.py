@@ -1,0 +1,194 @@
+"""What has a name: the detector's looks, new things that they bring, and lost ones that come back by name."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from stream.engines.light import intake, lifecycle, planner, returns
+from stream.engines.light.fallback import MOVING
+from stream.engines.light.gate import Measures
+from stream.engines.light.grid import Patch, box_iou, centre_of, patch_iou
+from stream.engines.light.scene import Scene
+from stream.engines.light.sight import Answer, Ask, Found, Sight, View
+from stream.engines.light.tracks import Object
+from stream.engines.light.worker import Job
+from stream.types import BoxXyxyPx, TrackState
+
+DETECT_COST = 1 / 3
+DUPLICATE_IOU = 0.5
+LEAST_QUALITY = 0.4
+ARRIVALS_WAIT_S = 0.4
+Alternatives = tuple[tuple[str, BoxXyxyPx], ...]
+
+
+class Naming:
+    """Makes the jobs of text prompts and applies their answers.
+
+    `labels` are those that text prompts ask for now, with the prompt's id; `tell` says which tracks a prompt has.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        sight: Callable[[], Sight],
+        labels: Callable[[], dict[str, int]],
+        tell: Callable[[int, tuple[int, ...], Alternatives], None],
+    ) -> None:
+        self._scene = scene
+        self._sight = sight
+        self._labels = labels
+        self._tell = tell
+        self._newcomers: deque[tuple[Found, View]] = deque()
+        """Detections of new things that wait for a mask."""
+        self._arrivals: list[tuple[Found, View, Answer]] = []
+        """New things with a mask that wait until it is known whether they are lost ones."""
+        self._looking = 0
+        """Newcomers whose jobs are out."""
+        self._detect_s = -1e9
+        self.by_detector = False
+        """Whether a detector finds things by name."""
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._newcomers)
+
+    def detect_soon(self) -> None:
+        """A text prompt came: let the detector look at the next picture."""
+        self._detect_s = -1e9
+
+    def next_job(self) -> Job | None:
+        """A look of the detector where one is due, else a mask for something new."""
+        wants_detector = self.by_detector and any(label != MOVING for label in self._labels())
+        if wants_detector and self._scene.now_s - self._detect_s >= self._scene.tuning.detect_gap_s:
+            return self._detect_job()
+        while self._newcomers:
+            found, view = self._newcomers.popleft()
+            if self._scene.history.reaches(view.step):
+                return self._newcomer_job(found, view)
+        return None
+
+    def _detect_job(self) -> Job:
+        sight, view, generation = self._sight(), self._scene.view(), self._scene.generation
+        labels = frozenset(self._labels())
+        before, self._detect_s = self._detect_s, view.time_s
+
+        def done(found: list[Found] | None) -> None:
+            if found is not None and generation == self._scene.generation:
+                self.seen(found, view)
+
+        def dropped() -> None:
+            self._detect_s = before
+
+        return Job("detect", lambda: sight.detect(view, labels), done, cost=DETECT_COST, dropped=dropped)
+
+    def seen(self, found: list[Found], view: View) -> None:
+        """Take what a detector saw on the picture of `view`."""
+        scene = self._scene
+        labels = {f.label for f in found} | set(self._labels())
+        known = []
+        for thing in scene.objects.values():
+            box = view.masks[thing.id].box() if thing.id in view.masks else None
+            if box is not None and thing.followed:
+                known.append(intake.Known(thing.id, thing.label, thing.from_text, box))
+        waiting = [f.box for f, _ in self._newcomers] + [f.box for f, _, _ in self._arrivals]
+        result = intake.match(found, known, waiting, scene.tuning)
+        boxes = {k.id: k.box for k in known}
+        for thing_id, match in result.matched.items():
+            self._confirmed(scene.objects[thing_id], match, boxes[thing_id], view)
+        for thing in list(scene.objects.values()):
+            unseen = view.time_s - max(thing.detected_s, thing.life.since_s)
+            if thing.from_text and thing.label in labels and thing.followed and unseen > scene.tuning.unseen_s:
+                scene.lose(thing)
+        room = scene.tuning.newcomers_most - len(self._newcomers)
+        self._newcomers.extend((f, view) for f in result.new[: max(0, room)] if f.label in self._labels())
+
+    def _confirmed(self, thing: Object, found: Found, box: BoxXyxyPx, view: View) -> None:
+        thing.life = lifecycle.hit(thing.life, self._scene.now_s)
+        if thing.life.state is TrackState.LOST and thing.from_text:
+            thing.life = lifecycle.find(thing.life, self._scene.now_s)
+        if thing.life.shown:
+            thing.hypothesis_s = None
+        b = found.box
+        thing.detected = b[0] - box[0], b[1] - box[1], b[2] - box[2], b[3] - box[3]
+        thing.detected_s = view.time_s
+        if thing.from_text:
+            thing.score = 0.5 * thing.score + 0.5 * found.score
+
+    def _newcomer_job(self, found: Found, view: View) -> Job:
+        sight, generation = self._sight(), self._scene.generation
+        ask = Ask(box=found.box, mask=found.patch, look_for_whole=False)
+        self._looking += 1
+
+        def done(answer: Answer | None) -> None:
+            self._looking -= 1
+            if generation == self._scene.generation and answer is not None and answer.quality > LEAST_QUALITY:
+                self._arrivals.append((found, view, answer))
+            if self._arrivals_complete():
+                self._settle_arrivals()
+
+        return Job("newcomer", lambda: sight.first(view, ask), done, fixed=True)
+
+    def _arrivals_complete(self) -> bool:
+        """Whether new things may be settled: none is still being looked at that could be a lost one instead, or they
+        have waited long enough."""
+        if not self._newcomers and not self._looking:
+            return True
+        oldest = min((view.time_s for _, view, _ in self._arrivals), default=self._scene.now_s)
+        waited = self._scene.now_s - oldest
+        return waited > ARRIVALS_WAIT_S or not any(self._lost_of(f.label) for f, _, _ in self._arrivals)
+
+    def _lost_of(self, label: str) -> list[Object]:
+        """Lost text tracks of a label, removed ones among them: what comes back of those stays removed."""
+        return [
+            thing
+            for thing in self._scene.objects.values()
+            if thing.from_text and thing.label == label and thing.life.state is TrackState.LOST and thing.memory
+        ]
+
+    def _settle_arrivals(self) -> None:
+        """Which of the new things are lost ones that came back? One assignment over all; the rest is new."""
+        arrivals, self._arrivals = self._arrivals, []
+        lost = {thing.id: thing for label in {f.label for f, _, _ in arrivals} for thing in self._lost_of(label)}
+        places = []
+        for found, _, answer in arrivals:
+            measures = {
+                thing.id: Measures(1.0, answer.quality, answer.patch.area() / max(1.0, thing.area),
+                                   thing.memory.similarity(answer.look))
+                for thing in lost.values() if thing.label == found.label and thing.memory
+            }  # fmt: skip
+            places.append(returns.Place(centre_of(found.box), measures))
+        missing = planner.missing(list(lost.values()), self._scene.now_s, self._scene.tuning)
+        claimed = {c.place: lost[c.id] for c in returns.claims(missing, places, self._scene.tuning)}
+        for index, (found, view, answer) in enumerate(arrivals):
+            self._arrive(found, view, answer, claimed.get(index))
+
+    def _arrive(self, found: Found, view: View, answer: Answer, back: Object | None) -> None:
+        scene = self._scene
+        prompt_id = self._labels().get(found.label)
+        if prompt_id is None or self._followed_already(answer.patch, found.box, found.label, view):
+            return
+        if back is not None:
+            scene.take_up(back, answer.patch, answer.look, view, again=False)
+            back.detected_s = view.time_s
+            return
+        if not scene.room():
+            return
+        sure = found.score >= scene.tuning.sure_score
+        thing = scene.add(found.label, prompt_id, found.box, from_text=True, sure=sure)
+        thing.score, thing.detected_s = found.score, view.time_s
+        thing.by_detector = True
+        if not scene.install(thing, answer.patch, answer.look, view):
+            del scene.objects[thing.id]
+            return
+        ids = tuple(t.id for t in scene.objects.values() if t.prompt_id == prompt_id and t.shown)
+        self._tell(prompt_id, ids, ())
+
+    def _followed_already(self, patch: Patch, box: BoxXyxyPx, label: str, view: View) -> bool:
+        for thing in self._scene.objects.values():
+            then = view.masks.get(thing.id)
+            if thing.followed and then is not None and patch_iou(patch, then) > DUPLICATE_IOU:
+                return True
+            if thing.followed and then is None and thing.label == label and box_iou(thing.box, box) > DUPLICATE_IOU:
+                return True
+        return False
