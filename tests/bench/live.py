@@ -213,7 +213,7 @@ def run(objects: list[int], seconds: float, *, browser: bool) -> list[dict[str, 
             scene, clip = crowd(count), Path(folder) / f"{count}.mp4"
             write_scene(scene, clip)
             with (
-                serving_process("usual") as (url, pid),
+                serving_process("light") as (url, pid),
                 publishing(url, clip, seconds * 3 + 60),
                 watching(url, browser),
             ):
@@ -233,7 +233,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scene, clip = crowd(3), Path(folder) / "clip.mp4"
         write_scene(scene, clip)
-        with serving_process("usual") as (url, _), publishing(url, clip, 300):
+        with serving_process("light") as (url, _), publishing(url, clip, 300):
             first = asyncio.run(first_masks(url, scene, options.clicks))
     table("To the first mask, ms", first)
     write("live", rows + first, options.json)

@@ -53,7 +53,7 @@ def measure(url: str, codec: str, size: tuple[int, int], seconds: float, folder:
         page.add_init_script(TIMING)
         page.add_init_script(CODEC.replace("CODEC", codec))
         page.goto(url)
-        page.locator("#use-camera").click()
+        page.get_by_role("button", name="Use my webcam").locator("visible=true").first.click()
         wait_for(page, "window.latencies.length > 90", 30)
         page.evaluate("window.latencies.length = 0")
         page.wait_for_timeout(seconds * 1000)

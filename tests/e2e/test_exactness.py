@@ -23,7 +23,7 @@ from websockets.sync.client import connect
 
 from tests.barcode import BarcodeEngine, picture, write_clip
 from tests.browser import chromium, wait_for
-from tests.serve import serving
+from tests.server import RunningServer
 
 PROBE = (Path(__file__).parent / "exactness.js").read_text()
 # Chooses the camera's codec, and keeps its track so that the test can change the size in the middle.
@@ -97,9 +97,10 @@ def write_resized(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(clips: Path) -> Iterator[str]:
-    with serving(BarcodeEngine(), sources={"allow_roots": (str(clips),)}) as url:
-        yield url
+def server(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder, roots = tmp_path_factory.mktemp("server"), {"allow_roots": (str(clips),)}
+    with RunningServer(folder, {"sources": roots}, engine=BarcodeEngine()) as running:
+        yield running.url
 
 
 def watch(page: Page, server: str, stream: str, *, resize: bool) -> tuple[list[dict[str, Any]], dict[int, str], float]:
@@ -162,7 +163,7 @@ def test_own_camera_also_after_a_change_of_size(clips: Path, server: str, codec:
         page.add_init_script(CAMERA.replace("CODEC", codec))
         page.add_init_script(PROBE)
         page.goto(server)
-        page.locator("#use-camera").click()
+        page.get_by_role("button", name="Use my webcam").locator("visible=true").first.click()
         stream = published(server)
         drawn, annotated, drift = watch(page, server, stream, resize=True)
         assert httpx.get(f"{server}/v1/streams/{stream}").json()["codec"] == codec
