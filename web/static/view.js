@@ -1,7 +1,6 @@
 // Keeps what stands around the picture true: the state, the status line, the pressed tools, the numbers.
 import { find } from "./dom.js";
 import { lines, showLines, summary } from "./numbers.js";
-import { STATES } from "./states.js";
 
 /** @typedef {import("./types.js").StateName} StateName */
 
@@ -42,8 +41,7 @@ export class View {
     };
     for (const [tool, on] of Object.entries(pressed)) element(`tool-${tool}`).setAttribute("aria-pressed", String(on));
     element("hint").hidden = state !== null || sessionStorage.getItem(HINT_KEY) === "seen";
-    const asks = state !== null && STATES[state].place === "cover" && STATES[state].actions.length > 0;
-    element("start").hidden = asks || Boolean(feed?.own);
+    element("start").hidden = Boolean(feed?.own);
     this.#showStatus(state);
     if (!element("numbers").hidden) showLines(element("numbers-list"), lines(this.#readings()));
     document.title = document.hidden && feed ? "In the background – Onlooker" : "Onlooker";
