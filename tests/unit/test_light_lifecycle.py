@@ -73,10 +73,11 @@ def test_a_return_needs_looks_quality_and_size() -> None:
     assert not gate.may_return(replace(GOOD, quality=0.3), 1.0, TUNING)
     assert not gate.may_return(replace(GOOD, area=9.0), 1.0, TUNING)
     assert not gate.may_return(replace(GOOD, similarity=Similarity(0.7, 1.0)), 1.0, TUNING)
+    assert not gate.may_return(replace(GOOD, similarity=Similarity(1.0, 0.8)), 0.0, TUNING)
 
 
 def test_a_long_absence_asks_for_more() -> None:
-    barely = replace(GOOD, similarity=Similarity(0.9, 2 * (TUNING.return_look + 0.01 - 0.9)))
+    barely = replace(GOOD, similarity=Similarity(0.82, 0.90))
     assert gate.may_return(barely, 0.0, TUNING)
     assert not gate.may_return(barely, 20.0, TUNING)
 

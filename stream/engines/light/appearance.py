@@ -95,8 +95,13 @@ class Memory:
         return Memory(look.colour, look.colour, () if look.feature is None else (look.feature,))
 
     def similarity(self, look: Look) -> Similarity:
-        """How alike a look is to the best that is remembered. Without features, colour stands in for them."""
-        colour = max(float(np.sqrt(look.colour * known).sum()) for known in (self.first, self.recent))
+        """How alike a look is to what is remembered. Without features, colour stands in for them.
+
+        The first colours count half however well the recent ones agree: an object that drifts onto another thing would
+        otherwise agree with itself at every step.
+        """
+        first, recent = (float(np.sqrt(look.colour * known).sum()) for known in (self.first, self.recent))
+        colour = 0.5 * (first + max(first, recent))
         if look.feature is None or not self.features:
             return Similarity(colour, colour)
         return Similarity(colour, max(float(look.feature @ known) for known in self.features))

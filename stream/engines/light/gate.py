@@ -35,7 +35,7 @@ def judge_refresh(measures: Measures, rejects: int, tuning: Tuning) -> Verdict:
     plausible = (
         measures.quality > tuning.loose_quality
         and measures.fit > tuning.loose_iou
-        and tuning.area_least < measures.area < tuning.area_most
+        and tuning.area_least < measures.area < (tuning.growth_most if look > tuning.growth_look else tuning.area_most)
         and measures.similarity.colour > tuning.loose_colour
     )
     if same and (close or plausible) and measures.intrusion < tuning.intrusion:
@@ -52,6 +52,7 @@ def may_return(measures: Measures, away_s: float, tuning: Tuning) -> bool:
     return (
         measures.similarity.colour > tuning.return_colour + (tuning.long_colour - tuning.return_colour) * long
         and measures.similarity.look > tuning.return_look + (tuning.long_look - tuning.return_look) * long
+        and measures.similarity.feature > tuning.return_feature
         and measures.quality > tuning.return_quality
         and low < measures.area < high
     )

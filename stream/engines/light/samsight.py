@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from kernels import cpu
-from stream.engines.light.appearance import Look, Memory, Similarity, colour_bins, look_at
+from stream.engines.light.appearance import Look, Similarity, colour_bins, look_at
 from stream.engines.light.crops import MASK_STEP, Crop
 from stream.engines.light.detector import Detector
 from stream.engines.light.gate import Measures
@@ -230,11 +230,10 @@ class SamSight:
             shrunk = box_iou(prompted.box, detected) < self._tuning.part_iou
             if shrunk:
                 prompted = Prompted(prompted.points, prompted.labels, detected)
-        memory = target.memory
         # the old mask is no prompt: it would lock in its own leaks and losses
-        best = self._best(seen, prompted, prompted.box, None, before, foreign, memory)
+        best = self._best(seen, prompted, prompted.box, None, before, foreign, target)
         if best.similarity.look < self._tuning.doubtful_look and not shrunk:
-            again = self._best(seen, prompted, grown(prompted.box), as_logits(low), before, foreign, memory)
+            again = self._best(seen, prompted, grown(prompted.box), as_logits(low), before, foreign, target)
             best = again if again.score > best.score else best
         best = self._whole_again(seen, prompted, best, foreign, target) or best
         area = float(best.on.sum() + 1) / float(before.sum() + 1)
@@ -269,10 +268,11 @@ class SamSight:
         return found
 
     def _best(
-        self, seen: Seen, prompted: Prompted, box: BoxXyxyPx, low: F32 | None, before: U8, foreign: U8, memory: Memory
+        self, seen: Seen, prompted: Prompted, box: BoxXyxyPx, low: F32 | None, before: U8, foreign: U8, target: Target
     ) -> Choice:
         """Of SAM's four masks, the one that fits the carried mask and looks like the object."""
         logits, quality = self._sam.decode(seen.embedding, prompted.points, prompted.labels, box, low)
+        usual = target.area * (seen.crop.scale / MASK_STEP) ** 2
         best: Choice | None = None
         for one, expected in zip(logits, quality, strict=True):
             on = (one > 0).astype(np.uint8)
@@ -280,10 +280,11 @@ class SamSight:
             if fit < LEAST_FIT and best is not None:
                 continue
             look = look_at(seen.image, on, seen.embedding)
-            similarity = memory.similarity(look)
-            size = abs(float(np.log((on.sum() + 1) / (before.sum() + 1))))
+            similarity = target.memory.similarity(look)
+            change = abs(float(np.log((on.sum() + 1) / (before.sum() + 1))))
+            excess = max(0.0, float(np.log((on.sum() + 1) / (usual + 1))))
             intrusion = share_of(on, foreign)
-            score = fit + 0.3 * float(expected) + 0.8 * similarity.look - 0.1 * size - intrusion
+            score = fit + 0.3 * float(expected) + 0.8 * similarity.look - 0.1 * change - 0.3 * excess - intrusion
             if best is None or score > best.score:
                 best = Choice(one, on, float(expected), look, similarity, fit, score, intrusion)
         assert best is not None

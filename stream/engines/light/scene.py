@@ -97,11 +97,21 @@ class Scene:
             if box is None or int(on.sum()) < self.tuning.least_pixels:
                 self.lose(thing)
                 continue
+            if self._leaving(thing, box):
+                self.lose(thing)
+                continue
             if thing.life.shown:
                 thing.box = float(box[0]), float(box[1]), float(box[2]), float(box[3])
             self._measure(thing, thing.carried, on, elapsed_s)
             if gate.is_covered(thing.visible, thing.colour / max(thing.key_colour, 1e-6), self.tuning):
                 self.lose(thing)
+
+    def _leaving(self, thing: Object, box: tuple[int, int, int, int]) -> bool:
+        """Whether all but a rest of the object is beyond the edge of the picture."""
+        assert thing.raw is not None
+        width, height = self.grid.mask
+        at_edge = box[0] <= 1 or box[1] <= 1 or box[2] >= width - 1 or box[3] >= height - 1
+        return at_edge and thing.raw.area() < self.tuning.leaving_share * thing.area
 
     def _on_small(self, thing: Object) -> NDArray[np.bool_]:
         """The carried mask on the flow grid, in the carried window."""
@@ -175,7 +185,7 @@ class Scene:
         if not thing.area:
             thing.area, thing.size = area, size
             return
-        keep = self.tuning.shrink_slowly if area < thing.area else 0.7
+        keep = self.tuning.shrink_slowly if area < thing.area else self.tuning.grow_slowly
         thing.area = keep * thing.area + (1 - keep) * area
         thing.size = 0.8 * thing.size[0] + 0.2 * size[0], 0.8 * thing.size[1] + 0.2 * size[1]
 

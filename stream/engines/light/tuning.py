@@ -20,7 +20,7 @@ class Tuning:
     """A refresh below this shows something else; good ones have 1.37 and more at the 5th percentile."""
     other_look: float = 0.90
     """Below this a single refresh is enough to give an object up."""
-    learn_look: float = 1.28
+    learn_look: float = 1.36
     """From here on a refresh may change what is remembered; lower, and an occluder would be learnt."""
     learn_quality: float = 0.85
     """SAM's own estimate that a mask needs before it is learnt from."""
@@ -31,6 +31,8 @@ class Tuning:
     """A lost object is taken up again from here on; stricter than for one that was never out of sight."""
     return_colour: float = 0.75
     """Colour alone must agree too: features of two things of one class are close."""
+    return_feature: float = 0.87
+    """And so must features: ground of the same colours stays below."""
     return_quality: float = 0.6
     """SAM's estimate below this is a mask of no thing."""
     sure_look: float = 1.40
@@ -50,12 +52,20 @@ class Tuning:
     loose_quality: float = 0.80
     loose_colour: float = 0.80
     area_least: float = 0.40
-    area_most: float = 2.50
-    """Change of area between keyframe and refresh that the loose gate takes."""
+    area_most: float = 1.60
+    """Change of area between carried mask and refresh that the loose gate takes."""
+    growth_look: float = 1.42
+    growth_most: float = 2.50
+    """It may grow by more where the look is beyond doubt: coming out from behind something."""
+    leaving_share: float = 0.2
+    """At the edge of the picture, less than this share of the remembered area means that the object has left: what SAM
+    makes of the rest is mostly background."""
     doubtful_look: float = 1.38
     """Below this SAM is asked again without the old mask, else an object shrinks to its part."""
     shrink_slowly: float = 0.97
     """Weight of the remembered area where a refresh is smaller: an occlusion is not the object's size."""
+    grow_slowly: float = 0.90
+    """The same where it is larger: leaks come in small steps."""
     shrunk: float = 0.85
     """A refresh with less than this share of the remembered area may have shrunk to a part: look for the whole."""
     whole_look: float = 0.05
@@ -89,8 +99,8 @@ class Tuning:
     """A mask of fewer pixels on the flow grid cannot be followed."""
 
     # --- the search for lost objects
-    search_gaps_s: tuple[tuple[float, float], ...] = ((3.0, 0.15), (8.0, 0.5), (1e9, 1.5))
-    """(lost for less than, seconds between searches): most returns come soon."""
+    search_gaps_s: tuple[tuple[float, float], ...] = ((3.0, 0.15), (1e9, 0.3))
+    """(lost for less than, seconds between searches): most returns come soon; all are to be seen within 1.5 s."""
     search_share: int = 2
     """At least this many other jobs between two searches, or lost objects would starve the others."""
     area_return: tuple[float, float] = (0.25, 4.0)
