@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  Calibration, CaptureLink, DelayControl, keepsUp, nearestShot, nextSynced, quantile, rtpDelta,
+  Calibration, CaptureLink, DelayControl, EncodedLink, keepsUp, nearestShot, nextSynced, quantile, rtpDelta,
 } from "../../web/static/sync.js";
 
 const INTERVAL = 1000 / 30;
@@ -33,6 +33,21 @@ test("a guess from encoded frames never replaces a sender report", () => {
   link.learn(0, 7_000_000, "transform");
   assert.equal(link.unixUs(0), 6_000_000);
   assert.equal(link.rung, "report");
+});
+
+test("encoded frames tell the capture time of their RTP timestamps, even if some come late", () => {
+  const link = new EncodedLink();
+  const shots = [];
+  let anchor = null;
+  for (let frame = 0; frame < 15; frame++) {
+    const captured = 1_000_000 + frame * INTERVAL * 1000;
+    shots.push(shot(frame, { unixUs: captured }));
+    link.note((0xffffff00 + frame * 3000) >>> 0, captured + (frame % 4 === 0 ? 40_000 : 9_000));
+    anchor = link.resolve(shots, captured + 10_000) ?? anchor;
+  }
+  anchor = link.resolve(shots, 9_000_000);
+  assert.equal(anchor.rtp, 0xffffff00);
+  assert.ok(Math.abs(anchor.unixUs - 1_000_000) < 1000);
 });
 
 test("a result belongs to the frame captured nearest to it, within half an interval", () => {

@@ -1,6 +1,6 @@
 // Frames and results as they come, in any order, brought together: the ring of frames, the clocks that relate the two
 // sides, and the delay that lets nearly every frame meet its result.
-import { Calibration, CaptureLink, DelayControl, nearestShot, ReportBias, rtpDelta, TICKS_PER_MS } from "./sync.js";
+import { Calibration, CaptureLink, DelayControl, EncodedLink, nearestShot, ReportBias, rtpDelta, TICKS_PER_MS } from "./sync.js";
 import { FrameRing } from "./ring.js";
 
 /** @typedef {import("./sync.js").Shot} Shot */
@@ -22,6 +22,7 @@ export class Matcher {
   /** @type {number[]} capture to result, ms */
   latencies = [];
   #link = new CaptureLink();
+  #encoded = new EncodedLink();
   #calibration = new Calibration();
   #bias = new ReportBias();
   /** @type {number | null} */
@@ -50,6 +51,7 @@ export class Matcher {
   /** The server was started anew: its results no longer belong to these frames. */
   forgetResults() {
     this.#link.reset();
+    this.#encoded = new EncodedLink();
     this.#early = [];
     for (const shot of this.ring.shots) shot.result = null;
   }
@@ -90,6 +92,7 @@ export class Matcher {
       this.ring.push(frame ?? video, displayWidth, displayHeight, identity, this.#keepMs(at));
     }
     frame?.close();
+    if (this.local && this.#link.rung !== "report") this.#learnFromEncoded(at);
     this.#early = this.#early.filter((result) => !this.#attach(result) && !this.#expired(result, at));
   }
 
@@ -110,10 +113,7 @@ export class Matcher {
       this.#link.learn(rtp, captureUnixMs * 1000, "transform");
       return;
     }
-    if (this.#link.rung !== "none") return;
-    // Without a capture time: the newest frame that was captured before this one was encoded.
-    const before = this.ring.shots.filter((shot) => shot.unixUs !== null && shot.unixUs / 1000 <= seenUnixMs).pop();
-    if (before?.unixUs) this.#link.learn(rtp, before.unixUs, "transform");
+    this.#encoded.note(rtp, seenUnixMs * 1000);
   }
 
   /**
@@ -143,6 +143,12 @@ export class Matcher {
       return Math.abs(shot.unixUs + this.#bias.us - result.capturedUnixUs) / 1000;
     }
     return performance.now() - result.arrivedAt;
+  }
+
+  /** @param {number} now */
+  #learnFromEncoded(now) {
+    const anchor = this.#encoded.resolve(this.ring.shots, (performance.timeOrigin + now) * 1000);
+    if (anchor) this.#link.learn(anchor.rtp, anchor.unixUs, "transform");
   }
 
   /**
@@ -184,6 +190,7 @@ export class Matcher {
   #localShot(result) {
     const { shots, intervalMs } = this.ring;
     if (result.reportedUnixUs !== null) {
+      if (this.#link.rung !== "report") this.#bias = new ReportBias();
       this.#link.learn(result.rtp, result.reportedUnixUs, "report");
       if (!this.#hasCaptureTime) this.#calibration.learn(shots, result.reportedUnixUs);
     }

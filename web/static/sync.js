@@ -85,6 +85,46 @@ export class CaptureLink {
   }
 }
 
+/**
+ * Which capture time an RTP timestamp belongs to, before the first sender report: a frame is seen encoded soon after it
+ * was captured, mostly before the next one, and the median of several such pairs is right.
+ */
+export class EncodedLink {
+  /** @type {{rtp: number, seenUs: number}[]} */
+  #notes = [];
+  /** @type {{rtp: number, unixUs: number}[]} */
+  #pairs = [];
+
+  /**
+   * @param {number} rtp
+   * @param {number} seenUs when the encoded frame was seen
+   */
+  note(rtp, seenUs) {
+    this.#notes.push({ rtp, seenUs });
+    if (this.#notes.length > 30) this.#notes.shift();
+  }
+
+  /**
+   * Pair what was noted with the frames, once these have surely come too.
+   * @param {Shot[]} shots
+   * @param {number} nowUs
+   * @returns {{rtp: number, unixUs: number} | null} an anchor of the RTP clock
+   */
+  resolve(shots, nowUs) {
+    const ripe = this.#notes.filter(({ seenUs }) => nowUs - seenUs > 100_000);
+    this.#notes = this.#notes.filter((note) => !ripe.includes(note));
+    for (const { rtp, seenUs } of ripe) {
+      const before = shots.filter((shot) => shot.unixUs !== null && shot.unixUs <= seenUs).pop();
+      if (before?.unixUs) this.#pairs.push({ rtp, unixUs: before.unixUs });
+    }
+    this.#pairs = this.#pairs.slice(-15);
+    const first = this.#pairs[0];
+    if (!first) return null;
+    const starts = this.#pairs.map(({ rtp, unixUs }) => unixUs - (rtpDelta(rtp, first.rtp) * 1000) / TICKS_PER_MS);
+    return { rtp: first.rtp, unixUs: quantile(starts, 0.5) };
+  }
+}
+
 /** For browsers that do not say when a frame was captured: the median distance between presentation and capture. */
 export class Calibration {
   /** @type {number[]} */
