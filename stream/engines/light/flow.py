@@ -52,8 +52,8 @@ class FlowHistory:
         luma = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
         back: F32 | None = None
         if self._luma is not None:
-            empty = np.zeros((*luma.shape, 2), np.float32)
-            back = np.asarray(self._dis.calc(luma, self._luma, empty), np.float32)
+            # OpenCV's stubs demand a flow to start from, which costs time and brings nothing
+            back = np.asarray(self._dis.calc(luma, self._luma, None), np.float32)  # type: ignore[call-overload]
         self._luma = luma
         self._moments.append(Moment(step, time_s, ref, small, None if back is None else back.astype(np.float16)))
         while self._moments[0].time_s < time_s - self._seconds:

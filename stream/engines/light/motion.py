@@ -15,7 +15,7 @@ from stream.engines.light.grid import F32
 
 F64 = NDArray[np.float64]
 LEAST_POINTS = 10
-MOST_POINTS = 400
+MOST_POINTS = 200
 SHRINKAGE = 25.0
 """Added to the spread of the points (px²): a handful of close points can hardly turn or scale."""
 BEND_REACH_PX = 9
