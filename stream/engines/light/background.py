@@ -73,8 +73,11 @@ class Background:
 
     def _next(self) -> Job | None:
         scene, tuning = self._scene, self._scene.tuning
-        if self._requests:
-            return self._request_job(self._requests.popleft())
+        while self._requests:
+            request = self._requests.popleft()
+            if request.view.grid == scene.grid:
+                return self._request_job(request)
+            self._fail(request.prompt.id, "The picture changed its size meanwhile. Point at it again.")
         named = self.naming.next_job()
         if named is not None:
             return named

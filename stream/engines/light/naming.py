@@ -64,7 +64,7 @@ class Naming:
             return self._detect_job()
         while self._newcomers:
             found, view = self._newcomers.popleft()
-            if self._scene.history.reaches(view.step):
+            if view.grid == self._scene.grid and self._scene.history.reaches(view.step):
                 return self._newcomer_job(found, view)
         return None
 
