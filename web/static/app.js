@@ -43,7 +43,10 @@ const stage = new Stage(canvas, find("#video", HTMLVideoElement), {
 const station = new Station(settings, stage, {
   change: () => view.refresh(),
   message: (message) => messages.take(message),
-  left: () => messages.clear(),
+  left: () => {
+    menu.close();
+    messages.clear();
+  },
   restarted: () => messages.restart(Boolean(station.feed?.own)),
   failed: (error) => actions.fail(error),
   say: (words) => announcer.say(words),

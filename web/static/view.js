@@ -1,6 +1,7 @@
 // Keeps what stands around the picture true: the state, the status line, the pressed tools, the numbers.
 import { find } from "./dom.js";
 import { lines, showLines, summary } from "./numbers.js";
+import { STATES } from "./states.js";
 
 /** @typedef {import("./types.js").StateName} StateName */
 
@@ -41,6 +42,7 @@ export class View {
     };
     for (const [tool, on] of Object.entries(pressed)) element(`tool-${tool}`).setAttribute("aria-pressed", String(on));
     element("hint").hidden = state !== null || sessionStorage.getItem(HINT_KEY) === "seen";
+    element("tools").inert = state !== null && STATES[state].place === "cover";
     element("start").hidden = Boolean(feed?.own);
     this.#showStatus(state);
     if (!element("numbers").hidden) showLines(element("numbers-list"), lines(this.#readings()));
