@@ -61,10 +61,10 @@ soak: .make/test .make/models .make/browser
 
 .make/browser:
 	@mkdir -p .make
-	@command -v chromium >/dev/null || test -n "$$ONLOOKER_CHROMIUM" || { \
+	@command -v chromium >/dev/null || test -n "$$CHROMIUM" || { \
 		echo "Installing Chromium for the browser tests …"; \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { \
-		echo "The browser tests need Chromium: install it, or set ONLOOKER_CHROMIUM to its path."; exit 1; }
+		echo "The browser tests need Chromium: install it, or set CHROMIUM to its path."; exit 1; }
 	@touch $@
 
 .make/page: tests/page/package-lock.json

@@ -27,8 +27,8 @@ FLAGS = (
 
 def chromium_path() -> str:
     """Where Chromium is. A missing one is a failure, never a reason to pass a test over."""
-    path = os.environ.get("ONLOOKER_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, "Chromium is missing: install it, or set ONLOOKER_CHROMIUM to its path"
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    assert path, "Chromium is missing: install it, or set CHROMIUM to its path"
     return path
 
 
