@@ -42,6 +42,8 @@ LARGE_EDGE = 0.15
 CLOSE_SHARE = 0.26
 """A clicked thing smaller than this share of the picture gets a closer look."""
 LEAST_FIT = 0.2
+TOUCH_REACH = 9
+"""Pixels of the mask grid of a crop within which another object touches."""
 INSIDE_SHARE = 0.7
 
 
@@ -219,8 +221,9 @@ class SamSight:
     def _refreshed(self, view: View, seen: Seen, target: Target) -> Sighting | None:
         low = seen.crop.mask_in(target.patch)
         before = (low >= 128).astype(np.uint8)
-        others = [seen.crop.mask_in(patch) for i, patch in view.masks.items() if i != target.id]
-        foreign = foreign_part(others, before)
+        others = [seen.crop.mask_in(patch) for i, patch in view.shown.items() if i != target.id]
+        own = view.shown.get(target.id, target.patch)
+        foreign = foreign_part(others, (seen.crop.mask_in(own) >= ON).astype(np.uint8))
         prompted = prompts_of(low, others)
         if prompted is None:
             return None
@@ -230,8 +233,11 @@ class SamSight:
             shrunk = box_iou(prompted.box, detected) < self._tuning.part_iou
             if shrunk:
                 prompted = Prompted(prompted.points, prompted.labels, detected)
-        # the old mask is no prompt: it would lock in its own leaks and losses
-        best = self._best(seen, prompted, prompted.box, None, before, foreign, target)
+        # the old mask is no prompt, since it would lock in its own leaks and losses, except where a neighbour touches:
+        # there it keeps the two apart
+        reach = np.ones((TOUCH_REACH, TOUCH_REACH), np.uint8)
+        touched = bool(cv2.bitwise_and(cv2.dilate(foreign, reach), before).any()) and not shrunk
+        best = self._best(seen, prompted, prompted.box, as_logits(low) if touched else None, before, foreign, target)
         if best.similarity.look < self._tuning.doubtful_look and not shrunk:
             again = self._best(seen, prompted, grown(prompted.box), as_logits(low), before, foreign, target)
             best = again if again.score > best.score else best

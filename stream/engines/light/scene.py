@@ -222,7 +222,8 @@ class Scene:
         masks = {
             thing.id: thing.raw for thing in self.objects.values() if thing.raw is not None and thing.id not in without
         }
-        return View(self.step, self.now_s, self.grid, self.picture, self.small, masks)
+        shown = {i: thing.patch for i in masks if (thing := self.objects[i]).patch is not None}
+        return View(self.step, self.now_s, self.grid, self.picture, self.small, masks, shown)
 
 
 def _scaled_box(box: BoxXyxyPx, factors: tuple[float, float]) -> BoxXyxyPx:

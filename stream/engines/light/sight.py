@@ -36,6 +36,8 @@ class View:
     picture: U8
     small: U8
     masks: Mapping[int, Patch] = field(default_factory=dict)
+    shown: Mapping[int, Patch] = field(default_factory=dict)
+    """The same after every pixel was given to one object."""
 
 
 @dataclass(frozen=True, slots=True)
