@@ -42,6 +42,8 @@ LARGE_EDGE = 0.15
 CLOSE_SHARE = 0.26
 """A clicked thing smaller than this share of the picture gets a closer look."""
 LEAST_FIT = 0.2
+WHOLE_BONUS = 0.05
+"""SAM's masks go from part to whole: between equals the larger one is what people click."""
 TOUCH_REACH = 9
 """Pixels of the mask grid of a crop within which another object touches."""
 INSIDE_SHARE = 0.7
@@ -180,7 +182,8 @@ class SamSight:
             look = look_at(seen.image, on)
             stable = float((one > 1).sum()) / max(1.0, float((one > -1).sum()))
             alike = float(np.sqrt(look.colour * look.around).sum())
-            worth = float(quality[k]) + 0.5 * stable - 0.2 * alike + (0.0 if obeys(one, points, labels) else -1.0)
+            worth = float(quality[k]) + 0.5 * stable - 0.2 * alike + (WHOLE_BONUS if k >= 2 else 0.0)
+            worth -= 0.0 if obeys(one, points, labels) else 1.0
             if worth > most:
                 best, most = k, worth
         return logits[best], float(quality[best])
