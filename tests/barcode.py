@@ -7,8 +7,9 @@ not certain is known as such.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import av
 import numpy as np
@@ -137,6 +138,7 @@ class BarcodeEngine:
     kinds = frozenset(PromptKind)
     words = ("person", "cup")
     notes: tuple[Note, ...] = ()
+    counters: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, *, step_s: float = 0.0, max_batch: int = 4) -> None:
         self.step_s = step_s

@@ -25,6 +25,7 @@ def metrics_text(state: State) -> str:
         latency += [({**labels, "quantile": "0.5"}, status.latency_ms_p50 / 1000)]
         latency += [({**labels, "quantile": "0.95"}, status.latency_ms_p95 / 1000)]
         viewers.append((labels, float(status.viewers)))
+    jobs = [({"kind": kind}, float(count)) for kind, count in state.hub.engine.counters.items()]
     families = [
         _family("onlooker_streams", "gauge", "Open streams.", [({}, float(len(sessions)))]),
         _family("onlooker_live_clients", "gauge", "Websocket clients.", [({}, float(state.live_clients))]),
@@ -32,6 +33,7 @@ def metrics_text(state: State) -> str:
         _family("onlooker_stream_fps", "gauge", "Pictures a second, received and tracked.", fps),
         _family("onlooker_stream_drops_total", "counter", "Dropped, by stage.", drops),
         _family("onlooker_stream_latency_seconds", "gauge", "Last packet of a picture to its tracks.", latency),
+        _family("onlooker_engine_jobs_total", "counter", "Work beside the frames, by kind.", jobs),
         _family("onlooker_stream_viewers", "gauge", "WHEP viewers.", viewers),
     ]
     return "".join(families)

@@ -6,7 +6,7 @@ on the engine thread only, never two at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -93,6 +93,12 @@ class Engine(Protocol):
     @property
     def notes(self) -> tuple[Note, ...]:
         """What is missing at present."""
+        ...
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """How often each kind of work beside the frames was begun since the start, such as `refresh`; for metrics.
+        May be read from any thread."""
         ...
 
     @property

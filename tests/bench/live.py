@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import httpx
 import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -165,6 +167,12 @@ def watching(url: str, enabled: bool) -> Iterator[None]:
             process.wait(30)
 
 
+def looks(url: str) -> int:
+    """How often SAM has looked at something since the start."""
+    text = httpx.get(f"{url}/metrics").text
+    return sum(int(float(count)) for count in re.findall(r"onlooker_engine_jobs_total\{[^}]*\} (\S+)", text))
+
+
 async def measure(url: str, pid: int, scene: Scene, objects: int, seconds: float) -> dict[str, Any]:
     async with connected(url) as client:
         await client.until(lambda: client.updates)
@@ -172,6 +180,7 @@ async def measure(url: str, pid: int, scene: Scene, objects: int, seconds: float
         await asyncio.sleep(2)
         client.updates.clear()
         server = psutil.Process(pid)
+        looks_before = looks(url)
         cpu_s, started_s = sum(server.cpu_times()[:2]), time.monotonic()
         await asyncio.sleep(seconds)
         elapsed_s = time.monotonic() - started_s
@@ -187,7 +196,7 @@ async def measure(url: str, pid: int, scene: Scene, objects: int, seconds: float
             "engine ms": spread(engine),
             "first mask ms": spread([s * 1000 for s in clicks]),
             "live objects": round(sum(live) / max(1, len(live)), 2),
-            "SAM a second": client.status.get("engine", {}).get("refreshes_per_s"),
+            "SAM a second": round((looks(url) - looks_before) / elapsed_s, 1),
             "drops": client.status.get("drops", {}),
             "server cores": round(cores, 2),
         }

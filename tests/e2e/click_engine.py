@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,6 +144,7 @@ class ClickEngine:
     kinds = frozenset({PromptKind.TEXT, PromptKind.POINTS, PromptKind.BOX})
     words = WORDS
     max_batch = 4
+    counters: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.notes: tuple[Note, ...] = ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -102,6 +103,7 @@ class OracleEngine:
     words: tuple[str, ...] | None = None
     notes: tuple[Note, ...] = ()
     max_batch = 1
+    counters: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, scene: Scene, fault: Fault = "none") -> None:
         self._scene = scene

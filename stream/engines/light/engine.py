@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 
@@ -94,6 +94,10 @@ class LightEngine:
                 ModelMissing.default_action,
             ),
         )
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        return dict(self._worker.begun)
 
     @property
     def max_batch(self) -> int:

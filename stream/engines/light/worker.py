@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -100,6 +100,7 @@ class Lane:
             self.finished, self.running = self.running, None
         if self.running is None and self.waiting is not None and self.finished is None:
             job, self.waiting = self.waiting, None
+            self._worker.begun[job.kind] += 1
             job.execute()
             self._due = step + self._worker.latency(job.cost)
             self.running = job
@@ -117,6 +118,7 @@ class Worker:
         self.background = background
         self._latency_frames = latency_frames
         self.condition = threading.Condition()
+        self.begun: Counter[str] = Counter()
         self._lanes: deque[Lane] = deque()
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -162,6 +164,7 @@ class Worker:
                 job, lane.waiting = lane.waiting, None
                 lane.running = job
             if job is not None:
+                self.begun[job.kind] += 1
                 job.execute()
             with self.condition:
                 lane.running = None
