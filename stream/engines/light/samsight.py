@@ -42,8 +42,6 @@ LARGE_EDGE = 0.15
 CLOSE_SHARE = 0.26
 """A clicked thing smaller than this share of the picture gets a closer look."""
 LEAST_FIT = 0.2
-WHOLE_BONUS = 0.05
-"""SAM's masks go from part to whole: between equals the larger one is what people click."""
 TOUCH_REACH = 9
 """Pixels of the mask grid of a crop within which another object touches."""
 INSIDE_SHARE = 0.7
@@ -169,8 +167,8 @@ class SamSight:
         return self._answer(view, closer, more[0], float(expected[0])) or answer
 
     def _most_like_a_thing(self, seen: Seen, ask: Ask) -> tuple[F32, float]:
-        """Of SAM's four masks for clicks, the one that is most a thing of its own: expected to be right, stable under
-        another threshold (Kirillov et al., 2023), and of other colours than what is around it."""
+        """Of SAM's four masks for clicks, the one that is most a thing of its own: expected to be right, and of other
+        colours than what is around it."""
         logits, quality = self._decode(seen, ask.points, None)
         points = [seen.crop.point_in(x, y) for x, y, _ in ask.points]
         labels = [int(positive) for _, _, positive in ask.points]
@@ -180,10 +178,8 @@ class SamSight:
             if int(on.sum()) < LEAST_PIXELS:
                 continue
             look = look_at(seen.image, on)
-            stable = float((one > 1).sum()) / max(1.0, float((one > -1).sum()))
             alike = float(np.sqrt(look.colour * look.around).sum())
-            worth = float(quality[k]) + 0.5 * stable - 0.2 * alike + (WHOLE_BONUS if k >= 2 else 0.0)
-            worth -= 0.0 if obeys(one, points, labels) else 1.0
+            worth = float(quality[k]) - 0.1 * alike - (0.0 if obeys(one, points, labels) else 1.0)
             if worth > most:
                 best, most = k, worth
         return logits[best], float(quality[best])
