@@ -17,10 +17,7 @@ from stream.engines.light.tracks import Object
 from stream.engines.light.worker import Job, Lane
 from stream.types import BoxXyxyPx, PromptChange, PromptState, TrackState
 
-DETECT_COST = 1 / 3
-MOST_REQUESTS = 32
 DUPLICATE_IOU = 0.5
-LEAST_QUALITY = 0.4
 CROP_PIXELS = 320
 ARRIVALS_WAIT_S = 0.4
 
