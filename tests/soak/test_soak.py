@@ -45,7 +45,8 @@ def moving_disc(step: int) -> Frame:
 def test_a_hundred_thousand_steps_of_the_light_engine(model_store: ModelStore) -> None:
     from stream.engines.light.engine import LightEngine
 
-    engine = LightEngine(model_store, background=False, sam_latency_frames=3)
+    # A look by SAM every thirty steps, or the run would take an hour.
+    engine = LightEngine(model_store, background=False, sam_latency_frames=30)
     tracker = engine.open_tracker()
     growth, live, started_s = Growth(), 0, time.monotonic()
     for step in range(STEPS):
