@@ -43,7 +43,7 @@ class Sink:
     def dropped(self, stage: str, count: int = 1) -> None:
         self.drops[stage] = self.drops.get(stage, 0) + count
 
-    async def until(self, count: int, timeout_s: float = 15.0) -> None:
+    async def until(self, count: int, timeout_s: float = 60.0) -> None:
         """Wait for `count` pictures."""
         async with asyncio.timeout(timeout_s):
             while len(self.received) < count:
@@ -141,7 +141,7 @@ class ViewingPeer(Peer):
         piece = Packet(packet.sequence_number, packet.timestamp, bool(packet.marker), codec, data)
         self.got.extend(self._assembler.push(piece, time.monotonic()))
 
-    async def until(self, count: int, timeout_s: float = 15.0) -> None:
+    async def until(self, count: int, timeout_s: float = 60.0) -> None:
         """Wait for `count` pictures."""
         async with asyncio.timeout(timeout_s):
             while len(self.got) < count:
