@@ -19,7 +19,6 @@ from stream.types import BoxXyxyPx, PromptChange, PromptState, TrackState
 
 DUPLICATE_IOU = 0.5
 CROP_PIXELS = 320
-ARRIVALS_WAIT_S = 0.4
 
 
 class Background:
@@ -33,6 +32,8 @@ class Background:
         self._sight = sight
         self._requests: deque[Request] = deque()
         self._since_search = 99
+        self._last = ""
+        """The kind of the last job that was done: on a slow machine looks, new things and refreshes take turns."""
         self.changes: list[PromptChange] = []
         self.naming = Naming(scene, sight, labels, self._tell)
 
@@ -53,6 +54,7 @@ class Background:
         job = self._lane.take(tick)
         if job is None:
             return False
+        self._last = job.kind
         job.done(job.result)
         return True
 
@@ -75,7 +77,10 @@ class Background:
             if request.view.grid == scene.grid:
                 return self._request_job(request)
             self._fail(request.prompt.id, "The picture changed its size meanwhile. Point at it again.")
-        named = self.naming.next_job()
+        overdue = planner.overdue(scene.objects.values(), scene.now_s, tuning)
+        running = self._lane.running
+        last = running.kind if running is not None else self._last
+        named = self.naming.next_job(looks=last != "detect", newcomers=last != "newcomer" or not overdue)
         if named is not None:
             return named
         thing = planner.pick(scene.objects.values(), scene.now_s, self._since_search, tuning)
@@ -141,7 +146,7 @@ class Background:
     def _refresh_job(self, first: Object) -> Job:
         scene = self._scene
         shown = [t for t in scene.objects.values() if t.followed]
-        pad = scene.tuning.pad_crowded if len(shown) > planner.CROWD else scene.tuning.pad
+        pad = planner.crop_pad(shown, scene.now_s, scene.tuning)
         group = planner.companions(first, shown, pad, CROP_PIXELS, scene.now_s)
         targets = [t for t in (planner.target(thing, scene.now_s, scene.tuning) for thing in group) if t]
         sight, view, generation = self._sight(), scene.view(), scene.generation
@@ -187,6 +192,7 @@ class Background:
                 thing.memory = thing.memory.learn(sighting.look, measures.similarity)
             if not thing.from_text:
                 thing.score = 0.7 * thing.score + 0.3 * measures.quality
+            thing.astray = False
             if not scene.install(thing, sighting.patch, sighting.look, view):
                 scene.lose(thing)
             elif thing.hypothesis_s is not None:

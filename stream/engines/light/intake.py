@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,9 +62,25 @@ def match(found: Sequence[Found], known: Sequence[Known], waiting: Sequence[BoxX
     return Intake(matched, sorted(new, key=lambda f: -f.score))
 
 
+def doubled(matched: Mapping[int, Found], known: Sequence[Known]) -> set[int]:
+    """Ids of text tracks without a detection of their own that lie on one that another track has."""
+    out = set()
+    for thing in known:
+        if thing.id in matched or not thing.from_text:
+            continue
+        rivals = [f.box for i, f in matched.items() if f.label == thing.label]
+        if any(_inside(thing.box, box) > DUPLICATE_INSIDE or box_iou(thing.box, box) > 0.5 for box in rivals):
+            out.add(thing.id)
+    return out
+
+
 def _duplicate(box: BoxXyxyPx, other: BoxXyxyPx) -> bool:
     """Whether a detection is the same thing as another box, or lies inside of it."""
+    return box_iou(box, other) > 0.5 or _inside(box, other) > DUPLICATE_INSIDE
+
+
+def _inside(box: BoxXyxyPx, other: BoxXyxyPx) -> float:
+    """The share of a box that lies in another."""
     width = max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
     height = max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
-    area = max((box[2] - box[0]) * (box[3] - box[1]), 1e-6)
-    return box_iou(box, other) > 0.5 or width * height / area > DUPLICATE_INSIDE
+    return width * height / max((box[2] - box[0]) * (box[3] - box[1]), 1e-6)

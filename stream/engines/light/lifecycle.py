@@ -2,6 +2,7 @@
 
 tentative --confirm--> live <--found / lose--> lost --30 s--> gone
 tentative --lose or not confirmed in time--> gone
+live --lose before it was seen often--> gone
 """
 
 from __future__ import annotations
@@ -40,9 +41,10 @@ def hit(life: Life, now_s: float, *, needed: int = 2) -> Life:
     return life
 
 
-def lose(life: Life, now_s: float) -> Life:
-    """Out of sight. A tentative object was never more than a guess and goes at once."""
-    if life.state is TrackState.TENTATIVE:
+def lose(life: Life, now_s: float, *, needed: int = 0) -> Life:
+    """Out of sight. A tentative object was never more than a guess and goes at once, and so does a live one that was
+    seen less than `needed` times."""
+    if life.state is TrackState.TENTATIVE or (life.state is TrackState.LIVE and life.hits < needed):
         return replace(life, state=TrackState.GONE, since_s=now_s)
     if life.state is TrackState.LIVE:
         return replace(life, state=TrackState.LOST, since_s=now_s)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from stream.engines.light import intake, lifecycle, planner, returns
@@ -39,12 +38,15 @@ class Naming:
         self._sight = sight
         self._labels = labels
         self._tell = tell
-        self._newcomers: deque[tuple[Found, View]] = deque()
-        """Detections of new things that wait for a mask."""
+        self._newcomers: list[Found] = []
+        """Detections of new things that wait for a mask, on the picture of the detector's last look."""
+        self._view: View | None = None
+        self._tried: list[BoxXyxyPx] = []
+        """Places of new things that were looked at last; others go first."""
         self._arrivals: list[tuple[Found, View, Answer]] = []
         """New things with a mask that wait until it is known whether they are lost ones."""
-        self._looking = 0
-        """Newcomers whose jobs are out."""
+        self._looking: list[BoxXyxyPx] = []
+        """New things that are being looked at."""
         self._detect_s = -1e9
         self.by_detector = False
         """Whether a detector finds things by name."""
@@ -57,16 +59,18 @@ class Naming:
         """A text prompt came: let the detector look at the next picture."""
         self._detect_s = -1e9
 
-    def next_job(self) -> Job | None:
-        """A look of the detector where one is due, else a mask for something new."""
-        wants_detector = self.by_detector and any(label != MOVING for label in self._labels())
+    def next_job(self, *, looks: bool = True, newcomers: bool = True) -> Job | None:
+        """A look of the detector where one is due, else masks for something new."""
+        wants_detector = looks and self.by_detector and any(label != MOVING for label in self._labels())
         if wants_detector and self._scene.now_s - self._detect_s >= self._scene.tuning.detect_gap_s:
             return self._detect_job()
-        while self._newcomers:
-            found, view = self._newcomers.popleft()
-            if view.grid == self._scene.grid and self._scene.history.reaches(view.step):
-                return self._newcomer_job(found, view)
-        return None
+        view, self._newcomers = self._view, [f for f in self._newcomers if f.label in self._labels()]
+        if not newcomers or view is None or not self._newcomers:
+            return None
+        if view.grid != self._scene.grid or not self._scene.history.reaches(view.step):
+            self._newcomers = []
+            return None
+        return self._newcomer_job(view)
 
     def _detect_job(self) -> Job:
         sight, view, generation = self._sight(), self._scene.view(), self._scene.generation
@@ -91,17 +95,27 @@ class Naming:
             box = view.masks[thing.id].box() if thing.id in view.masks else None
             if box is not None and thing.followed:
                 known.append(intake.Known(thing.id, thing.label, thing.from_text, box))
-        waiting = [f.box for f, _ in self._newcomers] + [f.box for f, _, _ in self._arrivals]
+        waiting = [*self._looking, *(f.box for f, _, _ in self._arrivals)]
         result = intake.match(found, known, waiting, scene.tuning)
         boxes = {k.id: k.box for k in known}
         for thing_id, match in result.matched.items():
             self._confirmed(scene.objects[thing_id], match, boxes[thing_id], view)
+        self._let_go(intake.doubled(result.matched, known), labels, view)
+        tried = [any(box_iou(f.box, b) > scene.tuning.match_iou for b in self._tried) for f in result.new]
+        order = sorted(range(len(result.new)), key=lambda i: tried[i])
+        self._newcomers, self._view, self._tried = [result.new[i] for i in order], view, []
+
+    def _let_go(self, doubled: set[int], labels: set[str], view: View) -> None:
+        """Lose the tracks that the detector does not see any more, or only as one with another track."""
+        scene = self._scene
         for thing in list(scene.objects.values()):
+            if not thing.from_text or thing.label not in labels or not thing.followed:
+                continue
+            thing.doubled = thing.doubled + 1 if thing.id in doubled else 0
             unseen = view.time_s - max(thing.detected_s, thing.life.since_s)
-            if thing.from_text and thing.label in labels and thing.followed and unseen > scene.tuning.unseen_s:
+            if unseen > scene.tuning.unseen_s or thing.doubled >= scene.tuning.doubled_looks:
+                thing.doubled = 0
                 scene.lose(thing)
-        room = scene.tuning.newcomers_most - len(self._newcomers)
-        self._newcomers.extend((f, view) for f in result.new[: max(0, room)] if f.label in self._labels())
 
     def _confirmed(self, thing: Object, found: Found, box: BoxXyxyPx, view: View) -> None:
         thing.life = lifecycle.hit(thing.life, self._scene.now_s)
@@ -112,22 +126,30 @@ class Naming:
         b = found.box
         thing.detected = b[0] - box[0], b[1] - box[1], b[2] - box[2], b[3] - box[3]
         thing.detected_s = view.time_s
+        thing.astray = thing.by_detector and box_iou(box, b) < self._scene.tuning.astray_iou
         if thing.from_text:
             thing.score = 0.5 * thing.score + 0.5 * found.score
 
-    def _newcomer_job(self, found: Found, view: View) -> Job:
-        sight, generation = self._sight(), self._scene.generation
-        ask = Ask(box=found.box, mask=found.patch, look_for_whole=False)
-        self._looking += 1
+    def _newcomer_job(self, view: View) -> Job:
+        """A look at the first new thing, and at those that the same crop shows well."""
+        sight, generation, tuning = self._sight(), self._scene.generation, self._scene.tuning
+        chosen, region = planner.shared_region([f.box for f in self._newcomers], tuning.pad, tuning.pad_strained)
+        group = [self._newcomers[i] for i in chosen][: tuning.newcomers_most]
+        self._newcomers = [f for f in self._newcomers if f not in group]
+        asks = [Ask(box=f.box, mask=f.patch, look_for_whole=False, region=region) for f in group]
+        self._looking = [f.box for f in group]
+        self._tried += self._looking
 
-        def done(answer: Answer | None) -> None:
-            self._looking -= 1
-            if generation == self._scene.generation and answer is not None and answer.quality > LEAST_QUALITY:
-                self._arrivals.append((found, view, answer))
+        def done(answers: list[Answer | None] | None) -> None:
+            self._looking = []
+            if generation == self._scene.generation:
+                pairs = zip(group, answers or (), strict=False)
+                self._arrivals += [(f, view, a) for f, a in pairs if a is not None and a.quality > LEAST_QUALITY]
             if self._arrivals_complete():
                 self._settle_arrivals()
 
-        return Job("newcomer", lambda: sight.first(view, ask), done, fixed=True)
+        cost = 1 + 0.1 * (len(group) - 1)
+        return Job("newcomer", lambda: [sight.first(view, ask) for ask in asks], done, cost=cost, fixed=True)
 
     def _arrivals_complete(self) -> bool:
         """Whether new things may be settled: none is still being looked at that could be a lost one instead, or they
@@ -159,7 +181,7 @@ class Naming:
             }  # fmt: skip
             places.append(returns.Place(centre_of(found.box), measures))
         missing = planner.missing(list(lost.values()), self._scene.now_s, self._scene.tuning)
-        claimed = {c.place: lost[c.id] for c in returns.claims(missing, places, self._scene.tuning)}
+        claimed = {j: lost[i] for j, i in returns.arrivals(missing, places, self._scene.tuning).items()}
         for index, (found, view, answer) in enumerate(arrivals):
             self._arrive(found, view, answer, claimed.get(index))
 
@@ -170,7 +192,7 @@ class Naming:
             return
         if back is not None:
             scene.take_up(back, answer.patch, answer.look, view, again=False)
-            back.detected_s = view.time_s
+            back.detected_s, back.astray = view.time_s, False
             return
         if not scene.room():
             return

@@ -8,6 +8,7 @@ import numpy as np
 
 from stream.engines.light import gate
 from stream.engines.light.crops import Crop
+from stream.engines.light.grid import centre_of
 from stream.engines.light.returns import Missing
 from stream.engines.light.scene import STILL_SPEED
 from stream.engines.light.sight import Target, Wanted
@@ -21,6 +22,8 @@ DETECTED_FRESH_S = 1.0
 SHARED_SHARE = 1 / 8
 """A neighbour shares another object's crop when it is at least this share of its side: smaller ones are not seen."""
 CROWD = 4
+MARGIN = 1.2
+"""Side of a shared square in sizes of all that it is to show."""
 REACH_SPEED = 320.0
 """Pixels of the mask grid a second by which a lost object may have strayed from where it is expected."""
 
@@ -37,7 +40,7 @@ def refresh_need(thing: Object, now_s: float, tuning: Tuning) -> float:
         gap = tuning.calm_gap_s
     if now_s - thing.tried_s < gap:
         return 0.0
-    weight = 3.0 if thing.hypothesis_s is not None else 1.0
+    weight = 3.0 if thing.hypothesis_s is not None or thing.astray else 1.0
     return weight * gate.urgency(max(now_s - thing.key_s, gap), thing.visible, speed, thing.rejects > 0)
 
 
@@ -68,6 +71,45 @@ def pick(things: Iterable[Object], now_s: float, jobs_since_search: int, tuning:
         if need > most:
             best, most = thing, need
     return best
+
+
+def crop_pad(followed: Sequence[Object], now_s: float, tuning: Tuning) -> float:
+    """Side of a refresh's crop in sizes of its first object: the more is overdue, the more objects share one."""
+    if len(followed) <= CROWD:
+        return tuning.pad
+    mean_age = float(np.mean([now_s - thing.key_s for thing in followed]))
+    return tuning.pad_strained if mean_age > tuning.strained_s else tuning.pad_crowded
+
+
+def overdue(things: Iterable[Object], now_s: float, tuning: Tuning) -> bool:
+    """Whether a mask that is shown waits too long for a refresh."""
+    return any(
+        thing.carried is not None and not thing.pending and now_s - max(thing.key_s, thing.tried_s) > tuning.overdue_s
+        for thing in things
+    )
+
+
+def shared_region(boxes: Sequence[BoxXyxyPx], pad: float, most: float) -> tuple[list[int], BoxXyxyPx]:
+    """Which of `boxes` one look can take together with the first, and the square to look at.
+
+    The square is `pad` times its largest box and at most `most` times its smallest, so that none is seen too coarsely.
+    """
+    first = boxes[0]
+    chosen, union = [0], first
+    longest = smallest = max(first[2] - first[0], first[3] - first[1])
+    x, y = centre_of(first)
+    order = sorted(range(1, len(boxes)), key=lambda i: float(np.hypot(*np.subtract(centre_of(boxes[i]), (x, y)))))
+    for i in order:
+        b = boxes[i]
+        size = max(b[2] - b[0], b[3] - b[1])
+        wider = min(union[0], b[0]), min(union[1], b[1]), max(union[2], b[2]), max(union[3], b[3])
+        side = max(pad * max(longest, size), MARGIN * max(wider[2] - wider[0], wider[3] - wider[1]))
+        if side <= most * min(smallest, size):
+            chosen.append(i)
+            union, longest, smallest = wider, max(longest, size), min(smallest, size)
+    half = max(pad * longest, MARGIN * max(union[2] - union[0], union[3] - union[1])) / 2
+    x, y = centre_of(union)
+    return chosen, (x - half, y - half, x + half, y + half)
 
 
 def companions(first: Object, things: Sequence[Object], pad: float, pixels: int, now_s: float) -> list[Object]:

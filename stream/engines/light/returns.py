@@ -56,7 +56,7 @@ def claims(missing: Sequence[Missing], places: Sequence[Place], tuning: Tuning) 
             measures = place.measures.get(lost.id)
             if measures is None or not gate.may_return(measures, lost.away_s, tuning):
                 continue
-            distance = float(np.hypot(place.centre[0] - lost.expected[0], place.centre[1] - lost.expected[1]))
+            distance = _distance(lost, place)
             priors[i, j] = place_prior(distance, lost.size, lost.away_s, lost.speed, tuning.prior_s)
             scores[i, j] = measures.similarity.look - tuning.prior_weight * priors[i, j]
     out = []
@@ -66,3 +66,53 @@ def claims(missing: Sequence[Missing], places: Sequence[Place], tuning: Tuning) 
         near = bool(priors[i, j] < 1.0)
         out.append(Claim(lost.id, j, hold, gate.needs_second_hit(measures, lost.away_s, near, tuning)))
     return out
+
+
+def reach_of(lost: Missing) -> float:
+    """How far from its expected place a lost object may be, in pixels: what walks covers its size in two seconds."""
+    return 0.5 * lost.size + max(lost.speed, 0.6 * lost.size) * lost.away_s
+
+
+def near_claims(missing: Sequence[Missing], places: Sequence[Place], tuning: Tuning) -> dict[int, int]:
+    """Detections that are a lost object because of where they are, place number → object id: soon after the loss and
+    within its reach, where the look does not say otherwise."""
+    scores = np.full((len(missing), len(places)), -np.inf)
+    for i, lost in enumerate(missing):
+        if lost.away_s > tuning.near_s:
+            continue
+        reach = reach_of(lost)
+        for j, place in enumerate(places):
+            measures = place.measures.get(lost.id)
+            distance = _distance(lost, place)
+            if measures is None or distance > reach:
+                continue
+            alike = measures.similarity
+            if alike.look > tuning.near_look and alike.colour > tuning.near_colour:
+                scores[i, j] = alike.look - tuning.near_look - 0.3 * distance / reach + 1
+    return {j: missing[i].id for i, j in assign(scores, 0.0)}
+
+
+def arrivals(missing: Sequence[Missing], places: Sequence[Place], tuning: Tuning) -> dict[int, int]:
+    """Which detections of new things are lost objects, place number → object id: first those that are near, then those
+    that look alike, of which a short absence rules out what is out of reach."""
+    found = near_claims(missing, places, tuning)
+    left = [j for j in range(len(places)) if j not in found]
+    away = [lost for lost in missing if lost.id not in found.values()]
+    reachable = [
+        Place(
+            places[j].centre,
+            {
+                lost.id: m
+                for lost in away
+                if (m := places[j].measures.get(lost.id))
+                and (lost.away_s > tuning.near_s or _distance(lost, places[j]) <= reach_of(lost))
+            },
+        )
+        for j in left
+    ]
+    return found | {left[c.place]: c.id for c in claims(away, reachable, tuning)}
+
+
+def _distance(lost: Missing, place: Place) -> float:
+    """Of a candidate from where the object is expected."""
+    return float(np.hypot(place.centre[0] - lost.expected[0], place.centre[1] - lost.expected[1]))

@@ -54,6 +54,8 @@ class Ask:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A first mask. `whole` and `part` are the boxes that the user may have meant, where a detected object contains the
+    region: BoxXyxyPx | None = None
+    """The square to look at where several boxes of one picture share a look; by default the surroundings of `box`."""
     points; `label` is that object's name where it was taken."""
 
     patch: Patch

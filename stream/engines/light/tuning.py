@@ -141,13 +141,31 @@ class Tuning:
     """A mask whose box overlaps the detector's by less is a part: the refresh is prompted by the detector."""
     tentative_s: float = 1.2
     """A text prompt's track that no second detection confirms within this is dropped; three looks of the detector."""
-    unseen_s: float = 3.0
-    """A text prompt's live track that the detector has not seen for this long, and that moves with the background, is
-    let go."""
+    unseen_s: float = 1.3
+    """A text prompt's track that the detector has not seen for this long is out of sight: three looks and more."""
+    doubled_looks: int = 2
+    """So many looks in a row that found two tracks on one detection: the worse one is let go."""
+    known_hits: int = 4
+    """A text prompt's track that was seen less often than this goes without a trace when it is lost: its id would only
+    fill the list."""
+    overdue_s: float = 0.6
+    """A mask older than this is refreshed before one more new thing gets its first."""
+    strained_s: float = 1.0
+    """From this mean age of the masks on, refreshes look at larger crops, which more objects share."""
+    pad_strained: float = 3.0
+    """Side of those crops in sizes of the object; beyond, its mask gets coarse."""
+    near_s: float = 2.5
+    """A new detection within reach of a track that was lost shorter ago than this is that track unless it looks
+    otherwise."""
+    near_look: float = 1.15
+    near_colour: float = 0.70
+    """What "otherwise" means: below these, a blurred or half covered view of the same thing is ruled out as well."""
 
     # --- lifecycle
     keep_lost_s: float = 33.0
     """Ids of lost objects are kept this long: 30 s, and the time that recognising one takes."""
+    astray_iou: float = 0.50
+    """A mask whose box overlaps the detector's by less lies elsewhere: it is made anew from the detector's box."""
     restore_s: float = 60.0
     """A removal can be undone for this long."""
     history_s: float = 1.5
