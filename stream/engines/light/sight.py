@@ -49,13 +49,13 @@ class Ask:
     mask: Patch | None = None
     look_for_whole: bool = True
     """Whether a detected object around the points may be taken instead of the part that was clicked."""
+    region: BoxXyxyPx | None = None
+    """The square to look at where several boxes of one picture share a look; by default the surroundings of `box`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A first mask. `whole` and `part` are the boxes that the user may have meant, where a detected object contains the
-    region: BoxXyxyPx | None = None
-    """The square to look at where several boxes of one picture share a look; by default the surroundings of `box`."""
     points; `label` is that object's name where it was taken."""
 
     patch: Patch

@@ -57,12 +57,12 @@ class Object:
     detected: BoxXyxyPx | None = None
     """The detector's box relative to the mask's: what to add to each side."""
     detected_s: float = -1e9
-    by_detector: bool = False
-    """Comes back through the detector's boxes only, never through a search by colour."""
     astray: bool = False
     """The detector's last look puts it elsewhere than its mask is."""
     doubled: int = 0
     """Looks of the detector in a row that found another track on the same thing."""
+    by_detector: bool = False
+    """Comes back through the detector's boxes only, never through a search by colour."""
     held_s: float | None = None
     """Since when a return is held back because two explanations tie."""
     hidden_s: float | None = None

@@ -139,6 +139,8 @@ class Tuning:
     """SAM's mask for click and detector's box fills the box this well: the click meant the whole object."""
     part_iou: float = 0.75
     """A mask whose box overlaps the detector's by less is a part: the refresh is prompted by the detector."""
+    astray_iou: float = 0.50
+    """A mask whose box overlaps the detector's by less lies elsewhere: it is made anew from the detector's box."""
     tentative_s: float = 1.2
     """A text prompt's track that no second detection confirms within this is dropped; three looks of the detector."""
     unseen_s: float = 1.3
@@ -164,8 +166,6 @@ class Tuning:
     # --- lifecycle
     keep_lost_s: float = 33.0
     """Ids of lost objects are kept this long: 30 s, and the time that recognising one takes."""
-    astray_iou: float = 0.50
-    """A mask whose box overlaps the detector's by less lies elsewhere: it is made anew from the detector's box."""
     restore_s: float = 60.0
     """A removal can be undone for this long."""
     history_s: float = 1.5
