@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from stream.engines.light import gate, lifecycle, planner, returns
+from stream.engines.light import gate, intake, lifecycle, planner, returns
 from stream.engines.light.gate import Verdict
 from stream.engines.light.grid import centre_of, patch_iou
 from stream.engines.light.naming import Naming
@@ -149,6 +149,7 @@ class Background:
         pad = planner.crop_pad(shown, scene.now_s, scene.tuning)
         group = planner.companions(first, shown, pad, CROP_PIXELS, scene.now_s)
         targets = [t for t in (planner.target(thing, scene.now_s, scene.tuning) for thing in group) if t]
+        detected = {t.id: t.detected for t in targets if t.detected is not None}
         sight, view, generation = self._sight(), scene.view(), scene.generation
         self._since_search += 1
         for thing in group:
@@ -164,10 +165,17 @@ class Background:
                 return
             for thing in group:
                 if scene.objects.get(thing.id) is thing and thing.followed:
-                    self._refreshed(thing, sightings.get(thing.id), view)
+                    self._refreshed(thing, self._fitting(thing, sightings.get(thing.id), detected), view)
 
         cost = 1 + 0.1 * (len(group) - 1)
         return Job("refresh", lambda: sight.refresh(view, targets, pad), done, cost=cost, dropped=release)
+
+    def _fitting(self, thing: Object, sighting: Sighting | None, detected: Mapping[int, BoxXyxyPx]) -> Sighting | None:
+        """A sighting without what reaches beyond the box that the detector has for the object."""
+        box = detected.get(thing.id)
+        if sighting is None or box is None or not thing.by_detector:
+            return sighting
+        return replace(sighting, patch=intake.trimmed(sighting.patch, box, self._scene.tuning.box_slack))
 
     def _refreshed(self, thing: Object, sighting: Sighting | None, view: View) -> None:
         scene, tuning = self._scene, self._scene.tuning

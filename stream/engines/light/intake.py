@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.engines.light.association import assign
-from stream.engines.light.grid import box_iou
+from stream.engines.light.grid import Patch, box_iou
 from stream.engines.light.sight import Found
 from stream.engines.light.tuning import Tuning
 from stream.types import BoxXyxyPx
@@ -72,6 +72,21 @@ def doubled(matched: Mapping[int, Found], known: Sequence[Known]) -> set[int]:
         if any(_inside(thing.box, box) > DUPLICATE_INSIDE or box_iou(thing.box, box) > 0.5 for box in rivals):
             out.add(thing.id)
     return out
+
+
+def trimmed(patch: Patch, box: BoxXyxyPx, slack: float) -> Patch:
+    """The part of a mask that lies in the detector's box, widened by `slack` of its longer side: what reaches beyond
+    is a leak."""
+    margin = slack * max(box[2] - box[0], box[3] - box[1])
+    rows, columns = patch.data.shape
+    x0, y0 = (max(0, int(v - margin) - corner) for v, corner in ((box[0], patch.x0), (box[1], patch.y0)))
+    x1, y1 = int(box[2] + margin) + 1 - patch.x0, int(box[3] + margin) + 1 - patch.y0
+    if x0 <= 0 and y0 <= 0 and x1 >= columns and y1 >= rows:
+        return patch
+    data = np.zeros_like(patch.data)
+    x1, y1 = max(x0, x1), max(y0, y1)
+    data[y0:y1, x0:x1] = patch.data[y0:y1, x0:x1]
+    return Patch(patch.x0, patch.y0, data)
 
 
 def _duplicate(box: BoxXyxyPx, other: BoxXyxyPx) -> bool:

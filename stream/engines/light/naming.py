@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from stream.engines.light import intake, lifecycle, planner, returns
 from stream.engines.light.fallback import MOVING
@@ -144,12 +145,17 @@ class Naming:
             self._looking = []
             if generation == self._scene.generation:
                 pairs = zip(group, answers or (), strict=False)
-                self._arrivals += [(f, view, a) for f, a in pairs if a is not None and a.quality > LEAST_QUALITY]
+                self._arrivals += [(f, view, self._fitting(f, a)) for f, a in pairs if a and a.quality > LEAST_QUALITY]
             if self._arrivals_complete():
                 self._settle_arrivals()
 
         cost = 1 + 0.1 * (len(group) - 1)
         return Job("newcomer", lambda: [sight.first(view, ask) for ask in asks], done, cost=cost, fixed=True)
+
+    def _fitting(self, found: Found, answer: Answer) -> Answer:
+        if found.patch is not None:
+            return answer
+        return replace(answer, patch=intake.trimmed(answer.patch, found.box, self._scene.tuning.box_slack))
 
     def _arrivals_complete(self) -> bool:
         """Whether new things may be settled: none is still being looked at that could be a lost one instead, or they

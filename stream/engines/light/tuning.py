@@ -141,6 +141,8 @@ class Tuning:
     """A mask whose box overlaps the detector's by less is a part: the refresh is prompted by the detector."""
     astray_iou: float = 0.50
     """A mask whose box overlaps the detector's by less lies elsewhere: it is made anew from the detector's box."""
+    box_slack: float = 0.12
+    """What a mask may reach beyond the detector's box, in shares of the box's longer side."""
     tentative_s: float = 1.2
     """A text prompt's track that no second detection confirms within this is dropped; three looks of the detector."""
     unseen_s: float = 1.3
