@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stream.engines.light.carry import CarriedMask
 from stream.engines.light.flow import FlowHistory
 from stream.engines.light.grid import Grid, Patch, shrink
-from stream.engines.light.motion import fit_similarity, object_flow
+from stream.engines.light.motion import fit_similarity, object_flow, stands_apart, strays
 from stream.types import FrameRef
 
 SMALL = st.floats(-0.05, 0.05)
@@ -113,3 +113,41 @@ def test_timestamps_are_compared_across_the_wrap() -> None:
     assert near.step == 0
     assert history.nearest(FrameRef(1, 0xFFFFFF00), 1000) is None
     assert history.nearest(FrameRef(0, 5000), 1000) is None
+
+
+def moving_square() -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates and flow of a picture in which the square from 30 to 70 moves and the rest stands."""
+    xy = np.dstack(np.meshgrid(np.arange(100, dtype=np.float32), np.arange(100, dtype=np.float32)))
+    back = np.zeros((100, 100, 2), np.float32)
+    back[30:70, 30:70] = [-3, 1]
+    return xy, back
+
+
+def region(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
+    on = np.zeros((100, 100), np.uint8)
+    on[y0:y1, x0:x1] = 1
+    return on
+
+
+def test_the_whole_of_what_moves_stands_apart_more_than_its_part_or_its_surroundings() -> None:
+    xy, back = moving_square()
+    whole = stands_apart(region(30, 30, 70, 70), xy, back)
+    part = stands_apart(region(30, 30, 70, 45), xy, back)
+    too_much = stands_apart(region(15, 15, 85, 85), xy, back)
+    assert whole > 0.95
+    assert part < whole - 0.1
+    assert too_much < whole - 0.3
+
+
+def test_nothing_stands_apart_where_all_moves_alike() -> None:
+    xy, back = moving_square()
+    assert stands_apart(region(30, 30, 70, 70), xy, np.full_like(back, 2)) == 0
+    assert stands_apart(region(30, 30, 32, 32), xy, back) == 0
+
+
+def test_what_moves_otherwise_strays() -> None:
+    xy, back = moving_square()
+    off = strays(region(32, 32, 50, 68), xy, back)
+    assert not off[31:69, 31:69].any()
+    assert off[:28].all()
+    assert not strays(region(30, 30, 32, 32), xy, back).any()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.engines.light.grid import F32, U8, Grid, Patch
-from stream.engines.light.motion import object_flow
+from stream.engines.light.motion import MOST_MEDIAN, object_flow
 
 Window = tuple[int, int, int, int]
 DOUBTED_SHARE = 0.15
@@ -50,6 +50,8 @@ class CarriedMask:
         """In the window, 1 where something else seems to be in front; flow there is not the object's."""
         self.velocity = np.zeros(2, np.float32)
         """Pixels of the flow grid a picture, smoothed."""
+        self.shift = np.zeros(2, np.float32)
+        """The same for the last picture alone."""
         self._rolls = 0
 
     def roll(self, back: F32) -> None:
@@ -66,7 +68,9 @@ class CarriedMask:
         flow = object_flow(at, flow, soft, -self.velocity, steady=self._steady())
         sure = soft > 160
         if sure.any():
-            self.velocity = 0.6 * self.velocity - 0.4 * np.median(flow[sure], axis=0)
+            inside = flow[sure]
+            self.shift = np.asarray(-np.median(inside[:: 1 + len(inside) // MOST_MEDIAN], axis=0), np.float32)
+            self.velocity = 0.6 * self.velocity + np.float32(0.4) * self.shift
         self._map = sample(self._map, at + flow - origin, border=cv2.BORDER_REPLICATE)
         self.soft = sample(self._key_soft, self._map)
         self.window = (x0, y0, x1, y1)
@@ -116,7 +120,8 @@ class CarriedMask:
         """Compare the present `(h, w, 3)` uint8 on the flow grid with the keyframe: sets `residual` and `doubt`."""
         x0, y0, x1, y1 = self.window
         then = sample(self._key_small, self._map, border=cv2.BORDER_REPLICATE)
-        self.residual = np.asarray(cv2.absdiff(small[y0:y1, x0:x1], then), np.uint8).max(2)
+        blue, green, red = cv2.split(cv2.absdiff(small[y0:y1, x0:x1], then))
+        self.residual = np.asarray(cv2.max(cv2.max(blue, green), red), np.uint8)
         calm = np.asarray(cv2.medianBlur(self.residual, 5), np.uint8)
         self.doubt = (calm > tolerance).astype(np.uint8)
 

@@ -44,8 +44,7 @@ class FlowHistory:
         self._dis.setPatchStride(PATCH_STRIDE)
         self._luma: U8 | None = None
         self._moments: deque[Moment] = deque(maxlen=MOST_MOMENTS)
-        width, height = grid.flow
-        self.xy: F32 = np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
+        self.xy: F32 = grid.flow_xy()
 
     def push(self, step: int, time_s: float, ref: FrameRef, small: U8) -> F32 | None:
         """Take the next picture; returns its flow back to the one before, `(h, w, 2)` float32, None for the first."""

@@ -53,6 +53,11 @@ class Grid:
     def mask_per_flow(self) -> tuple[float, float]:
         return self.mask[0] / self.flow[0], self.mask[1] / self.flow[1]
 
+    def flow_xy(self) -> F32:
+        """`(h, w, 2)` float32: the coordinates `(x, y)` of the flow grid's pixels."""
+        width, height = self.flow
+        return np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
+
     def box_to_frame(self, box: BoxXyxyPx) -> BoxXyxyPx:
         """A box of the mask grid in pixels of the frame, cut to the picture."""
         sx, sy = self.frame_per_mask

@@ -11,16 +11,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.engines.light.grid import F32
+from stream.engines.light.grid import F32, U8
 
 F64 = NDArray[np.float64]
 LEAST_POINTS = 10
 MOST_POINTS = 200
+LARGE_PIXELS = 20_000
+MOST_MEDIAN = 2000
+"""Values that a median is taken of; of more, every second, third, … counts."""
 SHRINKAGE = 25.0
 """Added to the spread of the points (px²): a handful of close points can hardly turn or scale."""
 BEND_REACH_PX = 9
 STIFFNESS = 0.15
 BEND_TOLERANCE = 9.0
+RING_SHARE = 0.12
+"""Width of the ring around a region that its motion is compared with, in sides of a square of the same area."""
+ALIKE_PX = 0.5
+"""Flow this close to a fitted motion belongs to it."""
+STRAY_PX = 1.2
+"""Flow this far from a fitted motion does not belong to it, even at an edge, where flow is a mixture."""
 STEADY_PX = 0.5
 """How much an object's shift may change in one picture while something passes in front of it."""
 
@@ -66,6 +75,10 @@ def object_flow(xy: F32, back: F32, soft: F32, usual: F32, *, steady: bool = Fal
     `usual` everywhere where too little is seen for a fit. `steady` keeps the shift near `usual`: what passes in front
     of a plain surface drags its flow along.
     """
+    if soft.size > LARGE_PIXELS:
+        # The motion within a large object is smooth: a quarter of its pixels tell it as well.
+        coarse = object_flow(xy[::2, ::2], back[::2, ::2], soft[::2, ::2], usual, steady=steady)
+        return np.asarray(cv2.resize(coarse, soft.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
     sure = soft > 160
     count = int(np.count_nonzero(sure))
     if count < LEAST_POINTS:
@@ -77,8 +90,10 @@ def object_flow(xy: F32, back: F32, soft: F32, usual: F32, *, steady: bool = Fal
     x, y = xy[..., 0], xy[..., 1]
     model = np.dstack([a * x - b * y + tx, b * x + a * y + ty]).astype(np.float32)
     difference = back - model
-    squared = (difference * difference).sum(2)
-    tolerance = BEND_TOLERANCE * max(0.25, float(np.median(squared[sure])))
+    dx, dy = difference[..., 0], difference[..., 1]
+    squared = dx * dx + dy * dy
+    inside_squared = squared[sure]
+    tolerance = BEND_TOLERANCE * max(0.25, float(np.median(inside_squared[:: 1 + count // MOST_MEDIAN])))
     inner = cv2.erode((soft > 127).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
     inside = inner.astype(np.float32) if inner.sum() > 0.3 * count else soft * np.float32(1 / 255)
     weights = (np.exp(-squared / tolerance) * inside).astype(np.float32)
@@ -86,6 +101,40 @@ def object_flow(xy: F32, back: F32, soft: F32, usual: F32, *, steady: bool = Fal
     bend = cv2.blur(difference * weights[..., None], reach)
     bent: F32 = model + bend / (cv2.blur(weights, reach)[..., None] + np.float32(STIFFNESS))
     return bent
+
+
+def stands_apart(on: U8, xy: F32, back: F32) -> float:
+    """How much a region moves as one and its surroundings do not, -1..1: the share of it that one motion fits, less
+    the share of a ring around it that the same motion fits. 0 where everything moves alike, as in a still picture.
+
+    `on`: `(h, w)` uint8 0/1; `xy`: `(h, w, 2)` float32 coordinates; `back`: `(h, w, 2)` float32 flow.
+    """
+    inner = cv2.erode(on, np.ones((3, 3), np.uint8), borderValue=0)
+    inside = (inner if np.count_nonzero(inner) >= LEAST_POINTS else on) > 0
+    if np.count_nonzero(inside) < LEAST_POINTS:
+        return 0.0
+    a, b, tx, ty = fit_similarity(xy[inside], back[inside])
+    x, y = xy[..., 0], xy[..., 1]
+    off = np.hypot(a * x - b * y + tx - back[..., 0], b * x + a * y + ty - back[..., 1])
+    reach = max(3, int(RING_SHARE * np.sqrt(np.count_nonzero(on))))
+    # flow trails at an edge, so the nearest pixels belong to neither side
+    near = cv2.dilate(on, np.ones((5, 5), np.uint8))
+    ring = (cv2.dilate(near, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0) & (near == 0)
+    if not ring.any():
+        return 0.0
+    return float((off[inside] < ALIKE_PX).mean() - (off[ring] < ALIKE_PX).mean())
+
+
+def strays(on: U8, xy: F32, back: F32) -> U8:
+    """Where a picture does not move as the region `on` does: `(h, w)` uint8, 255 where the flow is off the motion that
+    fits inside of the region best, else 0. All 0 where too little is seen for a fit; arguments as `stands_apart`."""
+    inside = on > 0
+    if np.count_nonzero(inside) < LEAST_POINTS:
+        return np.zeros_like(on)
+    a, b, tx, ty = fit_similarity(xy[inside], back[inside])
+    x, y = xy[..., 0], xy[..., 1]
+    off = np.hypot(a * x - b * y + tx - back[..., 0], b * x + a * y + ty - back[..., 1])
+    return np.where(off > STRAY_PX, 255, 0).astype(np.uint8)
 
 
 def _held(points: F32, fit: tuple[float, float, float, float], usual: F32) -> tuple[float, float]:

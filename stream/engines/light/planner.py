@@ -112,6 +112,16 @@ def shared_region(boxes: Sequence[BoxXyxyPx], pad: float, most: float) -> tuple[
     return chosen, (x - half, y - half, x + half, y + half)
 
 
+def expected_box(thing: Object, now_s: float, tuning: Tuning) -> BoxXyxyPx | None:
+    """Where the motion of the detector's boxes puts the next one; None where that is too long ago."""
+    ahead = now_s - thing.detected_s
+    if thing.seen_box is None or ahead > tuning.expect_s:
+        return None
+    dx, dy = (v * ahead for v in thing.seen_velocity)
+    x0, y0, x1, y1 = thing.seen_box
+    return x0 + dx, y0 + dy, x1 + dx, y1 + dy
+
+
 def companions(first: Object, things: Sequence[Object], pad: float, pixels: int, now_s: float) -> list[Object]:
     """`first`, and the neighbours that lie wholly in its crop and are due as well: they cost one decoding each."""
     box = first.raw.box() if first.raw is not None else None
@@ -137,7 +147,7 @@ def target(thing: Object, now_s: float, tuning: Tuning) -> Target | None:
     if box and thing.detected is not None and now_s - thing.detected_s < DETECTED_FRESH_S:
         d = thing.detected
         detected = box[0] + d[0], box[1] + d[1], box[2] + d[2], box[3] + d[3]
-    return Target(thing.id, thing.raw, thing.memory, thing.area, detected)
+    return Target(thing.id, thing.raw, thing.memory, thing.area, detected, thing.whole)
 
 
 def wanted(first: Object, things: Iterable[Object], now_s: float, tuning: Tuning) -> list[Wanted]:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from kernels import cpu
+from stream.engines.light.appearance import histogram
 from stream.engines.light.crops import MASK_STEP
 from stream.engines.light.grid import F32, ON, U8
 from stream.types import BoxXyxyPx
@@ -43,6 +44,27 @@ def foreign_part(others: Sequence[U8], before: U8) -> U8:
     for other in others:
         foreign |= (other >= ON).astype(np.uint8)
     return foreign & (1 - before)
+
+
+def strange_islands(on: U8, image: U8, known: Sequence[F32], least: float) -> U8:
+    """What of a mask is cut off from its largest part and has other colours than the object, 0/1.
+
+    `on` `(n, n)` 0/1, `image` `(n, n, 3)` uint8, `known` histograms of the object's colours; `least`: similarity
+    (Bhattacharyya) with any of them from which on an island is the object's, seen past something in front of it.
+    """
+    out = np.zeros_like(on)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(on, connectivity=8)
+    if count <= 2:
+        return out
+    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    for k in range(1, count):
+        island = labels == k
+        if k == largest:
+            continue
+        colours = histogram(image, island.astype(np.float32))
+        if max(float(np.sqrt(colours * one).sum()) for one in known) < least:
+            out[island] = 1
+    return out
 
 
 def share_of(on: U8, of: U8) -> float:

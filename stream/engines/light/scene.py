@@ -53,6 +53,7 @@ class Scene:
         for thing in self.objects.values():
             patch = thing.patch
             thing.box = _scaled_box(thing.box, factors)
+            thing.whole = None
             thing.size = thing.size[0] * factors[0], thing.size[1] * factors[1]
             thing.area *= factors[0] * factors[1]
             thing.pending = False
@@ -76,6 +77,13 @@ class Scene:
             for thing in self.objects.values():
                 if thing.carried is not None:
                     thing.carried.roll(back)
+                    self._shift_whole(thing, thing.carried)
+
+    def _shift_whole(self, thing: Object, carried: CarriedMask) -> None:
+        if thing.whole is not None:
+            dx, dy = (float(v) for v in carried.shift * np.array(self.grid.mask_per_flow, np.float32))
+            x0, y0, x1, y1 = thing.whole
+            thing.whole = x0 + dx, y0 + dy, x1 + dx, y1 + dy
 
     def draw(self) -> None:
         """Render the carried masks, see what is hidden, and give every pixel to one object at most."""
@@ -169,9 +177,14 @@ class Scene:
         carried = CarriedMask(self.grid, patch, view.small, self.history.xy)
         if thing.carried is not None:
             carried.keep_moving(thing.carried)
+        full = thing.whole is None or patch.area() > self.tuning.shrunk * thing.area
+        if full:
+            thing.whole = float(box[0]), float(box[1]), float(box[2]), float(box[3])
         for moment, back in self.history.moments_after(view.step):
             carried.roll(back)
             carried.compare(moment.small, self.tuning.same_pixel)
+            if full:
+                self._shift_whole(thing, carried)
         fresh = thing.carried is None
         thing.carried = carried
         thing.patch = thing.raw = carried.render()
@@ -197,6 +210,7 @@ class Scene:
 
     def take_up(self, thing: Object, patch: Patch, look: Look, view: View, *, again: bool) -> None:
         """Follow a lost object again; shown at once, or where `again` only after a second hit."""
+        thing.whole = None
         if not self.install(thing, patch, look, view):
             return
         thing.held_s = None
@@ -230,7 +244,9 @@ class Scene:
             thing.id: thing.raw for thing in self.objects.values() if thing.raw is not None and thing.id not in without
         }
         shown = {i: thing.patch for i in masks if (thing := self.objects[i]).patch is not None}
-        return View(self.step, self.now_s, self.grid, self.picture, self.small, masks, shown)
+        newest = self.history.newest
+        back = newest.back if newest is not None else None
+        return View(self.step, self.now_s, self.grid, self.picture, self.small, masks, shown, back)
 
 
 def _scaled_box(box: BoxXyxyPx, factors: tuple[float, float]) -> BoxXyxyPx:

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stream.engines.light.appearance import Look, Memory
 from stream.engines.light.gate import Measures
 from stream.engines.light.grid import U8, Grid, Patch
@@ -38,6 +41,8 @@ class View:
     masks: Mapping[int, Patch] = field(default_factory=dict)
     shown: Mapping[int, Patch] = field(default_factory=dict)
     """The same after every pixel was given to one object."""
+    back: NDArray[np.float16] | None = None
+    """`(h, w, 2)` flow to the picture before, on the flow grid, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +74,14 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Target:
     """An object to refresh: its carried mask, what is remembered of its look and of its area, and the detector's box
-    for it, if any."""
+    for it, if any. `whole` is the box that the whole object has now, for all that is known of its size and motion."""
 
     id: int
     patch: Patch
     memory: Memory
     area: float = 0.0
     detected: BoxXyxyPx | None = None
+    whole: BoxXyxyPx | None = None
 
 
 @dataclass(frozen=True, slots=True)

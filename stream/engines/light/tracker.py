@@ -96,7 +96,8 @@ class LightTracker:
             return Request(prompt, self._with_mask(ask, scene.objects[prompt.track_id]), scene.view())
         if moment is None:
             return Request(prompt, ask, scene.view())
-        return Request(prompt, ask, View(moment.step, moment.time_s, scene.grid, moment.small, moment.small))
+        view = View(moment.step, moment.time_s, scene.grid, moment.small, moment.small, back=moment.back)
+        return Request(prompt, ask, view)
 
     @staticmethod
     def _with_mask(ask: Ask, thing: Object) -> Ask:

@@ -39,6 +39,8 @@ class Object:
     score: float = 0.5
     size: tuple[float, float] = (1.0, 1.0)
     area: float = 0.0
+    whole: BoxXyxyPx | None = None
+    """The box of the whole object, moved along with what is seen of it while it is partly hidden."""
     velocity: NDArray[np.float32] = field(default_factory=lambda: np.zeros(2, np.float32))
     """Pixels of the mask grid a second, smoothed; kept from before a loss."""
     key_s: float = -1e9
@@ -57,6 +59,9 @@ class Object:
     detected: BoxXyxyPx | None = None
     """The detector's box relative to the mask's: what to add to each side."""
     detected_s: float = -1e9
+    seen_box: BoxXyxyPx | None = None
+    """The detector's last box for it, and the velocity of those boxes in pixels of the mask grid a second."""
+    seen_velocity: tuple[float, float] = (0.0, 0.0)
     astray: bool = False
     """The detector's last look puts it elsewhere than its mask is."""
     doubled: int = 0

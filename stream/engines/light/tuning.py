@@ -15,6 +15,9 @@ class Tuning:
     search_pad: float = 2.0
     """The same around a place where a lost object may be; its position is known less well."""
 
+    apart_weight: float = 0.30
+    """What moving by itself counts in the choice among SAM's masks for a click, in units of SAM's own estimate."""
+
     # --- the look: colour similarity (Bhattacharyya, 0..1) + half of the feature's cosine
     same_look: float = 1.15
     """A refresh below this shows something else; good ones have 1.37 and more at the 5th percentile."""
@@ -62,6 +65,12 @@ class Tuning:
     makes of the rest is mostly background."""
     doubtful_look: float = 1.38
     """Below this SAM is asked again without the old mask, else an object shrinks to its part."""
+    odd_look: float = 1.40
+    odd_weight: float = 2.0
+    """Among SAM's masks one that looks less like the object than good ones do must fit the carried mask much better:
+    a leak fits the mask that has leaked already."""
+    island_colour: float = 0.55
+    """What is cut off from the rest of a mask must look this much like the object, or it was left behind by a leak."""
     shrink_slowly: float = 0.97
     """Weight of the remembered area where a refresh is smaller: an occlusion is not the object's size."""
     grow_slowly: float = 0.90
@@ -73,6 +82,16 @@ class Tuning:
     whole_quality: float = 0.80
     whole_contains: float = 0.85
     """The whole has at least this share of the part."""
+    whole_fills: float = 0.70
+    """A mask whose box overlaps the whole object's box by this much is what was expected there."""
+    whole_intrusion: float = 0.30
+    """... and may then take back this share of itself from a neighbour."""
+    whole_own: float = 0.70
+    """What it adds must have the object's first colours (Bhattacharyya), or all of it look more like the object."""
+    whole_strays: float = 0.5
+    """... and no more than this share of it may move otherwise than the object."""
+    stray_weight: float = 1.5
+    """What a mask loses, in units of overlap, for growing by what moves otherwise: a neighbour at a crossing."""
     whole_most: float = 1.25
     """... and at most this share of the remembered area."""
     intrusion: float = 0.15
@@ -131,6 +150,8 @@ class Tuning:
     """A detection this good makes a live track at once; weaker ones are tentative until seen again."""
     match_iou: float = 0.30
     """A detection that overlaps a text prompt's track by this much is that track."""
+    expect_s: float = 1.3
+    """For how long the motion of the detector's boxes tells where the next one will be."""
     match_pointed_iou: float = 0.60
     """The same for a track that was pointed at, which may be a part of what the detector sees."""
     newcomers_most: int = 4

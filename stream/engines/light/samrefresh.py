@@ -1,0 +1,212 @@
+"""Refreshes: the mask of a followed object looked at anew, among what SAM offers for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from kernels import cpu
+from stream.engines.light.appearance import Look, Similarity, histogram, look_at
+from stream.engines.light.crops import MASK_STEP
+from stream.engines.light.gate import Measures
+from stream.engines.light.grid import F32, ON, U8, Patch, box_iou
+from stream.engines.light.motion import strays
+from stream.engines.light.sam import Sam
+from stream.engines.light.samcrops import LEAST_PIXELS, Seen, patch_of
+from stream.engines.light.samprompts import (
+    Prompted,
+    as_logits,
+    foreign_part,
+    grown,
+    low_box,
+    prompts_of,
+    share_of,
+    strange_islands,
+)
+from stream.engines.light.sight import Sighting, Target, View
+from stream.engines.light.tuning import Tuning
+from stream.types import BoxXyxyPx
+
+LEAST_FIT = 0.2
+TOUCH_REACH = 9
+"""Pixels of the mask grid of a crop within which another object touches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of SAM's masks: logits and `on` (0/1) on the crop's mask grid, and how it compares with what was before."""
+
+    logits: F32
+    on: U8
+    quality: float
+    look: Look
+    similarity: Similarity
+    fit: float
+    score: float
+    intrusion: float
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is known before SAM is asked, 0/1 on the crop's mask grid: the carried mask `on`, what is `foreign` to it,
+    and what does not move as it does."""
+
+    on: U8
+    foreign: U8
+    strays: U8
+
+
+class Refresher:
+    """Chooses among SAM's masks for objects that are followed."""
+
+    def __init__(self, sam: Sam, tuning: Tuning) -> None:
+        self._sam = sam
+        self._tuning = tuning
+
+    def refresh(self, view: View, seen: Seen, target: Target) -> Sighting | None:
+        """The new mask of `target` in the crop `seen`; None where there is nothing to ask with."""
+        low = seen.crop.mask_in(target.patch)
+        before = (low >= 128).astype(np.uint8)
+        others = [seen.crop.mask_in(patch) for i, patch in view.shown.items() if i != target.id]
+        own = view.shown.get(target.id, target.patch)
+        foreign = foreign_part(others, (seen.crop.mask_in(own) >= ON).astype(np.uint8))
+        known = Before(before, foreign, _strays(view, seen, target))
+        prompted = prompts_of(low, others)
+        if prompted is None:
+            return None
+        shrunk = False
+        if target.detected is not None:
+            detected = seen.crop.box_in(target.detected)
+            if box_iou(prompted.box, detected) < self._tuning.astray_iou:
+                return self._corrected(view, seen, detected, target)
+            shrunk = box_iou(prompted.box, detected) < self._tuning.part_iou
+            if shrunk:
+                prompted = Prompted(prompted.points, prompted.labels, detected)
+        # the old mask is no prompt, since it would lock in its own leaks and losses, except where a neighbour touches:
+        # there it keeps the two apart
+        reach = np.ones((TOUCH_REACH, TOUCH_REACH), np.uint8)
+        touched = bool(cv2.bitwise_and(cv2.dilate(foreign, reach), before).any()) and not shrunk
+        best = self._best(seen, prompted, prompted.box, as_logits(low) if touched else None, known, target)
+        if best.similarity.look < self._tuning.doubtful_look and not shrunk:
+            again = self._best(seen, prompted, grown(prompted.box), as_logits(low), known, target)
+            best = again if again.score > best.score else best
+        best = self._whole_again(seen, prompted, best, known, target) or best
+        area = float(best.on.sum() + 1) / float(before.sum() + 1)
+        fit = max(best.fit, box_iou(low_box(best.on), prompted.box)) if shrunk else best.fit
+        measures = Measures(fit, best.quality, area, best.similarity, best.intrusion)
+        colours = (target.memory.first, target.memory.recent)
+        strange = strange_islands(best.on, seen.image, colours, self._tuning.island_colour)
+        logits = np.where(strange > 0, np.float32(-1), best.logits).astype(np.float32)
+        return Sighting(patch_of(view.grid, seen.crop, logits), best.look, measures)
+
+    def _corrected(self, view: View, seen: Seen, box: BoxXyxyPx, target: Target) -> Sighting:
+        """The mask for the detector's box where the carried one lies elsewhere. Nothing that is carried is a prompt or
+        counts as another's: where two crossed, each may lie on the other."""
+        logits, quality = self._sam.decode(seen.embedding, [], [], box)
+        on = (logits[0] > 0).astype(np.uint8)
+        there = look_at(seen.image, on, seen.embedding)
+        area = float(on.sum() + 1) / (self._usual(seen, target) + 1)
+        measures = Measures(box_iou(low_box(on), box), float(quality[0]), area, target.memory.similarity(there))
+        return Sighting(patch_of(view.grid, seen.crop, logits[0]), there, measures)
+
+    def _usual(self, seen: Seen, target: Target) -> float:
+        """The remembered area in pixels of the crop's mask grid."""
+        return target.area * (seen.crop.scale / MASK_STEP) ** 2
+
+    def _whole_again(
+        self, seen: Seen, prompted: Prompted, part: Choice, known: Before, target: Target
+    ) -> Choice | None:
+        """The whole object where a refresh has shrunk to a part of it: asked for by points alone and by the box that
+        the whole would have, since the old mask and its box would lock it in. None where nothing larger looks like
+        the object."""
+        usual, size = self._usual(seen, target), float(part.on.sum())
+        if size > self._tuning.shrunk * usual or size < LEAST_PIXELS:
+            return None
+        boxes: list[BoxXyxyPx | None] = [None]
+        if target.whole is not None:
+            boxes.append(seen.crop.box_in(target.whole))
+        found: Choice | None = None
+        for box in boxes:
+            logits, quality = self._sam.decode(seen.embedding, prompted.points, prompted.labels, box)
+            for one, expected in zip(logits, quality, strict=True):
+                larger = self._larger(seen, one, float(expected), part, known, target, box)
+                if larger is not None and (found is None or larger.score > found.score):
+                    found = larger
+        return found
+
+    def _larger(
+        self,
+        seen: Seen,
+        logits: F32,
+        quality: float,
+        part: Choice,
+        known: Before,
+        target: Target,
+        box: BoxXyxyPx | None,
+    ) -> Choice | None:
+        """One of SAM's masks, where it may be the whole of what `part` is of."""
+        t = self._tuning
+        usual, size = self._usual(seen, target), float(part.on.sum())
+        on = (logits > 0).astype(np.uint8)
+        if not (quality > t.whole_quality and size < on.sum() < t.whole_most * usual):
+            return None
+        intrusion = share_of(on, known.foreign)
+        fills = box is not None and box_iou(low_box(on), box) > t.whole_fills
+        if intrusion > (t.whole_intrusion if fills else t.learn_intrusion):
+            return None
+        if float((on & part.on).sum()) < t.whole_contains * size:
+            return None
+        look = look_at(seen.image, on, seen.embedding)
+        similarity = target.memory.similarity(look)
+        if similarity.look < part.similarity.look - t.whole_look:
+            return None
+        added = on & (1 - part.on)
+        if share_of(added, known.strays) > t.whole_strays:
+            return None
+        added_colours = histogram(seen.image, added.astype(np.float32))
+        own = float(np.sqrt(added_colours * target.memory.first).sum())
+        if own < t.whole_own and similarity.look < part.similarity.look:
+            return None
+        fit = float(cpu.iou(on[None], part.on[None])[0, 0])
+        if fills and box is not None:
+            # it is where the whole was expected, and what it takes back was its own
+            fit, intrusion = max(fit, box_iou(low_box(on), box)), min(intrusion, t.learn_intrusion + 0.01)
+        return Choice(logits, on, quality, look, similarity, fit, similarity.look, intrusion)
+
+    def _best(
+        self, seen: Seen, prompted: Prompted, box: BoxXyxyPx, low: F32 | None, known: Before, target: Target
+    ) -> Choice:
+        """Of SAM's four masks, the one that fits the carried mask and looks like the object."""
+        logits, quality = self._sam.decode(seen.embedding, prompted.points, prompted.labels, box, low)
+        usual = self._usual(seen, target)
+        best: Choice | None = None
+        for one, expected in zip(logits, quality, strict=True):
+            on = (one > 0).astype(np.uint8)
+            fit = float(cpu.iou(on[None], known.on[None])[0, 0])
+            if fit < LEAST_FIT and best is not None:
+                continue
+            look = look_at(seen.image, on, seen.embedding)
+            similarity = target.memory.similarity(look)
+            change = abs(float(np.log((on.sum() + 1) / (known.on.sum() + 1))))
+            excess = max(0.0, float(np.log((on.sum() + 1) / (usual + 1))))
+            intrusion = share_of(on, known.foreign)
+            score = fit + 0.3 * float(expected) + 0.8 * similarity.look - 0.1 * change - 0.3 * excess - intrusion
+            score -= self._tuning.odd_weight * max(0.0, self._tuning.odd_look - similarity.look)
+            score -= self._tuning.stray_weight * share_of(on, known.strays & (1 - known.on))
+            if best is None or score > best.score:
+                best = Choice(one, on, float(expected), look, similarity, fit, score, intrusion)
+        assert best is not None
+        return best
+
+
+def _strays(view: View, seen: Seen, target: Target) -> U8:
+    """What of a crop does not move as the target's carried mask does, 0/1 on its mask grid."""
+    grid = view.grid
+    if view.back is None:
+        return np.zeros(seen.image.shape[:2], np.uint8)
+    on = cv2.erode((target.patch.small(grid) >= ON).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
+    off = strays(np.asarray(on, np.uint8), grid.flow_xy(), view.back.astype(np.float32))
+    off = np.asarray(cv2.resize(off, grid.mask, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return (seen.crop.mask_in(Patch(0, 0, off)) >= ON).astype(np.uint8)

@@ -1,0 +1,40 @@
+"""What is done to SAM's masks and prompts without SAM."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stream.engines.light.appearance import histogram
+from stream.engines.light.samprompts import strange_islands
+
+
+def scene() -> tuple[np.ndarray, np.ndarray]:
+    """A red thing seen in two pieces, and a green piece; the mask has all three."""
+    image = np.full((80, 80, 3), 128, np.uint8)
+    on = np.zeros((80, 80), np.uint8)
+    for rows, colour in ((slice(40, 70), (20, 20, 220)), (slice(25, 35), (20, 20, 220)), (slice(5, 15), (20, 220, 20))):
+        image[rows, 30:50] = colour
+        on[rows, 30:50] = 1
+    return image, on
+
+
+def test_an_island_of_other_colours_is_strange_and_one_of_the_same_is_not() -> None:
+    image, on = scene()
+    red = histogram(image[40:70, 30:50])
+    strange = strange_islands(on, image, [red], 0.5)
+    assert strange[5:15, 30:50].all()
+    assert strange.sum() == 200
+
+
+def test_the_largest_part_is_never_strange() -> None:
+    image, on = scene()
+    blue = histogram(np.full((4, 4, 3), (220, 20, 20), np.uint8))
+    strange = strange_islands(on, image, [blue], 0.5)
+    assert not strange[40:70].any()
+    assert strange.sum() == 400
+
+
+def test_a_mask_in_one_piece_has_no_islands() -> None:
+    image, on = scene()
+    on[:40] = 0
+    assert not strange_islands(on, image, [histogram(image)], 0.99).any()
