@@ -43,6 +43,21 @@ def test_what_was_pointed_at_inside_of_a_detection_is_not_doubled() -> None:
     assert intake.doubled({1: Found("person", 0.8, PERSON)}, [known(1, PERSON), inside]) == set()
 
 
+def test_two_masks_that_were_mixed_up_where_their_objects_crossed_get_their_own_detections() -> None:
+    left, right = Found("person", 0.8, (100, 100, 140, 200)), Found("person", 0.8, (120, 120, 160, 220))
+    mixed_up = [
+        Known(1, "person", True, (118, 118, 158, 218), expected=(101, 100, 141, 200)),
+        Known(2, "person", True, (119, 119, 159, 219), expected=(122, 120, 162, 220)),
+    ]
+    assert intake.match([left, right], mixed_up, [], TUNING).matched == {1: left, 2: right}
+
+
+def test_a_detection_where_it_is_expected_is_the_track_s_though_its_mask_is_elsewhere() -> None:
+    stray = Known(1, "person", True, (300, 100, 340, 200), expected=(102, 100, 142, 200))
+    found = Found("person", 0.8, PERSON)
+    assert intake.match([found], [stray], [], TUNING).matched == {1: found}
+
+
 def test_a_mask_is_cut_where_it_reaches_beyond_the_detection() -> None:
     leaking = Patch(90, 90, np.full((150, 160), 255, np.uint8))
     assert intake.trimmed(leaking, PERSON, 0.0).box() == (100, 100, 141, 201)

@@ -24,6 +24,8 @@ class Known:
     label: str
     from_text: bool
     box: BoxXyxyPx
+    expected: BoxXyxyPx | None = None
+    """Where the detector's earlier boxes lead one to expect the next: masks of two that cross may be mixed up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,9 @@ def match(found: Sequence[Found], known: Sequence[Known], waiting: Sequence[BoxX
         least = tuning.match_iou if thing.from_text else tuning.match_pointed_iou
         for j, seen in enumerate(found):
             overlap = box_iou(thing.box, seen.box)
-            if overlap >= least and (thing.label == seen.label or not thing.from_text):
-                scores[i, j] = overlap
+            foretold = overlap if thing.expected is None else box_iou(thing.expected, seen.box)
+            if max(overlap, foretold) >= least and (thing.label == seen.label or not thing.from_text):
+                scores[i, j] = (overlap + foretold) / 2
     pairs = assign(scores, 0.0)
     matched = {known[i].id: found[j] for i, j in pairs}
     taken = {j for _, j in pairs}

@@ -95,7 +95,8 @@ class Naming:
         for thing in scene.objects.values():
             box = view.masks[thing.id].box() if thing.id in view.masks else None
             if box is not None and thing.followed:
-                known.append(intake.Known(thing.id, thing.label, thing.from_text, box))
+                expected = planner.expected_box(thing, view.time_s, scene.tuning)
+                known.append(intake.Known(thing.id, thing.label, thing.from_text, box, expected))
         waiting = [*self._looking, *(f.box for f, _, _ in self._arrivals)]
         result = intake.match(found, known, waiting, scene.tuning)
         boxes = {k.id: k.box for k in known}
@@ -126,10 +127,20 @@ class Naming:
             thing.hypothesis_s = None
         b = found.box
         thing.detected = b[0] - box[0], b[1] - box[1], b[2] - box[2], b[3] - box[3]
-        thing.detected_s = view.time_s
+        self._follow_boxes(thing, b, view)
         thing.astray = thing.by_detector and box_iou(box, b) < self._scene.tuning.astray_iou
         if thing.from_text:
             thing.score = 0.5 * thing.score + 0.5 * found.score
+
+    def _follow_boxes(self, thing: Object, box: BoxXyxyPx, view: View) -> None:
+        """Take the detector's box into its motion."""
+        elapsed = view.time_s - thing.detected_s
+        if thing.seen_box is not None and 0 < elapsed < self._scene.tuning.expect_s:
+            (x, y), (u, v), (a, b) = centre_of(box), centre_of(thing.seen_box), thing.seen_velocity
+            thing.seen_velocity = (a + (x - u) / elapsed) / 2, (b + (y - v) / elapsed) / 2
+        elif elapsed:
+            thing.seen_velocity = 0.0, 0.0
+        thing.seen_box, thing.detected_s = box, view.time_s
 
     def _newcomer_job(self, view: View) -> Job:
         """A look at the first new thing, and at those that the same crop shows well."""
@@ -198,13 +209,15 @@ class Naming:
             return
         if back is not None:
             scene.take_up(back, answer.patch, answer.look, view, again=False)
-            back.detected_s, back.astray = view.time_s, False
+            self._follow_boxes(back, found.box, view)
+            back.astray = False
             return
         if not scene.room():
             return
         sure = found.score >= scene.tuning.sure_score
         thing = scene.add(found.label, prompt_id, found.box, from_text=True, sure=sure)
-        thing.score, thing.detected_s = found.score, view.time_s
+        thing.score = found.score
+        self._follow_boxes(thing, found.box, view)
         thing.by_detector = True
         if not scene.install(thing, answer.patch, answer.look, view):
             del scene.objects[thing.id]
