@@ -138,7 +138,7 @@ class Tuning:
     """What a candidate one standard deviation off the predicted place loses, in units of the look, times 1/2 d²."""
 
     # --- detector
-    detect_gap_s: float = 0.4
+    detect_gap_s: float = 0.3
     """Between two looks of the detector: new things get a mask within half a second."""
     detect_least: float = 0.45
     """Lowest score of a detection around a click."""
