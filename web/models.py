@@ -20,9 +20,9 @@ JOB_NAME = "models"
 
 @runtime_checkable
 class TakesModels(Protocol):
-    """An engine that can begin without models and take them later. Called on the engine thread."""
+    """An engine that can begin without models and take them later: loaded beside it, then used from one step on."""
 
-    def load_models(self, store: ModelStore) -> None: ...
+    def load_models(self, store: ModelStore) -> Callable[[], None]: ...
 
 
 class Stopped(Exception):
@@ -57,6 +57,6 @@ def fetch_into_engine(
             stop.set()
         engine = hub.engine
         if isinstance(engine, TakesModels):
-            await hub.run_on_engine(lambda: engine.load_models(store))
+            await hub.run_on_engine(await asyncio.to_thread(engine.load_models, store))
 
     return jobs.start(JOB_NAME, work)

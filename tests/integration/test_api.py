@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -171,8 +171,8 @@ class UpgradableEngine(BarcodeEngine):
         super().__init__()
         self.loaded: ModelStore | None = None
 
-    def load_models(self, store: ModelStore) -> None:
-        self.loaded = store
+    def load_models(self, store: ModelStore) -> Callable[[], None]:
+        return lambda: setattr(self, "loaded", store)
 
 
 async def test_models_are_listed_and_fetched_into_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

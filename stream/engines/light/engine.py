@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 
@@ -47,21 +47,29 @@ class LightEngine:
         self._error: OnlookerError | None = None
         self._worker = Worker(background=background, latency_frames=sam_latency_frames)
         if models is not None and eyes is None:
-            self.load_models(models)
+            self.load_models(models)()
 
-    def load_models(self, models: ModelStore) -> None:
-        """Use the models in `models` from the next step on; those that are missing stay in `notes`. Streams go on with
-        their tracks. Takes seconds: the models are run once."""
+    def load_models(self, models: ModelStore) -> Callable[[], None]:
+        """Load the models in `models`, which takes seconds, since each is run once. Any thread, beside the steps.
+
+        Returns what makes the engine use them, to be called on the engine thread: streams go on with their tracks.
+        Those that are missing or cannot be used are in `notes` then.
+        """
         from stream.engines.light.samsight import SamSight
 
-        self._models, self._error = models, None
-        if not models.ready:
-            return
-        try:
-            self._eyes = Eyes(SamSight.load(models, self._tuning), detector=True)
-        except ModelMissing as error:
-            log.warning("models cannot be used: %s", error.message)
-            self._error = error
+        eyes: Eyes | None = None
+        failure: ModelMissing | None = None
+        if models.ready:
+            try:
+                eyes = Eyes(SamSight.load(models, self._tuning), detector=True)
+            except ModelMissing as error:
+                log.warning("models cannot be used: %s", error.message)
+                failure = error
+
+        def use() -> None:
+            self._models, self._error, self._eyes = models, failure, eyes or self._eyes
+
+        return use
 
     @property
     def name(self) -> str:
