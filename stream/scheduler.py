@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections import deque
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 StepResult = TrackUpdate | StepError
 
+SWITCH_S = 0.0005
 STILL_STEP_S = 0.05
 """How often a busy tracker is stepped on its last frame while no new one comes."""
 
@@ -77,6 +79,9 @@ class Scheduler:
         self._thread = threading.Thread(target=self._main, name="engine", daemon=True)
 
     def start(self) -> None:
+        # The engine thread gives up the interpreter in each array call; at the usual 5 ms it would wait that long to
+        # get it back from whichever thread works beside it.
+        sys.setswitchinterval(SWITCH_S)
         self._thread.start()
 
     def close(self) -> None:
