@@ -11,13 +11,15 @@ from tests.quality.scenes import Mover, Scene
 
 FRAMES = 300
 SPEED_PX = 3.0
+"""A frame."""
 HEIGHT_PX = {1: 200, 3: 160, 8: 110}
 
 
-def crowd(count: int, seed: int = 1) -> Scene:
-    """`count` things that wander over a still background for ten seconds, `SPEED_PX` pixels a frame."""
+def crowd(count: int, seed: int = 1, label: str | None = None) -> Scene:
+    """`count` things, all of COCO class `label` if given, that wander over a still background for ten seconds."""
     rng = np.random.default_rng(seed)
-    chosen = [CUTOUTS["tuning"][i % len(CUTOUTS["tuning"])] for i in range(count)]
+    known = [one for one in CUTOUTS["tuning"] if label in (None, one.label)]
+    chosen = [known[i % len(known)] for i in range(count)]
     movers = []
     for number, one in enumerate(chosen, start=1):
         picture = cutout(one.name).premultiplied
