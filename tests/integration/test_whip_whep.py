@@ -348,6 +348,15 @@ async def test_either_side_can_end_the_session() -> None:
         session.run = asyncio.create_task(asyncio.sleep(0))
 
 
+async def settled() -> None:
+    """Wait until what ends by itself has ended: connections that the other side closed say goodbye to their peer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(10):
+            while len(asyncio.all_tasks()) > 1:
+                await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+
+
 async def test_fifty_connects_leave_nothing_behind() -> None:
     """No task, thread or socket, whether the publisher or the server ends it, or the peer never comes."""
     process = psutil.Process()
@@ -373,7 +382,7 @@ async def test_fifty_connects_leave_nothing_behind() -> None:
         await peer.close()
         await watching.close()
         if turn in (9, 49):
-            await asyncio.sleep(0.3)
+            await settled()
             counts.append((len(asyncio.all_tasks()), threading.active_count(), process.num_fds()))
     assert counts[1][0] == counts[0][0] == 1
     assert counts[1][1] <= counts[0][1]
