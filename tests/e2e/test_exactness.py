@@ -128,14 +128,14 @@ def watch(page: Page, server: str, stream: str, *, resize: bool) -> tuple[list[d
     return drawn, annotated, float(drift.split("·")[1].split()[0])
 
 
-def published(server: str) -> str:
-    """The stream that the page publishes, once there is one."""
+def published(server: str, before: set[str]) -> str:
+    """The stream that the page publishes, once there is one that was not there before."""
     deadline_s = time.monotonic() + 20
     while time.monotonic() < deadline_s:
         streams = httpx.get(f"{server}/v1/streams").json()["items"]
-        live = [one["id"] for one in streams if one["source"]["kind"] == "webrtc" and one["state"] == "live"]
-        if live:
-            return str(live[0])
+        live = {one["id"] for one in streams if one["source"]["kind"] == "webrtc" and one["state"] == "live"}
+        if live - before:
+            return str((live - before).pop())
         time.sleep(0.1)
     raise AssertionError("the page published nothing")
 
@@ -158,13 +158,14 @@ def check(drawn: list[dict[str, Any]], annotated: dict[int, str], reported_drift
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])
 def test_own_camera_also_after_a_change_of_size(clips: Path, server: str, codec: str) -> None:
+    before = {one["id"] for one in httpx.get(f"{server}/v1/streams").json()["items"]}
     with chromium(camera=clips / "camera.mjpeg") as browser:
         page = browser.new_page()
         page.add_init_script(CAMERA.replace("CODEC", codec))
         page.add_init_script(PROBE)
         page.goto(server)
         page.get_by_role("button", name="Use my webcam").locator("visible=true").first.click()
-        stream = published(server)
+        stream = published(server, before)
         drawn, annotated, drift = watch(page, server, stream, resize=True)
         assert httpx.get(f"{server}/v1/streams/{stream}").json()["codec"] == codec
     check(drawn, annotated, drift, sizes=2)
