@@ -53,7 +53,7 @@ def examine(config: Config) -> list[Finding]:
 
 def report(findings: Iterable[Finding], *, as_json: bool) -> None:
     """Print to standard output, for people or as a JSON list."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     if as_json:
         console.print(json.dumps([asdict(finding) for finding in findings], indent=1), markup=False)
         return

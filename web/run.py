@@ -26,8 +26,8 @@ from web.tls import ensure_certificate, fingerprint, own_addresses, own_names
 
 DEMO_PORTS = range(8000, 8010)
 DEMO_FEED = FeedConfig(id="demo", name="Demo", kind="demo", prompts=("person",))
-console = Console()
-errors = Console(stderr=True)
+console = Console(emoji=False)
+errors = Console(stderr=True, emoji=False)
 
 
 def serve(config: Config, *, open_page: bool = False) -> None:
