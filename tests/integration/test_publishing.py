@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,6 +15,7 @@ from stream.session import StreamState
 from stream.sources.webrtc import WebRtcConfig
 from stream.types import PromptKind
 from tests.barcode import BarcodeEngine
+from tests.integration.test_streams import until
 from tests.peers import Camera, PublishingPeer, ViewingPeer
 
 
@@ -36,13 +36,6 @@ async def published(hub: StreamHub, stream: str, *, if_match: str | None = None)
         yield answer
     finally:
         await peer.close()
-
-
-async def until(check: Callable[[], object], timeout_s: float = 10.0) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not check():
-        assert time.monotonic() < deadline_s, "it did not happen in time"
-        await asyncio.sleep(0.01)
 
 
 async def test_a_publisher_that_comes_back_goes_on_with_prompts_and_ids_in_a_new_epoch(hub: StreamHub) -> None:

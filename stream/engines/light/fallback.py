@@ -12,7 +12,7 @@ from stream.engines.light.appearance import colour_bins, look_at
 from stream.engines.light.crops import MASK_STEP, Crop
 from stream.engines.light.gate import Measures
 from stream.engines.light.grid import U8, Grid, Patch
-from stream.engines.light.search import colour_map, peaks
+from stream.engines.light.search import colour_map, search_crop
 from stream.engines.light.sight import Answer, Ask, Candidate, Found, Sighting, Target, View, Wanted
 from stream.engines.light.tuning import Tuning
 
@@ -122,12 +122,9 @@ class PlainSight:
 
     def search(self, view: View, wanted: Sequence[Wanted]) -> list[Candidate]:
         first = wanted[0]
-        places = peaks(view, first, self._tuning.peak_least)[:2]
-        if not places:
+        crop = search_crop(view, first, CROP_PIXELS, self._tuning)
+        if crop is None:
             return []
-        place = places[first.searches % len(places)]
-        half = self._tuning.search_pad * max(first.size) / 2
-        crop = Crop(place.x - half, place.y - half, 2 * half, CROP_PIXELS)
         size = CROP_PIXELS // MASK_STEP
         small = np.asarray(cv2.resize(crop.image(view.picture, view.grid), (size, size)), np.uint8)
         odds = cv2.blur(colour_map(view, first)[colour_bins(small)], (5, 5))

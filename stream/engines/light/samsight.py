@@ -17,7 +17,7 @@ from stream.engines.light.sam import Sam
 from stream.engines.light.samcrops import LEAST_PIXELS, Seen, look, patch_of
 from stream.engines.light.samprompts import as_logits, edge_share, inner_points, obeys
 from stream.engines.light.samrefresh import Refresher
-from stream.engines.light.search import colour_map, peaks
+from stream.engines.light.search import colour_map, search_crop
 from stream.engines.light.sight import Answer, Ask, Candidate, Found, Sighting, Target, View, Wanted
 from stream.engines.light.tuning import Tuning
 from stream.models.store import ModelStore
@@ -198,12 +198,10 @@ class SamSight:
 
     def search(self, view: View, wanted: Sequence[Wanted]) -> list[Candidate]:
         first = wanted[0]
-        places = peaks(view, first, self._tuning.peak_least)[:2]
-        if not places:
+        crop = search_crop(view, first, self._sam.side, self._tuning)
+        if crop is None:
             return []
-        place = places[first.searches % len(places)]
-        half = self._tuning.search_pad * max(first.size) / 2
-        seen = look(self._sam, view, Crop(place.x - half, place.y - half, 2 * half, self._sam.side))
+        seen = look(self._sam, view, crop)
         point = self._likely_point(view, seen, first)
         logits, quality = self._sam.decode(seen.embedding, [point], [1])
         candidates = []

@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 
 from stream.engines.light.appearance import colour_bins, histogram
+from stream.engines.light.crops import Crop
 from stream.engines.light.grid import F32
 from stream.engines.light.sight import View, Wanted
+from stream.engines.light.tuning import Tuning
 
 BODY_SCALES = (0.75, 1.1)
 PEAKS_A_SCALE = 2
@@ -72,3 +74,14 @@ def _apart(found: list[Peak], wanted: Wanted) -> list[Peak]:
         if not any(abs(peak.x - other.x) < dx and abs(peak.y - other.y) < dy for other in kept):
             kept.append(peak)
     return kept
+
+
+def search_crop(view: View, wanted: Wanted, pixels: int, tuning: Tuning) -> Crop | None:
+    """Where to look for a lost object, as a square of `pixels` by `pixels`: its two likeliest places in turn, one a
+    search; None where nothing looks like it."""
+    places = peaks(view, wanted, tuning.peak_least)[:2]
+    if not places:
+        return None
+    place = places[wanted.searches % len(places)]
+    half = tuning.search_pad * max(wanted.size) / 2
+    return Crop(place.x - half, place.y - half, 2 * half, pixels)
