@@ -1,0 +1,267 @@
+"""The values that pass between the parts of the agent.
+
+Positions are in [0, 1] of the picture, origin top left; `pts` counts 90 kHz ticks of the media clock within an epoch;
+`at` is wall clock in UTC; `*_s` and `*_ms` are durations. Ids of questions, events, watches and regions are UUID4 in
+hexadecimal; ids of tracks are the stream's own small numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.types import FrameRef, Track
+
+U8 = NDArray[np.uint8]
+XY = tuple[float, float]
+BoxXyxy = tuple[float, float, float, float]
+
+
+class EventKind(StrEnum):
+    ENTER = "enter"
+    """A new object came in over the picture's edge."""
+    APPEAR = "appear"
+    """A new object was first seen inside of the picture."""
+    EXIT = "exit"
+    """An object went out over the picture's edge."""
+    LOST = "lost"
+    """An object went out of sight inside of the picture."""
+    FOUND = "found"
+    """An object that was lost or had left is back."""
+    ZONE_ENTER = "zone_enter"
+    ZONE_LEAVE = "zone_leave"
+    LINE = "line"
+    """An object's ground point crossed a line."""
+    DWELL = "dwell"
+    """An object has been in a zone, or in the picture, for as long as a rule says."""
+    COUNT = "count"
+    """The number of objects of a kind passed a rule's limit."""
+    PROXIMITY = "proximity"
+    """Two objects came near each other."""
+    APART = "apart"
+    """Two objects that had been near each other went apart while one of them stayed where it was."""
+    CHANGE = "change"
+    """An object looks different from when it was last described."""
+    TICK = "tick"
+    ALERT = "alert"
+    """A watch has seen what it waits for."""
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARN = "warn"
+    CRITICAL = "critical"
+
+
+class RegionKind(StrEnum):
+    ZONE = "zone"
+    LINE = "line"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A zone (a polygon of three points or more) or a line (two points or more) in the picture."""
+
+    id: str
+    name: str
+    kind: RegionKind
+    points: tuple[XY, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. `text` is one plain sentence with tracks named as `[#3]`.
+
+    `frame` is the frame that proves it; `boxes_xyxy` are the boxes of `track_ids` on it, in the same order.
+    """
+
+    id: str
+    kind: EventKind
+    text: str
+    track_ids: tuple[int, ...]
+    frame: FrameRef
+    pts: int
+    at: datetime
+    boxes_xyxy: tuple[BoxXyxy, ...] = ()
+    labels: tuple[str, ...] = ()
+    severity: Severity = Severity.INFO
+    region_id: str | None = None
+    watch_id: str | None = None
+    value: float | None = None
+    """What the kind measures: seconds of a dwell, the count, the side of a line (+1, -1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A frame and its tracks, frozen when a question starts. `picture` is `(height, width, 3)` uint8 BGR, or None
+    where only the tracks are known."""
+
+    frame: FrameRef
+    pts: int
+    at: datetime
+    width: int
+    height: int
+    tracks: tuple[Track, ...]
+    picture: U8 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a client asked, about `track_ids` if any are named, on `frame`. `follows` is the question that it goes on
+    from; `asked_by` is the client's own id."""
+
+    id: str
+    text: str
+    asked_by: str
+    frame: FrameRef
+    at: datetime
+    track_ids: tuple[int, ...] = ()
+    follows: str | None = None
+    spoken: bool = False
+
+
+class AnswerState(StrEnum):
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentError:
+    """What went wrong, in words for the user, and what to do about it."""
+
+    code: str
+    message: str
+    action: str
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The whole answer to a question, objects named in it as `[#3]`.
+
+    `frame_age_ms` is how old the frame was when the answer began, `ttft_ms` the time to its first token and
+    `total_ms` to its last. `backend` names what answered.
+    """
+
+    question_id: str
+    state: AnswerState
+    text: str
+    track_ids: tuple[int, ...]
+    frame: FrameRef
+    frame_at: datetime
+    frame_age_ms: float
+    ttft_ms: float
+    total_ms: float
+    backend: str
+    error: AgentError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A cheap condition on tracks and their events; `None` means any.
+
+    `seconds` is how long it must hold, `op` and `value` compare a count, `near_label` names the other object of a
+    proximity.
+    """
+
+    kind: EventKind
+    label: str | None = None
+    near_label: str | None = None
+    region_id: str | None = None
+    seconds: float = 0.0
+    op: str | None = None
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Something to speak up about: `condition` in the user's words, compiled to `rules` (any of them proposes) and,
+    where these do not say it all, `verify`, the question that the model decides."""
+
+    id: str
+    condition: str
+    rules: tuple[Rule, ...]
+    verify: str | None
+    cooldown_s: float = 60.0
+    severity: Severity = Severity.WARN
+    enabled: bool = True
+    note: str | None = None
+    """What the user should know about how it was understood."""
+
+
+class VerdictKind(StrEnum):
+    YES = "yes"
+    NO = "no"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The model's decision on an alert; `track_ids` is a subset of those shown."""
+
+    kind: VerdictKind
+    track_ids: tuple[int, ...] = ()
+    reason: str = ""
+    severity: Severity = Severity.WARN
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A description of one track, made by `backend` from its look on `frame`."""
+
+    track_id: int
+    text: str
+    frame: FrameRef
+    at: datetime
+    backend: str
+
+
+# --- facts that the agent adds to a stream's log ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EventFact:
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionFact:
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaFact:
+    """A piece of an answer; `n` counts from 0."""
+
+    question_id: str
+    n: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFact:
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionFact:
+    caption: Caption
+
+
+@dataclass(frozen=True, slots=True)
+class RegionFact:
+    region: Region
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFact:
+    watch: Watch
+    removed: bool = False
+    alerts: tuple[str, ...] = field(default=())
+    """Ids of its newest alerts, newest first."""
