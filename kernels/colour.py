@@ -1,7 +1,8 @@
-"""Image conversion on the CPU."""
+"""How YUV maps to RGB and back: the one set of matrices of the project, and the conversion on the CPU."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import cv2
@@ -9,27 +10,82 @@ import numpy as np
 from numpy.typing import NDArray
 
 U8 = NDArray[np.uint8]
+Matrix = Literal["bt601", "bt709"]
 
 
-def nv12_to_bgr(y: U8, uv: U8, *, matrix: Literal["bt601", "bt709"] = "bt601", full_range: bool = False) -> U8:
+@dataclass(frozen=True, slots=True)
+class YuvToRgb:
+    """With `l = max(y - offset, 0) * gain` and `u`, `v` less 128: `r = l + r_v v`, `g = l - g_u u - g_v v`,
+    `b = l + b_u u`. Luma below black is taken as black, as OpenCV does."""
+
+    offset: float
+    gain: float
+    r_v: float
+    g_u: float
+    g_v: float
+    b_u: float
+
+
+@dataclass(frozen=True, slots=True)
+class RgbToYuv:
+    """With `l = k_r r + k_g g + k_b b`: `y = l * gain + offset`, `u = (b - l) u_b + 128`, `v = (r - l) v_r + 128`."""
+
+    k_r: float
+    k_g: float
+    k_b: float
+    gain: float
+    offset: float
+    u_b: float
+    v_r: float
+
+
+def yuv_to_rgb(matrix: Matrix = "bt601", full_range: bool = False) -> YuvToRgb:
+    """The coefficients for 8-bit values, from the luma weights of ITU-R BT.601-7 and BT.709-6."""
+    k_r, k_g, k_b = _weights(matrix)
+    offset, gain, chroma = (0.0, 1.0, 1.0) if full_range else (16.0, 255 / 219, 255 / 224)
+    return YuvToRgb(
+        offset, gain, r_v=2 * (1 - k_r) * chroma, g_u=2 * k_b * (1 - k_b) / k_g * chroma,
+        g_v=2 * k_r * (1 - k_r) / k_g * chroma, b_u=2 * (1 - k_b) * chroma,
+    )  # fmt: skip
+
+
+def rgb_to_yuv(matrix: Matrix = "bt601", full_range: bool = False) -> RgbToYuv:
+    """The inverse of `yuv_to_rgb`."""
+    k_r, k_g, k_b = _weights(matrix)
+    offset, gain, chroma = (0.0, 1.0, 1.0) if full_range else (16.0, 219 / 255, 224 / 255)
+    return RgbToYuv(k_r, k_g, k_b, gain, offset, u_b=chroma / (2 * (1 - k_b)), v_r=chroma / (2 * (1 - k_r)))
+
+
+def _weights(matrix: Matrix) -> tuple[float, float, float]:
+    k_r, k_b = (0.299, 0.114) if matrix == "bt601" else (0.2126, 0.0722)
+    return k_r, 1 - k_r - k_b, k_b
+
+
+def nv12_to_bgr(y: U8, uv: U8, *, matrix: Matrix = "bt601", full_range: bool = False) -> U8:
     """Convert NV12 planes to BGR.
 
-    `y`: `(H, W)` uint8; `uv`: `(ceil(H/2), ceil(W/2), 2)` uint8; returns `(H, W, 3)` uint8. Limited-range BT.601 goes
-    through OpenCV's fixed-point path; the others through float32 with nearest-neighbour chroma.
+    `y`: `(H, W)` uint8; `uv`: `(ceil(H/2), ceil(W/2), 2)` uint8; returns `(H, W, 3)` uint8. Chroma is repeated over its
+    2 x 2 pixels. Limited-range BT.601 goes through OpenCV's fixed-point path, at most one level off the float32 path
+    of the others.
     """
     height, width = y.shape
     if matrix == "bt601" and not full_range and height % 2 == 0 and width % 2 == 0:
         return cv2.cvtColorTwoPlane(y, uv, cv2.COLOR_YUV2BGR_NV12).astype(np.uint8, copy=False)
-    kr, kb = (0.299, 0.114) if matrix == "bt601" else (0.2126, 0.0722)
-    kg = 1 - kr - kb
-    luma = y.astype(np.float32)
-    chroma = uv.repeat(2, axis=0).repeat(2, axis=1)[:height, :width].astype(np.float32) - 128
-    if not full_range:
-        luma = (luma - 16) * (255 / 219)
-        chroma *= 255 / 224
+    return nv12_to_rgb(y, uv, matrix=matrix, full_range=full_range)[..., ::-1].copy()
+
+
+def nv12_to_rgb(y: U8, uv: U8, *, matrix: Matrix = "bt601", full_range: bool = False) -> U8:
+    """Convert NV12 planes to RGB in float32, rounded half to even: what the CUDA kernels compute.
+
+    Shapes as for `nv12_to_bgr`; returns `(H, W, 3)` uint8.
+    """
+    height, width = y.shape
+    k = yuv_to_rgb(matrix, full_range)
+    luma = np.maximum(y.astype(np.float32) - np.float32(k.offset), np.float32(0)) * np.float32(k.gain)
+    chroma = uv.repeat(2, axis=0).repeat(2, axis=1)[:height, :width].astype(np.float32) - np.float32(128)
     u, v = chroma[..., 0], chroma[..., 1]
-    bgr = np.empty((height, width, 3), np.float32)
-    bgr[..., 0] = luma + 2 * (1 - kb) * u
-    bgr[..., 1] = luma - 2 * kb * (1 - kb) / kg * u - 2 * kr * (1 - kr) / kg * v
-    bgr[..., 2] = luma + 2 * (1 - kr) * v
-    return np.clip(np.rint(bgr), 0, 255).astype(np.uint8)
+    rgb = np.empty((height, width, 3), np.float32)
+    rgb[..., 0] = luma + np.float32(k.r_v) * v
+    rgb[..., 1] = luma - np.float32(k.g_u) * u - np.float32(k.g_v) * v
+    rgb[..., 2] = luma + np.float32(k.b_u) * u
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
