@@ -2,10 +2,44 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from stream.models.fetch import fetch_all
 from stream.models.store import ModelStore
+
+PACKAGES = ("stream", "agent", "web", "kernels")
+
+
+class _Collector(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
+        self.messages.append(f"{record.name}: {record.getMessage()}\n{trace}")
+
+
+@pytest.fixture(autouse=True)
+def no_error_is_logged(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What runs on other threads can only log that it failed, and goes on: a test that caused it fails here.
+
+    Tests that provoke such a fault say so with `@pytest.mark.logs_errors`.
+    """
+    collector = _Collector()
+    loggers = [logging.getLogger(name) for name in PACKAGES]
+    for logger in loggers:
+        logger.addHandler(collector)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(collector)
+    provoked = request.node.get_closest_marker("logs_errors") is not None
+    assert bool(collector.messages) == provoked, "\n".join(collector.messages) or "no error was logged"
 
 
 @pytest.fixture(scope="session")

@@ -238,6 +238,7 @@ async def test_feeds_follow_what_moves_until_the_models_are_there(
     assert seen == [Progress(1, 2, "Downloading")]
 
 
+@pytest.mark.logs_errors
 async def test_a_fault_in_the_server_is_an_answer_and_nothing_more(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

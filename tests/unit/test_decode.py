@@ -213,6 +213,7 @@ def test_a_slow_decoder_drops_up_to_a_keyframe_and_counts(decoding: Decoding) ->
     assert decoding.keyframes_asked <= 1
 
 
+@pytest.mark.logs_errors
 def test_a_callback_that_raises_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:
     got: list[int] = []
 

@@ -126,6 +126,7 @@ def test_large_pictures_are_shrunk_before_they_are_converted() -> None:
     assert abs(int(picture.mean()) - 90) < 3
 
 
+@pytest.mark.logs_errors
 def test_one_streams_fault_is_its_own(caplog: pytest.LogCaptureFixture) -> None:
     engine, world = plain(cup=(60, 80))
     good, closed = engine.open_tracker(), engine.open_tracker()
@@ -203,6 +204,7 @@ def test_no_answer_is_overwritten_before_it_is_taken() -> None:
     worker.close()
 
 
+@pytest.mark.logs_errors
 def test_a_failing_job_is_logged_and_answers_nothing(caplog: pytest.LogCaptureFixture) -> None:
     worker = Worker(background=False, latency_frames=2)
     lane = worker.join()

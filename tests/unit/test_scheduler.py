@@ -107,6 +107,7 @@ class FaultyEngine(BarcodeEngine):
         return super().step(batch)
 
 
+@pytest.mark.logs_errors
 async def test_an_engine_that_raises_costs_one_frame(caplog: pytest.LogCaptureFixture) -> None:
     scheduler = Scheduler(FaultyEngine())
     scheduler.start()
