@@ -26,9 +26,9 @@ _DURATION = re.compile(
     r"|(\d+(?:\.\d+)?)\s*(?:s|sec|seconds?)\b)"
 )
 _NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-).split()
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+)
 _NUMBER = re.compile(r"\b(\d+|" + "|".join(("no", "none", *_NUMBER_WORDS)) + r")\b")
 
 

@@ -86,7 +86,8 @@ ACTORS = (
            (76, 0.35, 0.52), (81, 1.08, 0.55)),
           shown=((15, 50), (50.3, _TO_THE_END))),
     Actor(5, ((0, "dog"),), (0.14, 0.14),
-          ((22, -0.05, 0.84), (30, 1.06, 0.82), (58, 1.05, 0.87), (61, 0.88, 0.88)), shown=((22, 32), (58, _TO_THE_END))),
+          ((22, -0.05, 0.84), (30, 1.06, 0.82), (58, 1.05, 0.87), (61, 0.88, 0.88)),
+          shown=((22, 32), (58, _TO_THE_END))),
     Actor(6, ((0, "backpack"),), (0.08, 0.14), ((15, 1.06, 0.78), (21, 0.54, 0.80)), shown=((15, _TO_THE_END),)),
     Actor(7, ((0, "person"),), (0.09, 0.36), ((45, 1.05, 0.50), (52, -0.06, 0.50)), shown=((45, 53),)),
     Actor(8, ((0, "tv"),), (0.16, 0.16), ((0, 0.50, 0.12),)),
@@ -103,7 +104,7 @@ def at(t: float) -> datetime:
 def updates(until: float = LENGTH_S) -> Iterator[tuple[TrackUpdate, datetime]]:
     """What a tracker says of each frame up to second `until`, inclusive, with its wall clock."""
     last: dict[int, tuple[float, tuple[float, float, float, float]]] = {}
-    for index in range(int(round(until * RATE_HZ)) + 1):
+    for index in range(round(until * RATE_HZ) + 1):
         t = index / RATE_HZ
         tracks = tuple(track for actor in ACTORS if (track := _track(actor, t, last)) is not None)
         pts = index * CLOCK_HZ // RATE_HZ
