@@ -1,0 +1,149 @@
+"""What a stream looked like in the last minute, small enough to keep: the pictures that questions are asked about.
+
+Two rings: the newest decoded frames, whole, for what is asked about now; and JPEGs, two a second, for looking back.
+Both hold the tracks of their frames. Bounded by time, by count and by bytes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import cv2
+import numpy as np
+
+from agent.types import Moment
+from stream.errors import FrameTooOld, NotFound
+from stream.types import CLOCK_HZ, Frame, FrameRef, Track, TrackUpdate
+
+NEWEST_EVERY_S = 0.2
+NEWEST_COUNT = 8
+JPEG_EVERY_S = 0.5
+JPEG_KEPT_S = 60.0
+JPEG_MAX_BYTES = 8 * 1024 * 1024
+JPEG_LONG_SIDE_PX = 960
+JPEG_QUALITY = 80
+NEAR_S = 0.4
+"""A frame this near stands for one that is no longer held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyframe:
+    """A JPEG of a frame, its long side at most 960 px, and the tracks on it (in pixels of the decoded frame)."""
+
+    frame: FrameRef
+    pts: int
+    at: datetime
+    width: int
+    height: int
+    tracks: tuple[Track, ...]
+    jpeg: bytes
+
+    def moment(self) -> Moment:
+        """The keyframe as something to ask about; decodes the JPEG."""
+        picture = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise ValueError("a keyframe cannot be decoded")
+        return Moment(
+            self.frame, self.pts, self.at, self.width, self.height, self.tracks, np.asarray(picture, np.uint8)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A decoded frame with what was tracked on it."""
+
+    frame: Frame
+    update: TrackUpdate
+    at: datetime
+
+    def moment(self) -> Moment:
+        """The frame as something to ask about; converts it to BGR."""
+        tracks = self.update.tracks
+        frame = self.frame
+        return Moment(frame.ref, frame.pts, self.at, frame.width, frame.height, tracks, frame.to_bgr())
+
+    def keyframe(self) -> Keyframe:
+        """The frame as JPEG. Takes milliseconds: not for the event loop."""
+        frame = self.frame
+        picture = frame.to_bgr()
+        scale = JPEG_LONG_SIDE_PX / max(frame.width, frame.height)
+        if scale < 1:
+            size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        ok, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        if not ok:
+            raise ValueError("the frame could not be encoded as JPEG")
+        tracks = self.update.tracks
+        return Keyframe(frame.ref, frame.pts, self.at, frame.width, frame.height, tracks, jpeg.tobytes())
+
+
+class Keyframes:
+    """The rings of one stream. Event loop only; `Shot.keyframe` and `moment` of what it hands out may run elsewhere."""
+
+    def __init__(self) -> None:
+        self._newest: deque[Shot] = deque(maxlen=NEWEST_COUNT)
+        self._current: Shot | None = None
+        self._jpegs: deque[Keyframe] = deque()
+        self._bytes = 0
+        self._due_at: datetime | None = None
+
+    def offer(self, frame: Frame, update: TrackUpdate, at: datetime) -> Shot | None:
+        """Take note of a frame and its tracks. Returns the shot where a JPEG of it is due: `add` its keyframe then."""
+        shot = self._current = Shot(frame, update, at)
+        if not self._newest or (at - self._newest[-1].at).total_seconds() >= NEWEST_EVERY_S:
+            self._newest.append(shot)
+        if self._due_at is not None and at < self._due_at:
+            return None
+        self._due_at = max(at, (self._due_at or at) + timedelta(seconds=JPEG_EVERY_S))
+        return shot
+
+    def add(self, keyframe: Keyframe) -> None:
+        """Keep a JPEG, and let go of those that are too old or too much."""
+        self._jpegs.append(keyframe)
+        self._bytes += len(keyframe.jpeg)
+        oldest = keyframe.at - timedelta(seconds=JPEG_KEPT_S)
+        while len(self._jpegs) > 1 and (self._jpegs[0].at < oldest or self._bytes > JPEG_MAX_BYTES):
+            self._bytes -= len(self._jpegs.popleft().jpeg)
+
+    @property
+    def bytes_held(self) -> int:
+        return self._bytes
+
+    def find(self, ref: FrameRef | None = None) -> Shot | Keyframe:
+        """The frame that `ref` names, or the nearest one that is still held; without `ref` the newest.
+
+        Raises `NotFound` where there has been no picture, `FrameTooOld` where nothing within 0.4 s is held.
+        """
+        if self._current is None:
+            raise NotFound("There has been no picture yet.", action="Wait for the picture.")
+        if ref is None:
+            return self._current
+        held: list[Shot | Keyframe] = [self._current, *reversed(self._newest), *reversed(self._jpegs)]
+        near = [(_apart_s(_ref(item), ref), item) for item in held if _ref(item).epoch == ref.epoch]
+        apart_s, item = min(near, key=lambda pair: pair[0], default=(float("inf"), self._current))
+        if apart_s > NEAR_S:
+            raise FrameTooOld("That picture is no longer kept.", action="Ask about the present picture.")
+        return item
+
+    def between(self, since: datetime, until: datetime) -> Iterator[Keyframe]:
+        """The JPEGs of that time, oldest first."""
+        return (keyframe for keyframe in tuple(self._jpegs) if since <= keyframe.at <= until)
+
+    def clear(self) -> None:
+        self._newest.clear()
+        self._jpegs.clear()
+        self._current = self._due_at = None
+        self._bytes = 0
+
+
+def _ref(item: Shot | Keyframe) -> FrameRef:
+    return item.frame.ref if isinstance(item, Shot) else item.frame
+
+
+def _apart_s(one: FrameRef, other: FrameRef) -> float:
+    """How far two frames of an epoch are apart, across the wrap of the RTP clock."""
+    ticks = (one.rtp - other.rtp) % 2**32
+    return min(ticks, 2**32 - ticks) / CLOCK_HZ
