@@ -1,0 +1,1 @@
+"""The CUDA backend: `.cu` sources, the launches that use them, and their compilation through CuPy."""
