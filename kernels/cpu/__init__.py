@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kernels.colour import nv12_to_bgr
-from kernels.cpu.masks import MaskStats, box, clean, iou, rle, rle_decode, stats
+from kernels.cpu.masks import MaskStats, box, clean, iou, stats
+from kernels.cpu.rle import rle, rle_decode
 
 __all__ = ["MaskStats", "box", "clean", "iou", "nv12_to_bgr", "rle", "rle_decode", "stats"]

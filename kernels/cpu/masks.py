@@ -1,7 +1,7 @@
-"""Functions on binary masks: cleaning, overlap, run-length codes and measures.
+"""Masks on the CPU: cleaning, overlap and measures, by run-length codes and packed bits.
 
-A mask is a `(h, w)` uint8 array whose foreground is every value that is not 0, unless a threshold is named.
-All of it runs on the CPU, in host memory, and returns new arrays.
+A mask is a `(h, w)` uint8 array whose foreground is every value that is not 0, unless a threshold is named; packed
+masks, statistics and logits are those of `kernels.masks`, whose functions check their arguments before they come here.
 """
 
 from __future__ import annotations
@@ -13,38 +13,98 @@ import numpy as np
 from numpy.typing import NDArray
 from rlemasklib import RLEMask
 
+Bits = NDArray[np.uint32]
+Bools = NDArray[np.bool_]
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
 U8 = NDArray[np.uint8]
-MAX_RLE_PIXELS = 4096 * 4096
+FLIPPED_ON, FLIPPED_OFF = np.float32(0.1), np.float32(-0.1)
 
 
 def clean(mask: U8, *, max_hole: int, max_speck: int) -> U8:
-    """Fill small holes and remove small specks.
+    """Remove specks and fill holes of any size.
 
     `mask`: `(h, w)` uint8; returns `(h, w)` uint8 of 0 and 1. First every 8-connected foreground component of at most
     `max_speck` pixels is removed, except where none is larger; then every 4-connected background component of at most
     `max_hole` pixels that does not touch the border is filled.
+
+    This is not the rule of `clean_masks`, which is SAM 3's own and made for a few pixels: with large limits it would
+    remove every part of a mask whose parts are each below half of it, fill a background that belongs outside, and close
+    diagonal gaps between things.
     """
-    out: U8 = (mask != 0).astype(np.uint8)
+    code = _coded(mask)
     if max_speck > 0:
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(out, connectivity=8)
-        if count > 2:
-            areas = stats[:, cv2.CC_STAT_AREA]
-            keep = (areas > max_speck) | (areas == areas[1:].max())
-            keep[0] = False
-            out = np.take(keep.astype(np.uint8), np.asarray(labels, np.int32))
-    if max_hole > 0:
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - out, connectivity=4)
-        if count > 1:
-            left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
-            right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
-            inside = (left > 0) & (top > 0) & (right < out.shape[1]) & (bottom < out.shape[0])
-            fill = inside & (stats[:, cv2.CC_STAT_AREA] <= max_hole)
-            fill[0] = False  # label 0 is the foreground here
-            out = out | np.take(fill.astype(np.uint8), np.asarray(labels, np.int32))
-    return out
+        parts = code.connected_component_stats(connectivity=8)
+        if parts is not None:
+            code = code.remove_small_components(min(max_speck + 1, int(parts[0].max())), connectivity=8)
+    if max_hole > 0 and mask.size:
+        around = -(-max_hole // mask.shape[1])  # rows enough outside to be no hole themselves
+        code = code.pad(1, 1, around, 1).fill_small_holes(max_hole + 1, connectivity=4)
+        code = code.crop([around, 1, mask.shape[0], mask.shape[1]])
+    return _decoded(code)
 
 
-def iou(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _coded(mask: U8) -> RLEMask:
+    """The run-length code of the transposed mask: runs along the rows, as the memory lies."""
+    return RLEMask.from_array(np.ascontiguousarray(mask).T)
+
+
+def _decoded(code: RLEMask) -> U8:
+    return np.asarray(code.to_array(order="F"), np.uint8).T
+
+
+def unpack(bits: Bits, width: int) -> U8:
+    """Packed rows `(..., words)` to `(..., width)` uint8 of 0 and 1."""
+    return np.unpackbits(bits.view(np.uint8), axis=-1, count=width, bitorder="little")
+
+
+def clean_masks(
+    logits: F32,
+    previous: Bits | None,
+    count: int,
+    bits: Bits,
+    stats: I32,
+    logits_out: F32 | None,
+    max_hole: int,
+    max_speck: int,
+    hysteresis: float,
+    delta: float,
+) -> None:
+    """K1: the first `count` logits to clean packed masks; see `kernels.masks.clean_masks`."""
+    width = logits.shape[2]
+    keep_above, high = np.float32(-hysteresis), np.float32(delta)
+    bits[:count] = 0
+    for n in range(count):
+        values = logits[n]
+        on = values > 0
+        if previous is not None:
+            on |= unpack(previous[n], width).view(np.bool_) & (values > keep_above)
+        clean = _without_small(on.view(np.uint8), max_hole, max_speck)
+        packed = np.packbits(clean, axis=1, bitorder="little")
+        bits[n].view(np.uint8)[:, : packed.shape[1]] = packed
+        x, y, w, h = cv2.boundingRect(clean)
+        stats[n] = (
+            np.count_nonzero(on), np.count_nonzero(clean), x, y, x + w, y + h,
+            np.count_nonzero(values > high), np.count_nonzero(values > -high),
+        )  # fmt: skip
+        if logits_out is not None:
+            _flip(values, clean.view(np.bool_), logits_out[n])
+
+
+def _without_small(on: U8, max_hole: int, max_speck: int) -> U8:
+    code = _coded(on).fill_small_holes(max_hole + 1, connectivity=8)
+    code = code.remove_small_components(min(max_speck, int(code.area()) // 2) + 1, connectivity=8)
+    return _decoded(code)
+
+
+def _flip(values: F32, clean: Bools, out: F32) -> None:
+    """Write the logits, with those whose sign disagrees with the clean mask just across 0."""
+    out[...] = values
+    wrong = np.flatnonzero(clean != (values > 0))
+    out.reshape(-1)[wrong] = np.where(clean.reshape(-1)[wrong], FLIPPED_ON, FLIPPED_OFF)
+
+
+def iou(a: U8, b: U8) -> F32:
     """Intersection over union of every mask of `a` with every mask of `b`.
 
     `a`: `(n, h, w)` uint8, `b`: `(m, h, w)` uint8; returns `(n, m)` float32 in 0..1, 0 where both are empty. The masks
@@ -53,84 +113,50 @@ def iou(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
     if a.shape[1:] != b.shape[1:]:
         raise ValueError(f"masks of {a.shape[1:]} and {b.shape[1:]} cannot be compared")
     bits_a, bits_b = _packed(a), _packed(b)
-    area_a = np.bitwise_count(bits_a).sum(1, dtype=np.int64)
-    area_b = np.bitwise_count(bits_b).sum(1, dtype=np.int64)
-    both = np.empty((len(a), len(b)), np.int64)
-    for i, row in enumerate(bits_a):
-        both[i] = np.bitwise_count(row & bits_b).sum(1, dtype=np.int64)
-    union = area_a[:, None] + area_b[None, :] - both
-    overlap: NDArray[np.float32] = np.divide(both, np.maximum(union, 1)).astype(np.float32)
-    return overlap
+    out = np.empty((len(a), len(b)), np.float32)
+    iou_bits(bits_a, bits_b, _areas(bits_a), _areas(bits_b), len(a), len(b), out)
+    return out
 
 
-def _packed(masks: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """`(n, h, w)` uint8 → `(n, ceil(h*w/64))` uint64, one bit a pixel."""
-    bits = np.packbits(masks.reshape(len(masks), int(np.prod(masks.shape[1:]))) != 0, axis=1)
-    spare = -bits.shape[1] % 8
-    if spare:
-        bits = np.pad(bits, ((0, 0), (0, spare)))
-    return np.ascontiguousarray(bits).view(np.uint64)
+def _packed(masks: U8) -> Bits:
+    """`(n, h, w)` uint8 to `(n, 1, words)` uint32, all pixels in one row."""
+    packed = np.packbits(masks.reshape(len(masks), 1, int(np.prod(masks.shape[1:]))) != 0, axis=2, bitorder="little")
+    spare = -packed.shape[2] % 4
+    return np.ascontiguousarray(np.pad(packed, ((0, 0), (0, 0), (0, spare))) if spare else packed).view(np.uint32)
 
 
-def rle(window: U8, *, size: tuple[int, int] | None = None, at: tuple[int, int] = (0, 0), threshold: int = 1) -> str:
-    """COCO's compressed run-length string of a mask, the same that pycocotools writes.
-
-    `window`: `(h, w)` uint8, foreground where the value is at least `threshold`. With `size` the window is the only
-    part of a mask of `size` `(height, width)` that may be set, its top left corner at `at` `(y, x)`; the rest costs
-    nothing. Raises `ValueError` where the window does not fit.
-    """
-    height, width = size or window.shape
-    bottom, right = height - at[0] - window.shape[0], width - at[1] - window.shape[1]
-    if min(at[0], at[1], bottom, right) < 0:
-        raise ValueError(f"a window of {window.shape} at {at} is not inside {(height, width)}")
-    if not window.size:
-        code = RLEMask.zeros((height, width))
-    else:
-        code = RLEMask.from_array(np.ascontiguousarray(window), threshold=threshold)
-        if (height, width) != window.shape:
-            code = code.pad(at[0], bottom, at[1], right)
-    return bytes(code.to_dict()["counts"]).decode("ascii")
+def _areas(bits: Bits) -> I32:
+    """Statistics of which only the area and a box around everything are filled."""
+    stats = np.zeros((len(bits), 8), np.int32)
+    stats[:, 1] = np.bitwise_count(bits).sum((1, 2))
+    stats[:, 4:6] = bits.shape[2] * 32, bits.shape[1]
+    return stats
 
 
-def rle_decode(size: tuple[int, int], counts: str) -> U8:
-    """Read COCO's compressed run-length string.
+def iou_bits(a: Bits, b: Bits, stats_a: I32, stats_b: I32, count_a: int, count_b: int, out: F32) -> None:
+    """K3: overlap of packed masks; see `kernels.masks.iou`. Only words where both boxes are get counted."""
+    boxes = stats_b[:count_b, 2:6]
+    area_b = stats_b[:count_b, 1]
+    for i in range(count_a):
+        x0, y0, x1, y1 = stats_a[i, 2:6].tolist()
+        touched = (boxes[:, 0] < x1) & (boxes[:, 2] > x0) & (boxes[:, 1] < y1) & (boxes[:, 3] > y0)
+        near = np.flatnonzero(touched)
+        both = np.zeros(count_b, np.int64)
+        if len(near):
+            rows, words = slice(y0, y1), slice(x0 // 32, -(-x1 // 32))
+            both[near] = np.bitwise_count(a[i, rows, words] & b[near, rows, words]).sum((1, 2), dtype=np.int64)
+        union = np.maximum(stats_a[i, 1] + area_b - both, 1)
+        out[i, :count_b] = both.astype(np.float32) / union.astype(np.float32)
 
-    `size` is `(height, width)`; returns `(height, width)` uint8 of 0 and 1. Raises `ValueError` where the string is
-    malformed, does not cover the size exactly, or the size is above 4096 x 4096; safe for strings from outside.
-    """
-    height, width = size
-    if height < 1 or width < 1 or height * width > MAX_RLE_PIXELS:
-        raise ValueError(f"a mask of {height} x {width} cannot be read")
-    runs = _runs(counts)
-    if sum(runs) != height * width:
-        raise ValueError("the runs do not cover the mask")
-    code = RLEMask.from_counts(np.asarray(runs, np.uint32), (height, width))
-    return np.ascontiguousarray(code.to_array(), dtype=np.uint8)
 
-
-def _runs(counts: str) -> list[int]:
-    """The run lengths of a compressed string: groups of five bits with a continuation bit, sign-extended, each from
-    the third on stored as the difference from the one two before."""
-    runs: list[int] = []
-    value = shift = 0
-    for char in counts:
-        bits = ord(char) - 48
-        if not 0 <= bits < 64 or shift > 30:
-            raise ValueError("not a run-length string")
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if bits & 0x20:
-            continue
-        if bits & 0x10:
-            value -= 1 << shift
-        run = value + (runs[-2] if len(runs) > 2 else 0)
-        if not 0 <= run <= MAX_RLE_PIXELS:
-            raise ValueError("a run of impossible length")
-        runs.append(run)
-        value = shift = 0
-    if shift:
-        raise ValueError("the run-length string ends within a number")
-    return runs
+def nms(overlap: F32, scores: F32, count: int, threshold: float, keep: U8) -> None:
+    """Greedy suppression; see `kernels.masks.nms`."""
+    suppressed = np.zeros(count, np.bool_)
+    keep[:count] = 0
+    for i in np.argsort(-scores[:count], kind="stable").tolist():
+        if not suppressed[i]:
+            keep[i] = 1
+            suppressed |= overlap[i, :count] > np.float32(threshold)
 
 
 @dataclass(frozen=True, slots=True)
