@@ -11,6 +11,7 @@ OnlookerError                     code, message, action (what to do), retryable
 ├── MediaError                    an SDP, codec or bitstream that cannot be used
 ├── EngineError                   engine_unavailable
 │   └── ModelMissing              model_missing
+├── ModelServerError              vlm_unavailable
 └── Unauthorized                  unauthorized
 """
 
@@ -99,6 +100,18 @@ class EngineError(OnlookerError):
 class ModelMissing(EngineError):
     code = "model_missing"
     default_action = "Run `onlooker models fetch`."
+
+
+class ModelServerError(OnlookerError):
+    """The language model's server is not there, failed, or sent what nobody can read."""
+
+    code = "vlm_unavailable"
+    status = 503
+    default_action = "Run `onlooker doctor` to see why."
+
+    def __init__(self, message: str, *, action: str | None = None, retryable: bool = False) -> None:
+        super().__init__(message, action=action)
+        self.retryable = retryable
 
 
 class Unauthorized(OnlookerError):
