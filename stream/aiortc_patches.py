@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 HISTORY_PACKETS = 1024
 BITRATE_FLOOR = 1_500_000
+ESTIMATE_EVERY_MS = 400
+FALL = 0.97
+"""A bitrate estimate below this share of the last one is told at once, every other one after `ESTIMATE_EVERY_MS`."""
 NTP_TO_UNIX_S = 2_208_988_800
 MAX_CLOCKS = 8
 """SSRCs whose sender reports are kept for one receiver."""
@@ -203,11 +206,26 @@ class ReceiverTap:
 
 
 class _FlooredEstimator(RemoteBitrateEstimator):
-    """Never tells a sender to go below what a usable 720p picture needs."""
+    """Never tells a sender to go below what a usable 720p picture needs, and tells nothing twice in a row.
 
-    def add(self, *args: Any, **kwargs: Any) -> tuple[int, list[int]] | None:
-        estimate = super().add(*args, **kwargs)
-        return estimate and (max(estimate[0], BITRATE_FLOOR), estimate[1])
+    While it sees overuse, aiortc's own repeats its estimate with every packet.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_bitrate = 0
+        self._told_ms = 0
+
+    def add(self, arrival_time_ms: int, *args: Any, **kwargs: Any) -> tuple[int, list[int]] | None:
+        estimate = super().add(arrival_time_ms, *args, **kwargs)
+        if estimate is None:
+            return None
+        bitrate = max(estimate[0], BITRATE_FLOOR)
+        falls = bitrate < FALL * self._told_bitrate
+        if not falls and 0 <= arrival_time_ms - self._told_ms < ESTIMATE_EVERY_MS:
+            return None
+        self._told_bitrate, self._told_ms = bitrate, arrival_time_ms
+        return bitrate, estimate[1]
 
 
 def on_keyframe_request(sender: RTCRtpSender, asked: Callable[[], None]) -> None:

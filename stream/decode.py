@@ -221,12 +221,16 @@ def colour_of(picture: av.VideoFrame) -> Colour:
 
 
 def nv12_planes(picture: av.VideoFrame) -> tuple[U8, U8]:
-    """Copies of the picture's planes: `(H, W)` and `(ceil(H/2), ceil(W/2), 2)` uint8, contiguous, not writable."""
+    """The picture's planes: `(H, W)` and `(ceil(H/2), ceil(W/2), 2)` uint8, contiguous, not writable.
+
+    Luma is the decoder's own memory where its rows are not padded: FFmpeg counts references and writes to a picture
+    no more once it is out, and copying it costs a tenth of decoding it.
+    """
     if picture.format.name not in ("yuv420p", "yuvj420p"):
         kept = ColorRange.JPEG if colour_of(picture).full_range else ColorRange.MPEG
         picture = picture.reformat(format="yuv420p", src_color_range=kept, dst_color_range=kept)
     height, width = picture.height, picture.width
-    y = _plane(picture, 0, height, width).copy()
+    y = np.ascontiguousarray(_plane(picture, 0, height, width))
     half = (height + 1) // 2, (width + 1) // 2
     # Six times as fast as writing the two planes into an array one after the other.
     uv = cv2.merge([_plane(picture, 1, *half), _plane(picture, 2, *half)]).astype(np.uint8, copy=False)

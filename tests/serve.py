@@ -14,17 +14,31 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from stream.engines.base import Engine
+from stream.engines.base import Engine, StepError, Tracker
 from stream.engines.light.engine import LightEngine
 from stream.models.store import ModelStore
+from stream.types import Frame, TrackUpdate
 from tests.barcode import BarcodeEngine
 from tests.server import RunningServer
 
 STOP_S = 30.0
-ENGINES: dict[str, Callable[[], Engine]] = {"barcode": BarcodeEngine, "light": lambda: LightEngine(ModelStore())}
+
+
+class IdleEngine(BarcodeEngine):
+    """Takes every picture and looks at none."""
+
+    def step(self, batch: Sequence[tuple[Tracker, Frame]]) -> list[TrackUpdate | StepError]:
+        return [TrackUpdate.of(frame, ()) for _, frame in batch]
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "barcode": BarcodeEngine,
+    "idle": IdleEngine,
+    "light": lambda: LightEngine(ModelStore()),
+}
 
 
 @contextlib.contextmanager

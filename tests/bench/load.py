@@ -2,8 +2,9 @@
 
     python -m tests.bench.load --seconds 8
 
-Publishers send compressed 1280×720 at 30 a second from processes of their own; the engine costs nothing, so that
-receiving, decoding and fanning out are what is measured. CPU is that of the server's process, in cores.
+Publishers send compressed 1280×720 at 30 a second from processes of their own; the engine looks at no picture where
+streams are counted, so that receiving, decoding and fanning out are what is measured. Clients get one track with its
+mask in each picture. CPU is that of the server's process, in cores.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def streams(clip: Path, codec: str, seconds: float, most: int) -> list[dict[str,
     """Cost of 1, 2, 4 … streams, until less than 95 % of the pictures come through."""
     rows: list[dict[str, Any]] = []
     for count in (count for count in STREAM_COUNTS if count <= most):
-        with serving_process("barcode") as (url, pid), contextlib.ExitStack() as stack:
+        with serving_process("idle") as (url, pid), contextlib.ExitStack() as stack:
             idle = cores(pid, 1)
             for number in range(count):
                 process = publisher(url, f"load-{number}", clip, seconds + 4 * count + 10)

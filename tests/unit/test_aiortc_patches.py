@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import aioice.ice
@@ -14,7 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream import aiortc_patches
-from stream.aiortc_patches import BITRATE_FLOOR, ReceiverTap, SenderReport, gathering, install, sent_timestamp, works
+from stream.aiortc_patches import (
+    BITRATE_FLOOR,
+    ESTIMATE_EVERY_MS,
+    ReceiverTap,
+    SenderReport,
+    gathering,
+    install,
+    sent_timestamp,
+    works,
+)
 from stream.errors import SourceError
 from stream.sources.webrtc import Publisher, WebRtcConfig
 from tests.peers import Camera, PublishingPeer, Sink
@@ -187,6 +197,23 @@ async def test_the_bitrate_estimate_never_goes_below_the_floor() -> None:
     told = [estimate[0] for estimate in estimates if estimate]
     assert told
     assert min(told) == BITRATE_FLOOR
+    await connection.close()
+
+
+async def test_the_same_bitrate_estimate_is_not_sent_with_every_packet() -> None:
+    connection, _, receiver = await tapped()
+    estimator = getattr(receiver, "_RTCRtpReceiver__remote_bitrate_estimator")  # noqa: B009
+    told: list[tuple[int, int]] = []
+    arrival = 0
+    for place in range(400):
+        sent = (place * 20 << 18) // 1000 & 0xFFFFFF
+        arrival = place * 20 + place * place // 8
+        estimate = estimator.add(arrival_time_ms=arrival, abs_send_time=sent, payload_size=20_000, ssrc=1)
+        if estimate:
+            told.append((arrival, estimate[0]))
+    for (before_ms, before), (after_ms, after) in pairwise(told):
+        assert after < 0.97 * before or after_ms - before_ms >= ESTIMATE_EVERY_MS
+    assert arrival / ESTIMATE_EVERY_MS * 0.5 <= len(told) <= arrival / ESTIMATE_EVERY_MS + 40
     await connection.close()
 
 

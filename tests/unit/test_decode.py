@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import Counter
@@ -103,6 +104,21 @@ def test_planes_are_nv12_contiguous_and_read_only(codec: Codec, size: tuple[int,
         assert plane.flags.c_contiguous
         assert not plane.flags.writeable
     assert np.abs(frame.to_bgr().astype(int) - picture(1, *size)).mean() < 12
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_kept_picture_stays_as_it_was_while_decoding_goes_on_and_after_its_end(codec: Codec) -> None:
+    decoding = Decoding()
+    decoding.push(encoded_frames(codec, range(3), size=(640, 360)))
+    kept = decoding.frames[1]
+    before = kept.y.copy(), kept.uv.copy()
+    decoding.push(encoded_frames(codec, range(3, 60), size=(640, 360)))
+    decoding.thread.close()
+    decoding.frames.clear()
+    gc.collect()
+    assert np.array_equal(kept.y, before[0])
+    assert np.array_equal(kept.uv, before[1])
+    assert read(kept.y) == 1
 
 
 def test_resolution_codec_and_epoch_change_mid_stream(decoding: Decoding) -> None:
