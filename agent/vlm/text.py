@@ -15,6 +15,8 @@ _OPENERS = tuple(opener for opener, _ in _THOUGHTS)
 _SPECIAL = re.compile(
     r"<\|[a-z_]{1,32}\|?>|<[a-z_]{1,32}\|>|</?(?:start_of_turn|end_of_turn|turn|bos|eos|pad|unused\d+)>(?:model\n?)?"
 )
+_ROLE = "model\n"
+"""Follows the token that begins a turn, and goes with it."""
 _LONGEST_MARK = 40
 """A special token is never longer: what could become one is held back for so many characters at most."""
 
@@ -62,7 +64,9 @@ class Cleaner:
         if any(opener.startswith(self._held) for opener in _OPENERS):
             return False
         special = _SPECIAL.match(self._held)
-        if special is not None and special.end() < len(self._held):
+        if special is not None:
+            if _ROLE.startswith(self._held[special.end() :]):
+                return False
             self._held = self._held[special.end() :]
             return True
         if len(self._held) < _LONGEST_MARK and re.fullmatch(r"<[|/]?[a-z_0-9]*\|?>?", self._held):

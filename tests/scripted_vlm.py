@@ -1,0 +1,156 @@
+"""A language model server that says what a test tells it to, over the wire, in a process of its own.
+
+    python -m tests.scripted_vlm
+
+prints `{"url": …}` when it listens. It speaks OpenAI's chat completions as a stream, writes down every request, and
+answers each with the next reply of its script, or with "I see it." when there is none. `POST /script` takes a list of
+replies, `GET /requests` gives what was asked so far, with whether its client went away before the end.
+
+A reply: {tokens: [str], every_s, first_s, status, retry_after, tool_calls: [{name, arguments}], cut: after n tokens,
+garbage: bool, endless: bool, finish}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+STOP_S = 10.0
+MODEL = "scripted-vision"
+
+
+class CutOff(Exception):
+    """Ends a response in its middle, as a server that dies does."""
+
+
+def make_app(owner: str) -> FastAPI:
+    app = FastAPI()
+    script: list[dict[str, Any]] = []
+    requests: list[dict[str, Any]] = []
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": owner}]}
+
+    @app.post("/script")
+    async def set_script(replies: list[dict[str, Any]]) -> None:
+        script[:] = replies
+
+    @app.get("/requests")
+    async def seen() -> list[dict[str, Any]]:
+        return requests
+
+    @app.delete("/requests")
+    async def forget() -> None:
+        requests.clear()
+
+    @app.post("/v1/chat/completions")
+    async def complete(request: Request) -> Response:
+        reply = script.pop(0) if script else {"tokens": ["I ", "see ", "it."]}
+        entry = {"body": await request.json(), "gone": False, "sent": 0}
+        requests.append(entry)
+        if (status := reply.get("status", 200)) != 200:
+            headers = {"retry-after": str(reply["retry_after"])} if "retry_after" in reply else {}
+            return JSONResponse({"error": {"message": "scripted"}}, status, headers)
+        return StreamingResponse(_body(reply, entry), media_type="text/event-stream")
+
+    return app
+
+
+async def _body(reply: dict[str, Any], entry: dict[str, Any]) -> AsyncIterator[bytes]:
+    try:
+        await asyncio.sleep(reply.get("first_s", 0))
+        if reply.get("garbage"):
+            yield b"data: <html>not a completion</html>\n\n"
+            return
+        async for token in _tokens(reply):
+            if entry["sent"] == reply.get("cut"):
+                raise CutOff
+            yield _chunk({"content": token})
+            entry["sent"] += 1
+            await asyncio.sleep(reply.get("every_s", 0))
+        calls = [
+            {"index": i, "id": f"call-{i}", "type": "function", "function": {**call}}
+            for i, call in enumerate(reply.get("tool_calls", ()))
+        ]
+        if calls:
+            yield _chunk({"tool_calls": calls})
+        yield _chunk({}, reply.get("finish", "tool_calls" if calls else "stop"))
+        yield b"data: [DONE]\n\n"
+    except asyncio.CancelledError:
+        entry["gone"] = True
+        raise
+
+
+async def _tokens(reply: dict[str, Any]) -> AsyncIterator[str]:
+    for token in reply.get("tokens", ()):
+        yield token
+    while reply.get("endless"):
+        yield "and so on "
+
+
+def _chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": finish}
+    chunk = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": MODEL, "choices": [choice]}
+    return f"data: {json.dumps(chunk)}\n\n".encode()
+
+
+class ScriptedVlm:
+    """A running one. `url` is what goes into `--vlm`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._root = url.removesuffix("/v1")
+
+    def script(self, *replies: dict[str, Any]) -> None:
+        httpx.post(f"{self._root}/script", json=list(replies)).raise_for_status()
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = httpx.get(f"{self._root}/requests").raise_for_status().json()
+        return found
+
+    def forget(self) -> None:
+        httpx.delete(f"{self._root}/requests").raise_for_status()
+
+
+@contextlib.contextmanager
+def scripted_vlm(owner: str = "scripted") -> Iterator[ScriptedVlm]:
+    command = [sys.executable, "-m", "tests.scripted_vlm", "--owner", owner]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield ScriptedVlm(json.loads(process.stdout.readline())["url"])
+    finally:
+        process.terminate()
+        process.communicate(timeout=STOP_S)
+
+
+class _Announcing(uvicorn.Server):
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        port = self.servers[0].sockets[0].getsockname()[1]
+        print(json.dumps({"url": f"http://127.0.0.1:{port}/v1"}), flush=True)  # noqa: T201
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--owner", default="scripted")
+    options = parser.parse_args()
+    config = uvicorn.Config(make_app(options.owner), port=0, log_level="critical", timeout_graceful_shutdown=1)
+    _Announcing(config).run()
+
+
+if __name__ == "__main__":
+    main()
