@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from kernels.colour import nv12_to_bgr
 from kernels.cpu.masks import MaskStats, box, clean, iou, stats
-from kernels.cpu.rle import rle, rle_decode
+from kernels.cpu.codes import rle, rle_decode
 
 __all__ = ["MaskStats", "box", "clean", "iou", "nv12_to_bgr", "rle", "rle_decode", "stats"]
