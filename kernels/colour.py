@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -37,6 +37,30 @@ class RgbToYuv:
     offset: float
     u_b: float
     v_r: float
+
+
+@dataclass(frozen=True, slots=True)
+class Nv12:
+    """A picture in NV12, on any device: `y` `(H, W)` uint8, `uv` `(ceil(H/2), ceil(W/2), 2)` uint8."""
+
+    y: Any
+    uv: Any
+    matrix: Matrix = "bt601"
+    full_range: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """`(H, W)` in pixels."""
+        return int(self.y.shape[0]), int(self.y.shape[1])
+
+
+Picture = Nv12 | Any
+"""NV12, or an interleaved `(H, W, 3)` uint8 array of any backend."""
+
+
+def size_of(picture: Picture) -> tuple[int, int]:
+    """`(H, W)` of a picture, in pixels."""
+    return picture.size if isinstance(picture, Nv12) else (int(picture.shape[0]), int(picture.shape[1]))
 
 
 def yuv_to_rgb(matrix: Matrix = "bt601", full_range: bool = False) -> YuvToRgb:
