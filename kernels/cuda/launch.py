@@ -64,6 +64,15 @@ class Runner(Protocol):
         ...
 
 
+def float_suffix(array: Argument) -> str:
+    """`f32` or `bf16`, as entry points end. NumPy has no bfloat16: its bits come as uint16."""
+    name = str(array.dtype).removeprefix("torch.")
+    suffixes = {"float32": "f32", "bfloat16": "bf16", "uint16": "bf16"}
+    if name not in suffixes:
+        raise TypeError(f"float32 or bfloat16 (in NumPy and CuPy: its bits as uint16), not {name}")
+    return suffixes[name]
+
+
 def entry_points(source: str) -> tuple[str, ...]:
     """Names of the `extern "C" __global__` functions in a kernel's source."""
     return tuple(_ENTRY_POINT.findall(source))

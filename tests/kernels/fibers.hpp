@@ -16,9 +16,11 @@
 // function into one with other instrumentation, hence the explicit noinline.
 #define FIBER_FN [[gnu::noinline, maybe_unused]] __attribute__((no_sanitize("thread"))) static
 
-// `__shared__` variables are put into this section, so that they can be poisoned before each block.
-extern char __start_shared_memory[] __attribute__((weak, visibility("hidden")));
-extern char __stop_shared_memory[] __attribute__((weak, visibility("hidden")));
+// A kernel's `__shared__` variables are statics, and as nothing else does they lie between these symbols of the linker,
+// so that they can be poisoned before each block. (GCC ignores a section attribute in a template, thus this way round.)
+extern "C" char __bss_start[] __attribute__((visibility("hidden")));
+extern "C" char _end[] __attribute__((visibility("hidden")));
+#define FIBER_STATE __attribute__((section("fiber_state"))) static
 
 namespace fiber {
 
@@ -67,10 +69,11 @@ struct Machine {
   uint32_t random;
   void (*body)(void*);
   void* body_argument;
+  unsigned order[kMaxThreads];
   bool failed;
   char message[512];
 };
-static Machine machine;
+FIBER_STATE Machine machine{};
 
 __attribute__((format(printf, 1, 2))) FIBER_FN void fail(const char* format, ...) {
   if (machine.failed) return;  // the first fault explains the others
@@ -294,8 +297,15 @@ FIBER_FN void start_threads() {
   }
 }
 
+// Not memset, which AddressSanitizer would stop between two variables.
+__attribute__((no_sanitize("address"))) FIBER_FN void poison_shared_memory() {
+  for (volatile char* p = __bss_start; p < _end; p++) *p = static_cast<char>(kPoison);
+  memset(machine.dynamic_shared, kPoison, machine.dynamic_shared_bytes);
+}
+
 FIBER_FN void run_block() {
-  static unsigned order[kMaxThreads];
+  unsigned* order = machine.order;
+  poison_shared_memory();
   start_threads();
   block_started();
   for (unsigned i = 0; i < machine.thread_count; i++) order[i] = i;
@@ -331,9 +341,6 @@ FIBER_FN bool run_grid(Index grid, Index block, size_t dynamic_shared_bytes, Opt
   shuffle(order, blocks);
   for (unsigned i = 0; i < blocks && !machine.failed; i++) {
     machine.block_index = grid.at(order[i]);
-    memset(machine.dynamic_shared, kPoison, dynamic_shared_bytes);
-    if (__stop_shared_memory != __start_shared_memory)
-      memset(__start_shared_memory, kPoison, __stop_shared_memory - __start_shared_memory);
     run_block();
   }
   free(order);

@@ -25,9 +25,9 @@ struct Region {
 };
 
 constexpr unsigned kMaxRegions = 64;
-static Region regions[kMaxRegions];
-static unsigned region_count;
-static uint32_t barriers, collectives[fiber::kMaxThreads / fiber::kWarp];
+FIBER_STATE Region regions[kMaxRegions]{};
+FIBER_STATE unsigned region_count = 0;
+FIBER_STATE uint32_t barriers = 0, collectives[fiber::kMaxThreads / fiber::kWarp]{};
 
 FIBER_FN Region* find_region(const char* p) {
   for (unsigned i = 0; i < region_count; i++)
@@ -79,7 +79,7 @@ FIBER_FN void touch(const volatile void* pointer, size_t bytes, bool write, bool
   const Access now{(b.z * grid.y + b.y) * grid.x + b.x, barriers,  collectives[me.linear / fiber::kWarp],
                    static_cast<uint16_t>(me.linear),    atomic, true};
   for (size_t i = 0; i < bytes; i++) record(*region, p - region->begin + i, now, write);
-  if (!atomic) fiber::preemption_point();  // atomics have their own
+  fiber::preemption_point();
 }
 
 FIBER_FN void add_region(const void* begin, size_t bytes, bool shared) {
@@ -98,7 +98,7 @@ FIBER_FN void forget() {
 
 namespace fiber {
 FIBER_FN void grid_started() {
-  race::add_region(__start_shared_memory, __stop_shared_memory - __start_shared_memory, true);
+  race::add_region(__bss_start, _end - __bss_start, true);
   race::add_region(machine.dynamic_shared, machine.dynamic_shared_bytes, true);
 }
 FIBER_FN void block_started() {  // shared memory of one block is not that of the next

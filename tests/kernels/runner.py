@@ -160,11 +160,7 @@ def _signature(library: ctypes.CDLL, kernel: str) -> list[tuple[str, int]]:
 
 
 def translation_unit(source: str) -> str:
-    """The kernel between the shim and its entry points.
-
-    In an unnamed namespace templates have internal linkage, else GCC cannot put their `__shared__` variables into a
-    section.
-    """
+    """The kernel between the shim and its entry points, in an unnamed namespace: one process loads many variants."""
     entries = "\n".join(f"SHIM_ENTRY({name})" for name in entry_points(source))
     return f'#include "shim.hpp"\nnamespace {{\n#line 1 "kernel.cu"\n{source}\n}}\n{entries}\n'
 

@@ -15,7 +15,7 @@
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __constant__ static const
-#define __shared__ static __attribute__((section("shared_memory")))
+#define __shared__ static
 #define DYN_SMEM(T, name) T* name = reinterpret_cast<T*>(fiber::machine.dynamic_shared)
 
 using dim3 = fiber::Index;

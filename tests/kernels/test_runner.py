@@ -149,15 +149,22 @@ def test_shared_memory_starts_poisoned_in_every_block() -> None:
     source = kernel(
         "unsigned* out",
         """
-        __shared__ unsigned fixed[64];
         DYN_SMEM(unsigned, dynamic);
-        out[blockIdx.x * 64 + threadIdx.x] = fixed[threadIdx.x] & dynamic[threadIdx.x];
-        fixed[threadIdx.x] = dynamic[threadIdx.x] = 1;
+        out[blockIdx.x * 64 + threadIdx.x] = stale<unsigned>() & dynamic[threadIdx.x];
+        dynamic[threadIdx.x] = 1;
         """,
     )
-    out = np.zeros(128, np.uint32)
-    run(source, out, shared_bytes=256)
-    assert (out == 0xCDCDCDCD).all()
+    template = """template <typename T> __device__ T stale() {
+        __shared__ T fixed[64];
+        const T old = fixed[threadIdx.x];
+        fixed[threadIdx.x] = 1;
+        return old;
+    }
+    """
+    for check in ("none", "race"):
+        out = np.zeros(128, np.uint32)
+        run(template + source, out, shared_bytes=256, check=check)
+        assert (out == 0xCDCDCDCD).all()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""NumPy twins of the CUDA kernels: plain, slow, and what the kernels must give."""
