@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from agent.keyframes import Keyframe
 from agent.scene import Scene
+from agent.tools import Tools
 from agent.types import Event, Moment, Question, Verdict, Watch
 
 Sense = Literal["image", "audio", "tools"]
@@ -34,6 +35,7 @@ class Query:
     scene: Scene
     previous: tuple[Turn, ...] = ()
     keyframes: tuple[Keyframe, ...] = ()
+    tools: Tools | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,12 @@ class AlertQuery:
 
 
 class Backend(Protocol):
-    """Raises `BackendError` where it cannot answer; is cancelled by cancelling the task that waits for it."""
+    """Raises `ModelServerError` where it cannot answer; is cancelled by cancelling the task that waits for it."""
 
     name: str
-    can: frozenset[Sense]
+
+    @property
+    def can(self) -> frozenset[Sense]: ...
 
     def answer(self, query: Query) -> AsyncIterator[str]:
         """Pieces of the answer's text as they come, objects named as `[#3]`."""
