@@ -39,7 +39,7 @@ def test_the_fit_finds_the_motion_though_some_of_the_flow_is_something_else(
 
 def test_background_flow_beside_the_object_does_not_enter() -> None:
     xy = np.dstack(np.meshgrid(np.arange(80, dtype=np.float32), np.arange(60, dtype=np.float32)))
-    soft = np.zeros((60, 80), np.float32)
+    soft = np.zeros((60, 80), np.uint8)
     soft[20:40, 30:50] = 255
     back = np.zeros((60, 80, 2), np.float32)
     back[20:40, 30:50] = [-6, 0]
@@ -50,9 +50,7 @@ def test_background_flow_beside_the_object_does_not_enter() -> None:
 
 def test_an_object_of_which_too_little_is_seen_keeps_its_motion() -> None:
     back = np.ones((5, 5, 2), np.float32)
-    own = object_flow(
-        np.zeros((5, 5, 2), np.float32), back, np.zeros((5, 5), np.float32), np.array([2, -1], np.float32)
-    )
+    own = object_flow(np.zeros((5, 5, 2), np.float32), back, np.zeros((5, 5), np.uint8), np.array([2, -1], np.float32))
     assert own.shape == back.shape
     assert (own == [2, -1]).all()
 

@@ -13,13 +13,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.engines.light.grid import F32, U8, Grid, Patch
-from stream.engines.light.motion import MOST_MEDIAN, object_flow
+from stream.engines.light.grid import F32, ON, U8, Grid, Patch
+from stream.engines.light.motion import BEND_REACH_PX, middle, object_flow
 
 Window = tuple[int, int, int, int]
 DOUBTED_SHARE = 0.15
 KNOWN_ROLLS = 4
 """Pictures after which a velocity is known."""
+FINE_PIXELS = 600
+"""From this area on the flow grid on an object's motion is kept at half of the grid's size: it is smooth within a thing
+that is not small, and costs a quarter."""
+HALF_REACH_PX = 5
+"""The reach of a bend on that half."""
+FlowField = NDArray[np.float32] | NDArray[np.float16]
 Scalar = TypeVar("Scalar", np.uint8, np.float32)
 
 
@@ -36,14 +42,16 @@ class CarriedMask:
 
     def __init__(self, grid: Grid, key: Patch, key_small: U8, xy: F32) -> None:
         self._grid = grid
-        self._xy = xy
         self._key = key
         self._key_small = key_small
         self._key_soft = key.small(grid)
+        self._step = 2 if np.count_nonzero(self._key_soft >= ON) > FINE_PIXELS else 1
+        self._xy: F32 = xy if self._step == 1 else xy[::2, ::2] + np.float32(0.5)
         self.window: Window = (0, 0, *grid.flow)
-        """Where the object is on the flow grid, with a margin; `soft` and the map cover it."""
+        """Where the object is on the flow grid, with a margin, in whole steps; `soft` covers it."""
         self.soft: U8 = self._key_soft
-        self._map: F32 = xy
+        self._map: F32 = self._xy
+        """Places of the keyframe on the flow grid, for the middle of each step by step pixels of the window."""
         self.residual: U8 = np.zeros_like(self.soft)
         """The worst channel's difference between the present and the keyframe, in the window."""
         self.doubt: U8 | None = None
@@ -54,28 +62,42 @@ class CarriedMask:
         """The same for the last picture alone."""
         self._rolls = 0
 
-    def roll(self, back: F32) -> None:
-        """One picture forward. `back`: `(h, w, 2)` float32, the flow of the new picture to the one before."""
-        on = cv2.boundingRect((self.soft > 60).astype(np.uint8))
+    def roll(self, back: FlowField) -> None:
+        """One picture forward. `back`: `(h, w, 2)` float32 or float16, the flow of the new picture to the one
+        before."""
+        on = cv2.boundingRect(cv2.threshold(self.soft, 60, 1, cv2.THRESH_BINARY)[1])
         if not on[2]:
             return
         x0, y0, x1, y1 = self._grown(on)
-        at = self._xy[y0:y1, x0:x1]
-        flow = back[y0:y1, x0:x1]
+        step = self._step
+        at = self._xy[y0 // step : y1 // step, x0 // step : x1 // step]
+        flow = np.ascontiguousarray(back[y0:y1, x0:x1], np.float32)
+        if step > 1:
+            flow = np.asarray(cv2.resize(flow, at.shape[1::-1], interpolation=cv2.INTER_AREA), np.float32)
         origin = np.array(self.window[:2], np.float32)
-        seen = self.soft if self.doubt is None else cv2.multiply(self.soft, 1 - self.doubt).astype(np.uint8)
-        soft = sample(seen, at + flow - origin).astype(np.float32)
-        flow = object_flow(at, flow, soft, -self.velocity, steady=self._steady())
-        sure = soft > 160
-        if sure.any():
-            inside = flow[sure]
-            self.shift = np.asarray(-np.median(inside[:: 1 + len(inside) // MOST_MEDIAN], axis=0), np.float32)
+        seen = self.soft if self.doubt is None else np.asarray(cv2.multiply(self.soft, 1 - self.doubt), np.uint8)
+        soft = sample(seen, at + flow - origin)
+        reach = BEND_REACH_PX if step == 1 else HALF_REACH_PX
+        flow = object_flow(at, flow, soft, -self.velocity, steady=self._steady(), reach_px=reach)
+        inside = flow[soft > 160]
+        if len(inside):
+            self.shift = -np.array([middle(inside[:, 0]), middle(inside[:, 1])], np.float32)
             self.velocity = 0.6 * self.velocity + np.float32(0.4) * self.shift
-        self._map = sample(self._map, at + flow - origin, border=cv2.BORDER_REPLICATE)
-        self.soft = sample(self._key_soft, self._map)
+        before = at + flow - (origin + np.float32((step - 1) / 2))
+        if step > 1:
+            before *= np.float32(1 / step)
+        self._map = sample(self._map, before, border=cv2.BORDER_REPLICATE)
         self.window = (x0, y0, x1, y1)
+        self.soft = sample(self._key_soft, self._places())
         self.doubt = None
         self._rolls += 1
+
+    def _places(self) -> F32:
+        """The places of the keyframe on the flow grid for every pixel of the window."""
+        if self._step == 1:
+            return self._map
+        x0, y0, x1, y1 = self.window
+        return np.asarray(cv2.resize(self._map, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR), np.float32)
 
     def keep_moving(self, before: CarriedMask) -> None:
         """Go on with the velocity of an older mask of the same object."""
@@ -96,10 +118,10 @@ class CarriedMask:
         dx, dy = margin + 1.5 * abs(float(self.velocity[0])), margin + 1.5 * abs(float(self.velocity[1]))
         width, height = self._grid.flow
         return (
-            min(width - 2, max(0, int(left - dx))),
-            min(height - 2, max(0, int(top - dy))),
-            max(2, min(width, int(right + dx) + 1)),
-            max(2, min(height, int(bottom + dy) + 1)),
+            min(width - 2, max(0, int(left - dx))) // 2 * 2,
+            min(height - 2, max(0, int(top - dy))) // 2 * 2,
+            max(2, min(width, int(right + dx) // 2 * 2 + 2)),
+            max(2, min(height, int(bottom + dy) // 2 * 2 + 2)),
         )
 
     def render(self) -> Patch:
@@ -119,7 +141,7 @@ class CarriedMask:
     def compare(self, small: U8, tolerance: int) -> None:
         """Compare the present `(h, w, 3)` uint8 on the flow grid with the keyframe: sets `residual` and `doubt`."""
         x0, y0, x1, y1 = self.window
-        then = sample(self._key_small, self._map, border=cv2.BORDER_REPLICATE)
+        then = sample(self._key_small, self._places(), border=cv2.BORDER_REPLICATE)
         blue, green, red = cv2.split(cv2.absdiff(small[y0:y1, x0:x1], then))
         self.residual = np.asarray(cv2.max(cv2.max(blue, green), red), np.uint8)
         calm = np.asarray(cv2.medianBlur(self.residual, 5), np.uint8)

@@ -2,7 +2,7 @@
 
 - the picture: BGR, the decoded frame itself or shrunk to a long side of 1280; crops for SAM are cut from it
 - the mask grid: long side at most 640; masks, boxes and all state of an object live here
-- the flow grid: long side at most 320; motion and colours are measured here
+- the flow grid: long side at most 320, both sides even; motion and colours are measured here
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Grid:
         return Grid(
             (width, height),
             (max(1, round(width * mask)), max(1, round(height * mask))),
-            (max(FLOW_LEAST, round(width * flow)), max(FLOW_LEAST, round(height * flow))),
+            (max(FLOW_LEAST, 2 * round(width * flow / 2)), max(FLOW_LEAST, 2 * round(height * flow / 2))),
         )
 
     @property

@@ -16,12 +16,12 @@ from stream.engines.light.grid import F32, U8
 F64 = NDArray[np.float64]
 LEAST_POINTS = 10
 MOST_POINTS = 200
-LARGE_PIXELS = 20_000
 MOST_MEDIAN = 2000
 """Values that a median is taken of; of more, every second, third, … counts."""
 SHRINKAGE = 25.0
 """Added to the spread of the points (px²): a handful of close points can hardly turn or scale."""
 BEND_REACH_PX = 9
+_BLOCK = np.ones((3, 3), np.uint8)
 STIFFNESS = 0.15
 BEND_TOLERANCE = 9.0
 RING_SHARE = 0.12
@@ -43,64 +43,72 @@ def fit_similarity(points: F32, flow: F32) -> tuple[float, float, float, float]:
     if len(points) > MOST_POINTS:
         chosen = np.linspace(0, len(points) - 1, MOST_POINTS).astype(int)
         points, flow = points[chosen], flow[chosen]
-    p, f = points.astype(np.float64), flow.astype(np.float64)
-    start = np.hypot(*(f - np.median(f, axis=0)).T)
-    weights = _cauchy(start)
-    a = b = tx = ty = 0.0
+    # as complex numbers, a turn and scale is one factor: half as many calls, which cost more than the sums in them
+    p, f = (np.ascontiguousarray(v).astype(np.float64).view(np.complex128).ravel() for v in (points, flow))
+    weights = _cauchy(np.abs(f - complex(middle(f.real), middle(f.imag))))
+    turn = shift = 0j
     for _ in range(3):
         total = weights.sum()
-        centre, shift = weights @ p / total, weights @ f / total
-        q, g = p - centre, f - shift
-        spread = weights @ (q * q).sum(1) + SHRINKAGE
-        a = float(weights @ (q * g).sum(1) / spread)
-        b = float(weights @ (q[:, 0] * g[:, 1] - q[:, 1] * g[:, 0]) / spread)
-        tx = float(shift[0] - a * centre[0] + b * centre[1])
-        ty = float(shift[1] - b * centre[0] - a * centre[1])
-        rx, ry = a * p[:, 0] - b * p[:, 1] + tx - f[:, 0], b * p[:, 0] + a * p[:, 1] + ty - f[:, 1]
-        weights = _cauchy(np.hypot(rx, ry))
-    return a, b, tx, ty
+        centre, mean = weights @ p / total, weights @ f / total
+        q = p - centre
+        weighted = weights * q.conj()
+        turn = complex(weighted @ (f - mean) / ((weighted @ q).real + SHRINKAGE))
+        shift = complex(mean - turn * centre)
+        weights = _cauchy(np.abs(turn * p + shift - f))
+    return turn.real, turn.imag, shift.real, shift.imag
+
+
+def middle(values: NDArray[np.floating]) -> float:
+    """A median of `(n,)` numbers: of many, that of a part of them; of an even number, the upper one of the two."""
+    values = values[:: 1 + len(values) // MOST_MEDIAN]
+    half = len(values) // 2
+    return float(np.partition(values, half)[half])
 
 
 def _cauchy(residual: F64) -> F64:
-    scale = max(0.3, 1.5 * float(np.median(residual)))
-    weights: F64 = 1 / (1 + (residual / scale) ** 2)
+    scale = max(0.3, 1.5 * middle(residual))
+    residual = residual * (1 / scale)
+    weights: F64 = 1 / (1 + residual * residual)
     return weights
 
 
-def object_flow(xy: F32, back: F32, soft: F32, usual: F32, *, steady: bool = False) -> F32:
+def object_flow(
+    xy: F32, back: F32, soft: U8, usual: F32, *, steady: bool = False, reach_px: int = BEND_REACH_PX
+) -> F32:
     """The object's own backward motion in a window.
 
-    `xy`: `(h, w, 2)` float32 coordinates; `back`: `(h, w, 2)` float32 flow of the picture; `soft`: `(h, w)` float32 in
-    0..255, what is seen of the object by that flow; `usual` `(2,)`: its motion so far. Returns `(h, w, 2)` float32;
-    `usual` everywhere where too little is seen for a fit. `steady` keeps the shift near `usual`: what passes in front
-    of a plain surface drags its flow along.
+    `xy`: `(h, w, 2)` float32 coordinates; `back`: `(h, w, 2)` float32 flow of the picture; `soft`: `(h, w)` uint8,
+    what is seen of the object by that flow; `usual` `(2,)`: its motion so far. Returns `(h, w, 2)` float32; `usual`
+    everywhere where too little is seen for a fit. `steady` keeps the shift near `usual`: what passes in front of a
+    plain surface drags its flow along. `reach_px` is over how many pixels of the window the bend is smoothed.
     """
-    if soft.size > LARGE_PIXELS:
-        # The motion within a large object is smooth: a quarter of its pixels tell it as well.
-        coarse = object_flow(xy[::2, ::2], back[::2, ::2], soft[::2, ::2], usual, steady=steady)
-        return np.asarray(cv2.resize(coarse, soft.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
     sure = soft > 160
     count = int(np.count_nonzero(sure))
     if count < LEAST_POINTS:
         return np.broadcast_to(usual.astype(np.float32), back.shape)
+    places, flow = _complex(xy), _complex(back)
     a, b, tx, ty = fit_similarity(xy[sure], back[sure])
     if steady:
         tx, ty = _held(points=xy[sure], fit=(a, b, tx, ty), usual=usual)
         a = b = 0.0
-    x, y = xy[..., 0], xy[..., 1]
-    model = np.dstack([a * x - b * y + tx, b * x + a * y + ty]).astype(np.float32)
-    difference = back - model
-    dx, dy = difference[..., 0], difference[..., 1]
-    squared = dx * dx + dy * dy
-    inside_squared = squared[sure]
-    tolerance = BEND_TOLERANCE * max(0.25, float(np.median(inside_squared[:: 1 + count // MOST_MEDIAN])))
-    inner = cv2.erode((soft > 127).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
-    inside = inner.astype(np.float32) if inner.sum() > 0.3 * count else soft * np.float32(1 / 255)
-    weights = (np.exp(-squared / tolerance) * inside).astype(np.float32)
-    reach = (BEND_REACH_PX, BEND_REACH_PX)
-    bend = cv2.blur(difference * weights[..., None], reach)
-    bent: F32 = model + bend / (cv2.blur(weights, reach)[..., None] + np.float32(STIFFNESS))
-    return bent
+    model = places * np.complex64(complex(a, b)) + np.complex64(complex(tx, ty))
+    difference = flow - model
+    squared = difference.real**2 + difference.imag**2
+    tolerance = BEND_TOLERANCE * max(0.25, middle(squared[sure]))
+    inner = cv2.erode(cv2.threshold(soft, 127, 1, cv2.THRESH_BINARY)[1], _BLOCK, borderValue=0)
+    inside = inner if cv2.countNonZero(inner) > 0.3 * count else soft * np.float32(1 / 255)
+    weights = np.exp(squared * np.float32(-1 / tolerance)) * inside
+    reach = reach_px, reach_px
+    bend = np.asarray(cv2.blur((difference * weights).view(np.float32).reshape(back.shape), reach), np.float32)
+    bend /= (cv2.blur(weights, reach) + np.float32(STIFFNESS))[..., None]
+    bend += model.view(np.float32).reshape(back.shape)
+    return bend
+
+
+def _complex(xy: F32) -> NDArray[np.complex64]:
+    """`(h, w, 2)` float32 as `(h, w)` complex64, not copied where it lies in one piece."""
+    numbers: NDArray[np.complex64] = np.ascontiguousarray(xy).view(np.complex64)[..., 0]
+    return numbers
 
 
 def stands_apart(on: U8, xy: F32, back: F32) -> float:
