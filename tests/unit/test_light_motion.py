@@ -98,7 +98,7 @@ def test_the_history_is_bounded_in_time_and_in_number() -> None:
     assert len(history) == 96
     assert history.at(FrameRef(0, 100)) is None
     assert history.at(FrameRef(0, 799)) is not None
-    assert len(list(history.after(790))) == 9
+    assert len(list(history.moments_after(790))) == 9
 
 
 def test_timestamps_are_compared_across_the_wrap() -> None:

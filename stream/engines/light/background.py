@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from stream.engines.light import gate, intake, lifecycle, planner, returns
@@ -11,6 +11,7 @@ from stream.engines.light.gate import Verdict
 from stream.engines.light.grid import centre_of, patch_iou
 from stream.engines.light.naming import Naming
 from stream.engines.light.prompts import Request
+from stream.engines.light.replay import Replay
 from stream.engines.light.scene import Scene
 from stream.engines.light.sight import Answer, Candidate, Sight, Sighting, View, Wanted
 from stream.engines.light.tracks import Object
@@ -91,41 +92,44 @@ class Background:
     # --- what was pointed at
 
     def _request_job(self, request: Request) -> Job:
-        sight, generation = self._sight(), self._scene.generation
+        sight, generation, replay = self._sight(), self._scene.generation, self._scene.replay
 
-        def done(answer: Answer | None) -> None:
-            if generation != self._scene.generation:
-                answer = None
-            self._pointed(request, answer)
+        def run() -> tuple[Answer, Replay] | None:
+            answer = sight.first(request.view, request.ask)
+            return (answer, replay(answer.patch, request.view)) if answer and answer.patch.box() else None
+
+        def done(found: tuple[Answer, Replay] | None) -> None:
+            self._pointed(request, found if generation == self._scene.generation else None)
 
         # a click takes two looks: at its surroundings, and closer at what that found
         looks = 2.0 if request.ask.box is None and request.ask.mask is None else 1.0
-        return Job("first", lambda: sight.first(request.view, request.ask), done, cost=looks, fixed=True)
+        return Job("first", run, done, cost=looks, fixed=True)
 
-    def _pointed(self, request: Request, answer: Answer | None) -> None:
+    def _pointed(self, request: Request, found: tuple[Answer, Replay] | None) -> None:
         prompt, scene = request.prompt, self._scene
-        if answer is None or answer.patch.box() is None:
+        if found is None:
             self._fail(prompt.id, "Nothing could be told apart there. Drag a box around the thing instead.")
             return
         if prompt.track_id is not None:
-            self._refined(request, answer)
+            self._refined(request, *found)
             return
         if not scene.room():
             self._fail(prompt.id, "Too many things are followed already. Remove some first.")
             return
+        answer, replay = found
         box = answer.patch.box() or (0, 0, 0, 0)
         thing = scene.add(answer.label or "object", prompt.id, box, from_text=False, sure=True)
         thing.score = answer.quality
-        if not scene.install(thing, answer.patch, answer.look, request.view):
+        if not scene.install(thing, replay, answer.look):
             del scene.objects[thing.id]
             self._fail(prompt.id, "It left the picture.")
             return
         self._tell(prompt.id, (thing.id,), self._alternatives(answer))
 
-    def _refined(self, request: Request, answer: Answer) -> None:
+    def _refined(self, request: Request, answer: Answer, replay: Replay) -> None:
         prompt = request.prompt
         thing = self._scene.objects.get(prompt.track_id or 0)
-        if thing is None or not self._scene.install(thing, answer.patch, answer.look, request.view):
+        if thing is None or not self._scene.install(thing, replay, answer.look):
             self._fail(prompt.id, "That track is gone.")
             return
         thing.life = lifecycle.find(thing.life, self._scene.now_s)
@@ -149,8 +153,9 @@ class Background:
         pad = planner.crop_pad(shown, scene.now_s, scene.tuning)
         group = planner.companions(first, shown, pad, CROP_PIXELS, scene.now_s)
         targets = [t for t in (planner.target(thing, scene.now_s, scene.tuning) for thing in group) if t]
-        detected = {t.id: t.detected for t in targets if t.detected is not None}
-        sight, view, generation = self._sight(), scene.view(), scene.generation
+        fit = {t.id: t.detected for t in targets if t.detected is not None and scene.objects[t.id].by_detector}
+        paces = {t.id: t.carried.pace for t in group if t.carried is not None}
+        sight, view, generation, replay = self._sight(), scene.view(), scene.generation, scene.replay
         self._since_search += 1
         for thing in group:
             thing.pending = True
@@ -159,28 +164,26 @@ class Background:
             for thing in group:
                 thing.pending = False
 
-        def done(sightings: dict[int, Sighting] | None) -> None:
+        def run() -> dict[int, tuple[Sighting, Replay]]:
+            seen = sight.refresh(view, targets, pad)
+            patches = {i: intake.trimmed(s.patch, fit.get(i), scene.tuning.box_slack) for i, s in seen.items()}
+            return {i: (seen[i], replay(patch, view, paces.get(i))) for i, patch in patches.items()}
+
+        def done(seen: dict[int, tuple[Sighting, Replay]] | None) -> None:
             release()
-            if generation != scene.generation or sightings is None:
+            if generation != scene.generation or seen is None:
                 return
             for thing in group:
                 if scene.objects.get(thing.id) is thing and thing.followed:
-                    self._refreshed(thing, self._fitting(thing, sightings.get(thing.id), detected), view)
+                    self._refreshed(thing, *seen.get(thing.id, (None, None)), view=view)
 
         cost = 1 + 0.1 * (len(group) - 1)
-        return Job("refresh", lambda: sight.refresh(view, targets, pad), done, cost=cost, dropped=release)
+        return Job("refresh", run, done, cost=cost, dropped=release)
 
-    def _fitting(self, thing: Object, sighting: Sighting | None, detected: Mapping[int, BoxXyxyPx]) -> Sighting | None:
-        """A sighting without what reaches beyond the box that the detector has for the object."""
-        box = detected.get(thing.id)
-        if sighting is None or box is None or not thing.by_detector:
-            return sighting
-        return replace(sighting, patch=intake.trimmed(sighting.patch, box, self._scene.tuning.box_slack))
-
-    def _refreshed(self, thing: Object, sighting: Sighting | None, view: View) -> None:
+    def _refreshed(self, thing: Object, sighting: Sighting | None, replay: Replay | None, *, view: View) -> None:
         scene, tuning = self._scene, self._scene.tuning
         thing.tried_s = view.time_s
-        if sighting is None or thing.memory is None:
+        if sighting is None or replay is None or thing.memory is None:
             thing.rejects += 1
             if thing.rejects >= tuning.rejects_most:
                 scene.lose(thing)
@@ -201,7 +204,7 @@ class Background:
             if not thing.from_text:
                 thing.score = 0.7 * thing.score + 0.3 * measures.quality
             thing.astray = False
-            if not scene.install(thing, sighting.patch, sighting.look, view):
+            if not scene.install(thing, replay, sighting.look):
                 scene.lose(thing)
             elif thing.hypothesis_s is not None:
                 thing.hypothesis_s = None
@@ -241,7 +244,7 @@ class Background:
                 thing.held_s = scene.now_s if thing.held_s is None else thing.held_s
                 continue
             if not any(patch_iou(candidate.patch, other) > DUPLICATE_IOU for other in view.masks.values()):
-                scene.take_up(thing, candidate.patch, candidate.look, view, again=claim.again)
+                scene.take_up(thing, scene.replay(candidate.patch, view), candidate.look, again=claim.again)
 
     # --- news for the user
 

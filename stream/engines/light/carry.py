@@ -7,12 +7,13 @@ the keyframe is composed instead, and the mask is sampled once through it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.engines.light.flow import FlowField
 from stream.engines.light.grid import F32, ON, U8, Grid, Patch
 from stream.engines.light.motion import BEND_REACH_PX, middle, object_flow
 
@@ -25,7 +26,6 @@ FINE_PIXELS = 600
 that is not small, and costs a quarter."""
 HALF_REACH_PX = 5
 """The reach of a bend on that half."""
-FlowField = NDArray[np.float32] | NDArray[np.float16]
 Scalar = TypeVar("Scalar", np.uint8, np.float32)
 
 
@@ -35,6 +35,13 @@ def sample(source: NDArray[Scalar], at: F32, *, border: int = cv2.BORDER_CONSTAN
     # OpenCV's stubs demand a second map, which it must not get where the first has both coordinates
     sampled = cv2.remap(source, at, None, cv2.INTER_LINEAR, borderMode=border)  # type: ignore[call-overload]
     return np.asarray(sampled, dtype=source.dtype)
+
+
+class Pace(NamedTuple):
+    """How an object moves: pixels of the flow grid a picture, smoothed, and over how many pictures that was measured."""
+
+    velocity: NDArray[np.float32]
+    pictures: int
 
 
 class CarriedMask:
@@ -56,11 +63,9 @@ class CarriedMask:
         """The worst channel's difference between the present and the keyframe, in the window."""
         self.doubt: U8 | None = None
         """In the window, 1 where something else seems to be in front; flow there is not the object's."""
-        self.velocity = np.zeros(2, np.float32)
-        """Pixels of the flow grid a picture, smoothed."""
+        self.pace = Pace(np.zeros(2, np.float32), 0)
         self.shift = np.zeros(2, np.float32)
-        """The same for the last picture alone."""
-        self._rolls = 0
+        """The motion in the last picture alone."""
 
     def roll(self, back: FlowField) -> None:
         """One picture forward. `back`: `(h, w, 2)` float32 or float16, the flow of the new picture to the one
@@ -82,7 +87,6 @@ class CarriedMask:
         inside = flow[soft > 160]
         if len(inside):
             self.shift = -np.array([middle(inside[:, 0]), middle(inside[:, 1])], np.float32)
-            self.velocity = 0.6 * self.velocity + np.float32(0.4) * self.shift
         before = at + flow - (origin + np.float32((step - 1) / 2))
         if step > 1:
             before *= np.float32(1 / step)
@@ -90,7 +94,13 @@ class CarriedMask:
         self.window = (x0, y0, x1, y1)
         self.soft = sample(self._key_soft, self._places())
         self.doubt = None
-        self._rolls += 1
+        velocity = 0.6 * self.velocity + np.float32(0.4) * self.shift if len(inside) else self.velocity
+        self.pace = Pace(velocity, self.pace.pictures + 1)
+
+    @property
+    def velocity(self) -> NDArray[np.float32]:
+        """Pixels of the flow grid a picture, smoothed."""
+        return self.pace.velocity
 
     def _places(self) -> F32:
         """The places of the keyframe on the flow grid for every pixel of the window."""
@@ -99,13 +109,9 @@ class CarriedMask:
         x0, y0, x1, y1 = self.window
         return np.asarray(cv2.resize(self._map, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR), np.float32)
 
-    def keep_moving(self, before: CarriedMask) -> None:
-        """Go on with the velocity of an older mask of the same object."""
-        self.velocity, self._rolls = before.velocity, before._rolls
-
     def _steady(self) -> bool:
         """Whether something else seems to be in front of a good part of the object, whose velocity is known."""
-        if self.doubt is None or self._rolls < KNOWN_ROLLS:
+        if self.doubt is None or self.pace.pictures < KNOWN_ROLLS:
             return False
         on = self.soft > 127
         return bool(on.any()) and float(self.doubt[on].mean()) > DOUBTED_SHARE

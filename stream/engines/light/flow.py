@@ -6,7 +6,6 @@ a quarter of the size, which is far too coarse for objects, so the finest scale 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from stream.engines.light.grid import F32, U8, Grid
 from stream.types import FrameRef
 
+FlowField = NDArray[np.float32] | NDArray[np.float16]
 MOST_MOMENTS = 96
 PATCH_STRIDE = 6
 
@@ -43,7 +43,8 @@ class FlowHistory:
         self._dis.setFinestScale(0)
         self._dis.setPatchStride(PATCH_STRIDE)
         self._luma: U8 | None = None
-        self._moments: deque[Moment] = deque(maxlen=MOST_MOMENTS)
+        self._moments: tuple[Moment, ...] = ()
+        """Replaced and never changed, so that any thread may read it."""
         self.xy: F32 = grid.flow_xy()
 
     def push(self, step: int, time_s: float, ref: FrameRef, small: U8) -> F32 | None:
@@ -54,22 +55,16 @@ class FlowHistory:
             # OpenCV's stubs demand a flow to start from, which costs time and brings nothing
             back = np.asarray(self._dis.calc(luma, self._luma, None), np.float32)  # type: ignore[call-overload]
         self._luma = luma
-        self._moments.append(Moment(step, time_s, ref, small, None if back is None else back.astype(np.float16)))
-        while self._moments[0].time_s < time_s - self._seconds:
-            self._moments.popleft()
+        moment = Moment(step, time_s, ref, small, None if back is None else back.astype(np.float16))
+        kept = (*self._moments[1 - MOST_MOMENTS :], moment)
+        self._moments = tuple(m for m in kept if m.time_s >= time_s - self._seconds)
         return back
 
-    def after(self, step: int) -> Iterator[F32]:
-        """The flows of the pictures later than `step`, oldest first."""
+    def moments_after(self, step: int) -> Iterator[tuple[Moment, NDArray[np.float16]]]:
+        """The pictures later than `step` with their flows, oldest first. Any thread."""
         for moment in self._moments:
             if moment.step > step and moment.back is not None:
-                yield moment.back.astype(np.float32)
-
-    def moments_after(self, step: int) -> Iterator[tuple[Moment, F32]]:
-        """The pictures later than `step` with their flows, oldest first."""
-        for moment in self._moments:
-            if moment.step > step and moment.back is not None:
-                yield moment, moment.back.astype(np.float32)
+                yield moment, moment.back
 
     def reaches(self, step: int) -> bool:
         """Whether every flow since `step` is still kept."""

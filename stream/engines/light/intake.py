@@ -77,9 +77,11 @@ def doubled(matched: Mapping[int, Found], known: Sequence[Known]) -> set[int]:
     return out
 
 
-def trimmed(patch: Patch, box: BoxXyxyPx, slack: float) -> Patch:
-    """The part of a mask that lies in the detector's box, widened by `slack` of its longer side: what reaches beyond
-    is a leak."""
+def trimmed(patch: Patch, box: BoxXyxyPx | None, slack: float) -> Patch:
+    """The part of a mask that lies in the detector's box, if it has one, widened by `slack` of its longer side: what
+    reaches beyond is a leak."""
+    if box is None:
+        return patch
     margin = slack * max(box[2] - box[0], box[3] - box[1])
     rows, columns = patch.data.shape
     x0, y0 = (max(0, int(v - margin) - corner) for v, corner in ((box[0], patch.x0), (box[1], patch.y0)))

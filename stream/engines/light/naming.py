@@ -9,6 +9,7 @@ from stream.engines.light import intake, lifecycle, planner, returns
 from stream.engines.light.fallback import MOVING
 from stream.engines.light.gate import Measures
 from stream.engines.light.grid import Patch, box_iou, centre_of, patch_iou
+from stream.engines.light.replay import Replay
 from stream.engines.light.scene import Scene
 from stream.engines.light.sight import Answer, Ask, Found, Sight, View
 from stream.engines.light.tracks import Object
@@ -44,7 +45,7 @@ class Naming:
         self._view: View | None = None
         self._tried: list[BoxXyxyPx] = []
         """Places of new things that were looked at last; others go first."""
-        self._arrivals: list[tuple[Found, View, Answer]] = []
+        self._arrivals: list[tuple[Found, Answer, Replay]] = []
         """New things with a mask that wait until it is known whether they are lost ones."""
         self._looking: list[BoxXyxyPx] = []
         """New things that are being looked at."""
@@ -144,7 +145,8 @@ class Naming:
 
     def _newcomer_job(self, view: View) -> Job:
         """A look at the first new thing, and at those that the same crop shows well."""
-        sight, generation, tuning = self._sight(), self._scene.generation, self._scene.tuning
+        scene, sight = self._scene, self._sight()
+        generation, tuning = scene.generation, scene.tuning
         chosen, region = planner.shared_region([f.box for f in self._newcomers], tuning.pad, tuning.pad_strained)
         group = [self._newcomers[i] for i in chosen][: tuning.newcomers_most]
         self._newcomers = [f for f in self._newcomers if f not in group]
@@ -152,28 +154,32 @@ class Naming:
         self._looking = [f.box for f in group]
         self._tried += self._looking
 
-        def done(answers: list[Answer | None] | None) -> None:
+        def run() -> list[tuple[Found, Answer, Replay]]:
+            out = []
+            for found, ask in zip(group, asks, strict=True):
+                answer = sight.first(view, ask)
+                if answer is not None and answer.quality > LEAST_QUALITY:
+                    box = found.box if found.patch is None else None
+                    answer = replace(answer, patch=intake.trimmed(answer.patch, box, tuning.box_slack))
+                    out.append((found, answer, scene.replay(answer.patch, view)))
+            return out
+
+        def done(arrivals: list[tuple[Found, Answer, Replay]] | None) -> None:
             self._looking = []
-            if generation == self._scene.generation:
-                pairs = zip(group, answers or (), strict=False)
-                self._arrivals += [(f, view, self._fitting(f, a)) for f, a in pairs if a and a.quality > LEAST_QUALITY]
+            if generation == scene.generation:
+                self._arrivals += arrivals or []
             if self._arrivals_complete():
                 self._settle_arrivals()
 
         cost = 1 + 0.1 * (len(group) - 1)
-        return Job("newcomer", lambda: [sight.first(view, ask) for ask in asks], done, cost=cost, fixed=True)
-
-    def _fitting(self, found: Found, answer: Answer) -> Answer:
-        if found.patch is not None:
-            return answer
-        return replace(answer, patch=intake.trimmed(answer.patch, found.box, self._scene.tuning.box_slack))
+        return Job("newcomer", run, done, cost=cost, fixed=True)
 
     def _arrivals_complete(self) -> bool:
         """Whether new things may be settled: none is still being looked at that could be a lost one instead, or they
         have waited long enough."""
         if not self._newcomers and not self._looking:
             return True
-        oldest = min((view.time_s for _, view, _ in self._arrivals), default=self._scene.now_s)
+        oldest = min((replay.view.time_s for _, _, replay in self._arrivals), default=self._scene.now_s)
         waited = self._scene.now_s - oldest
         return waited > ARRIVALS_WAIT_S or not any(self._lost_of(f.label) for f, _, _ in self._arrivals)
 
@@ -190,7 +196,7 @@ class Naming:
         arrivals, self._arrivals = self._arrivals, []
         lost = {thing.id: thing for label in {f.label for f, _, _ in arrivals} for thing in self._lost_of(label)}
         places = []
-        for found, _, answer in arrivals:
+        for found, answer, _ in arrivals:
             measures = {
                 thing.id: Measures(1.0, answer.quality, answer.patch.area() / max(1.0, thing.area),
                                    thing.memory.similarity(answer.look))
@@ -199,16 +205,16 @@ class Naming:
             places.append(returns.Place(centre_of(found.box), measures))
         missing = planner.missing(list(lost.values()), self._scene.now_s, self._scene.tuning)
         claimed = {j: lost[i] for j, i in returns.arrivals(missing, places, self._scene.tuning).items()}
-        for index, (found, view, answer) in enumerate(arrivals):
-            self._arrive(found, view, answer, claimed.get(index))
+        for index, (found, answer, replay) in enumerate(arrivals):
+            self._arrive(found, answer, replay, claimed.get(index))
 
-    def _arrive(self, found: Found, view: View, answer: Answer, back: Object | None) -> None:
-        scene = self._scene
+    def _arrive(self, found: Found, answer: Answer, replay: Replay, back: Object | None) -> None:
+        scene, view = self._scene, replay.view
         prompt_id = self._labels().get(found.label)
         if prompt_id is None or self._followed_already(answer.patch, found.box, found.label, view):
             return
         if back is not None:
-            scene.take_up(back, answer.patch, answer.look, view, again=False)
+            scene.take_up(back, replay, answer.look, again=False)
             self._follow_boxes(back, found.box, view)
             back.astray = False
             return
@@ -219,7 +225,7 @@ class Naming:
         thing.score = found.score
         self._follow_boxes(thing, found.box, view)
         thing.by_detector = True
-        if not scene.install(thing, answer.patch, answer.look, view):
+        if not scene.install(thing, replay, answer.look):
             del scene.objects[thing.id]
             return
         ids = tuple(t.id for t in scene.objects.values() if t.prompt_id == prompt_id and t.shown)

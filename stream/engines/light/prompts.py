@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from kernels import cpu
-from stream.engines.light.flow import FlowHistory, Moment
-from stream.engines.light.grid import F32, U8, Grid, Patch
+from stream.engines.light.flow import FlowField, FlowHistory, Moment
+from stream.engines.light.grid import U8, Grid, Patch
 from stream.engines.light.sight import Ask, View
 from stream.errors import BadInput, FrameTooOld
 from stream.types import CLOCK_HZ, BoxXyxyPx, Prompt, PromptKind
@@ -124,7 +124,7 @@ def carry_box(box: BoxXyxyPx, moment: Moment, history: FlowHistory, grid: Grid) 
     return box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
 
 
-def _forward(place: tuple[float, float], before: U8, now: U8, back: F32) -> tuple[float, float] | None:
+def _forward(place: tuple[float, float], before: U8, now: U8, back: FlowField) -> tuple[float, float] | None:
     """Where the thing at `place` of `before` is in `now`, on the flow grid; None outside.
 
     The flow says for each pixel of `now` where it came from. Of those that came from `place`, the one whose

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from stream.engines.light import gate, lifecycle
 from stream.engines.light.appearance import Look, Memory, colour_bins
-from stream.engines.light.carry import CarriedMask
+from stream.engines.light.carry import CarriedMask, Pace
 from stream.engines.light.flow import FlowHistory
 from stream.engines.light.grid import ON, U8, Grid, Patch, shrink
 from stream.engines.light.lifecycle import Life
+from stream.engines.light.replay import Replay
 from stream.engines.light.sight import View
 from stream.engines.light.tracks import Object
 from stream.engines.light.tuning import Tuning
@@ -166,28 +167,26 @@ class Scene:
         self.objects[thing.id] = thing
         return thing
 
-    def install(self, thing: Object, patch: Patch, look: Look, view: View) -> bool:
-        """Make `patch`, true on the picture of `view`, the object's keyframe, and carry it to the present with its own
-        motion. False where it vanishes on the way or is empty."""
+    def replay(self, patch: Patch, view: View, pace: Pace | None = None) -> Replay:
+        """`patch`, true on the picture of `view`, on its way to the present, which takes a few milliseconds for each
+        picture since. Any thread, as long as the picture keeps its size."""
+        replay = Replay(patch, view, self.history, self.tuning.same_pixel, pace)
+        replay.catch_up()
+        return replay
+
+    def install(self, thing: Object, replay: Replay, look: Look) -> bool:
+        """Make the mask that `replay` brings the object's keyframe; `draw` renders it. False where it is empty."""
+        patch, view = replay.patch, replay.view
         box = patch.box()
         if box is None:
             return False
         if thing.memory is None:
             thing.memory = Memory.of(look)
-        carried = CarriedMask(self.grid, patch, view.small, self.history.xy)
-        if thing.carried is not None:
-            carried.keep_moving(thing.carried)
-        full = thing.whole is None or patch.area() > self.tuning.shrunk * thing.area
-        if full:
-            thing.whole = float(box[0]), float(box[1]), float(box[2]), float(box[3])
-        for moment, back in self.history.moments_after(view.step):
-            carried.roll(back)
-            carried.compare(moment.small, self.tuning.same_pixel)
-            if full:
-                self._shift_whole(thing, carried)
         fresh = thing.carried is None
-        thing.carried = carried
-        thing.patch = thing.raw = carried.render()
+        thing.carried = replay.catch_up()
+        if thing.whole is None or patch.area() > self.tuning.shrunk * thing.area:
+            dx, dy = (float(v) for v in replay.travel * np.array(self.grid.mask_per_flow, np.float32))
+            thing.whole = box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
         thing.key_s, thing.rejects = view.time_s, 0
         self._resize_memory(thing, patch, box)
         thing.odds = thing.memory.posterior(look.around)
@@ -208,13 +207,13 @@ class Scene:
         thing.area = keep * thing.area + (1 - keep) * area
         thing.size = 0.8 * thing.size[0] + 0.2 * size[0], 0.8 * thing.size[1] + 0.2 * size[1]
 
-    def take_up(self, thing: Object, patch: Patch, look: Look, view: View, *, again: bool) -> None:
+    def take_up(self, thing: Object, replay: Replay, look: Look, *, again: bool) -> None:
         """Follow a lost object again; shown at once, or where `again` only after a second hit."""
         thing.whole = None
-        if not self.install(thing, patch, look, view):
+        if not self.install(thing, replay, look):
             return
         thing.held_s = None
-        thing.tried_s = view.time_s
+        thing.tried_s = replay.view.time_s
         if again:
             thing.hypothesis_s = self.now_s
         else:
