@@ -162,9 +162,11 @@ class Arguments:
         if _memory_of(array)[0] % to_bytes:
             raise self.error(f"{name} does not begin at a multiple of {to_bytes} bytes")
 
-    def done(self) -> None:
-        """Check that no output shares memory with another array."""
+    def done(self, in_place: tuple[str, str] | None = None) -> None:
+        """Check that no output shares memory with another array; the two named `in_place` may be the same one."""
         for (a, a_start, a_end, a_written), (b, b_start, b_end, b_written) in itertools.combinations(self._arrays, 2):
+            if in_place == (a, b) and (a_start, a_end) == (b_start, b_end):
+                continue
             if (a_written or b_written) and a_start < b_end and b_start < a_end:
                 raise self.error(f"{a} and {b} share memory, and one of them is written")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kernels.colour import nv12_to_bgr
-from kernels.cpu.masks import MaskStats, box, clean, iou, stats
 from kernels.cpu.codes import rle, rle_decode
+from kernels.cpu.masks import MaskStats, box, clean, iou, stats
 
 __all__ = ["MaskStats", "box", "clean", "iou", "nv12_to_bgr", "rle", "rle_decode", "stats"]

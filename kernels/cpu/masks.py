@@ -73,7 +73,6 @@ def clean_masks(
     """K1: the first `count` logits to clean packed masks; see `kernels.masks.clean_masks`."""
     width = logits.shape[2]
     keep_above, high = np.float32(-hysteresis), np.float32(delta)
-    bits[:count] = 0
     for n in range(count):
         values = logits[n]
         on = values > 0
@@ -81,6 +80,7 @@ def clean_masks(
             on |= unpack(previous[n], width).view(np.bool_) & (values > keep_above)
         clean = _without_small(on.view(np.uint8), max_hole, max_speck)
         packed = np.packbits(clean, axis=1, bitorder="little")
+        bits[n] = 0  # only now, since it may be `previous`
         bits[n].view(np.uint8)[:, : packed.shape[1]] = packed
         x, y, w, h = cv2.boundingRect(clean)
         stats[n] = (
@@ -149,11 +149,16 @@ def iou_bits(a: Bits, b: Bits, stats_a: I32, stats_b: I32, count_a: int, count_b
         out[i, :count_b] = both.astype(np.float32) / union.astype(np.float32)
 
 
+def score_order(scores: F32) -> I32:
+    """Indices by falling score; see `kernels.masks.score_order`."""
+    return np.argsort(-scores, kind="stable").astype(np.int32)
+
+
 def nms(overlap: F32, scores: F32, count: int, threshold: float, keep: U8) -> None:
     """Greedy suppression; see `kernels.masks.nms`."""
     suppressed = np.zeros(count, np.bool_)
     keep[:count] = 0
-    for i in np.argsort(-scores[:count], kind="stable").tolist():
+    for i in score_order(scores[:count]).tolist():
         if not suppressed[i]:
             keep[i] = 1
             suppressed |= overlap[i, :count] > np.float32(threshold)

@@ -64,12 +64,14 @@ def upsample_owner(
     if bits is not None:
         bits[:count] = 0
     for n in order[:count][::-1].tolist():  # the first in the order is painted last
-        window = _reach(low[n], across, down)
+        window = _reach(low[n], across, down) if 0 <= n < count else None
         if window is None:
             continue
         on = _interpolated(logits[n], across, down, window)
-        part = owner[int(group[n]) if group is not None else 0, window.y0 : window.y1, window.x0 : window.x1]
-        cv2.copyTo(np.full(on.shape, n + 1, owner.dtype), on, part)
+        map_of = 0 if group is None else int(group[n])
+        if 0 <= map_of < len(owner):
+            part = owner[map_of, window.y0 : window.y1, window.x0 : window.x1]
+            cv2.copyTo(np.full(on.shape, n + 1, owner.dtype), on, part)
         packed = np.packbits(on, axis=1, bitorder="little")
         _measure(packed, window, stats[n], moments[n])
         if bits is not None:
@@ -127,7 +129,7 @@ def _measure(packed: U8, window: Window, stats: NDArray[np.int32], moments: NDAr
     in_word = sum(int(np.bitwise_count(columns & mask).sum(dtype=np.int64)) << j for j, mask in enumerate(X_BITS))
     before = int(per_word.sum(0, dtype=np.int64) @ np.arange(columns.shape[1])) * 64
     box = seen[0] + window.x0, rows[0] + window.y0, seen[-1] + 1 + window.x0, rows[-1] + 1 + window.y0
-    stats[1] = area
+    stats[:2] = area
     stats[2:6] = box
     moments[0] = in_word + before + area * window.x0
     moments[1] = int(per_row @ np.arange(len(per_row))) + area * window.y0
