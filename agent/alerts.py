@@ -1,0 +1,111 @@
+"""From an event that a watch waits for to an alert: through the gate, verified by the model where that is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from agent.backend import AlertQuery
+from agent.gate import Admission, Gate
+from agent.types import Event, EventKind, Verdict, VerdictKind, Watch
+from agent.worker import Job, Priority
+from stream.errors import FrameTooOld, ModelServerError, NotFound
+
+if TYPE_CHECKING:
+    from agent.loop import StreamAgent
+
+log = logging.getLogger(__name__)
+
+STALE_S = 20.0
+"""An alert that could not be looked at for this long is dropped: its pictures say nothing about now."""
+LOOK_BACK_S = 6.0
+
+
+class Alerts:
+    """The watches of one stream at work. Event loop only."""
+
+    def __init__(self, agent: StreamAgent) -> None:
+        self._agent = agent
+        self._gate = Gate(stale_s=STALE_S)
+        self.dropped = 0
+
+    def consider(self, event: Event, now: datetime) -> None:
+        """Ask the model, or raise the alert at once where the rule says it all."""
+        for watch in self._agent.watches.proposed_by(event):
+            if self._gate.admit(watch.id, event, now, cooldown_s=watch.cooldown_s) is not Admission.ADMITTED:
+                continue
+            if watch.verify is None or "image" not in self._agent.backend.can:
+                self._raise(
+                    watch, event, Verdict(VerdictKind.YES, event.track_ids, "", watch.severity), sure=not watch.verify
+                )
+            else:
+                self._verify_later(watch, event)
+
+    def forget(self, watch_id: str) -> None:
+        """The watch was changed or removed."""
+        self._gate.forget(watch_id)
+
+    def _verify_later(self, watch: Watch, event: Event) -> None:
+        async def work() -> None:
+            await self._verify(watch, event)
+
+        def dropped() -> None:
+            self.dropped += 1
+            self._gate.forget(watch.id)
+
+        stale_at_s = time.monotonic() + STALE_S
+        self._agent.worker.submit(Job(Priority.ALERT, watch.id, work, dropped, stale_at_s=stale_at_s))
+
+    async def _verify(self, watch: Watch, event: Event) -> None:
+        agent = self._agent
+        try:
+            moment = await agent.moment(event.frame)
+        except (NotFound, FrameTooOld):
+            moment = await agent.moment()
+        since = event.at - timedelta(seconds=LOOK_BACK_S)
+        keyframes = tuple(agent.keyframes.between(since, moment.at))
+        query = AlertQuery(watch, event, moment, agent.scene.snapshot(), keyframes)
+        try:
+            verdict = await self._decided(query)
+        except ModelServerError as error:
+            # The gate lets the same thing through again: it was never looked at.
+            log.warning("alert of watch %r could not be verified: %s", watch.condition, error.message)
+            self.dropped += 1
+            self._gate.forget(watch.id)
+            return
+        if verdict.kind is VerdictKind.YES:
+            self._raise(watch, event, verdict, sure=True)
+
+    async def _decided(self, query: AlertQuery) -> Verdict:
+        """Once more after a fault that may pass."""
+        try:
+            return await self._agent.backend.verify(query)
+        except ModelServerError as error:
+            if not error.retryable:
+                raise
+        await asyncio.sleep(1.0)
+        return await self._agent.backend.verify(query)
+
+    def _raise(self, watch: Watch, event: Event, verdict: Verdict, *, sure: bool) -> None:
+        text = f"{watch.condition}: {verdict.reason}" if verdict.reason else f"{watch.condition}: {event.text}"
+        if not sure:
+            text += " (by the rule alone; no model has looked)"
+        ids = verdict.track_ids or event.track_ids
+        boxes = dict(zip(event.track_ids, event.boxes_xyxy, strict=False))
+        alert = replace(
+            event,
+            id=uuid.uuid4().hex,
+            kind=EventKind.ALERT,
+            text=text,
+            track_ids=ids,
+            boxes_xyxy=tuple(boxes[track_id] for track_id in ids if track_id in boxes),
+            severity=verdict.severity,
+            watch_id=watch.id,
+        )
+        self._agent.scene.add_event(alert)
+        self._agent.tell(alert)

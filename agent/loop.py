@@ -1,0 +1,291 @@
+"""The agent of one stream: three loops that never block each other.
+
+1. Perception, with every track update: the scene's log, events from it, pictures worth keeping.
+2. The gate: which events are worth asking about, for watches; which objects want describing.
+3. The worker: one question, alert or description at a time, at whatever pace the model has.
+
+Tracking waits for none of them. All of it runs on the event loop; pictures are made in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from agent.alerts import Alerts
+from agent.backend import Backend, Query
+from agent.conversation import Conversation, new_question
+from agent.describe import Describer
+from agent.keyframes import Keyframe, Keyframes, Shot
+from agent.perceive import Perception
+from agent.scene import SceneLog
+from agent.toolbox import StreamToolbox
+from agent.tools import CHANGING, LOOKING, Tools
+from agent.types import (
+    XY,
+    Event,
+    EventFact,
+    EventKind,
+    Moment,
+    Question,
+    Region,
+    RegionFact,
+    RegionKind,
+    Severity,
+    Watch,
+    WatchFact,
+)
+from agent.watches import WatchBook
+from agent.worker import Worker
+from stream.errors import BadInput, LimitReached, NotFound
+from stream.facts import TrackFact
+from stream.session import StreamSession
+from stream.types import FrameRef, TrackUpdate
+
+log = logging.getLogger(__name__)
+
+LOOK_BACK_S = 60.0
+MOST_REGIONS = 32
+_UNTOLD = frozenset({EventKind.TICK, EventKind.CHANGE})
+"""Kinds that only the agent itself wants to know of."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """`describe`: whether objects are described by themselves, at most `descriptions_per_minute`."""
+
+    describe: bool = True
+    descriptions_per_minute: int = 6
+
+
+class StreamAgent:
+    """Watches a stream until it is closed. Made and run by `Agents`."""
+
+    def __init__(self, session: StreamSession, backend: Backend, settings: AgentSettings | None = None) -> None:
+        self.session = session
+        self.backend = backend
+        self.settings = settings or AgentSettings()
+        self.scene = SceneLog()
+        self.keyframes = Keyframes()
+        self.watches = WatchBook()
+        self.worker = Worker()
+        self.conversation = Conversation(session.facts, self.worker, lambda: self.backend)
+        self.alerts = Alerts(self)
+        self.describer = Describer(self)
+        self._perception = Perception()
+        self._regions: dict[str, Region] = {}
+        self._encoding: asyncio.Task[Keyframe] | None = None
+
+    async def run(self) -> None:
+        """Until the stream is closed."""
+        async with asyncio.TaskGroup() as tasks:
+            worker = tasks.create_task(self.worker.run(), name=f"agent worker {self.session.id}")
+            await self._perceive()
+            worker.cancel()
+
+    # --- perception -----------------------------------------------------------------------------------------------
+
+    async def _perceive(self) -> None:
+        subscription = self.session.facts.subscribe()
+        try:
+            while True:
+                facts, update = await subscription.next()
+                if not facts and update is None:
+                    return
+                for fact in facts:
+                    if isinstance(fact.body, TrackFact) and fact.body.change == "removed":
+                        self.scene.remove(fact.body.track_id)
+                if update is not None:
+                    await self._see(update)
+        finally:
+            subscription.close()
+
+    async def _see(self, update: TrackUpdate) -> None:
+        at = datetime.now(UTC)
+        self.scene.update(update, at)
+        for event in self._perception.step(update, at):
+            self.scene.add_event(event)
+            if event.kind not in _UNTOLD:
+                self.tell(event)
+            self.alerts.consider(event, at)
+            self.describer.changed(event)
+        frame = self.session.latest_frame
+        if frame is not None and frame.ref == FrameRef(update.epoch, update.rtp):
+            shot = self.keyframes.offer(frame, update, at)
+            if shot is not None:
+                await self._keep(shot)
+        self.describer.consider(update, at)
+
+    async def _keep(self, shot: Shot) -> None:
+        """Encode a picture beside everything else; a machine that cannot keep up keeps fewer."""
+        if self._encoding is not None and not self._encoding.done():
+            return
+        if self._encoding is not None:
+            self.keyframes.add(self._encoding.result())
+        self._encoding = asyncio.create_task(asyncio.to_thread(shot.keyframe))
+
+    def tell(self, event: Event) -> None:
+        self.session.facts.publish(EventFact(event))
+
+    # --- questions ------------------------------------------------------------------------------------------------
+
+    async def moment(self, frame: FrameRef | None = None) -> Moment:
+        """The frame and its tracks, frozen. Raises `NotFound` or `FrameTooOld`."""
+        return await asyncio.to_thread(self.keyframes.find(frame).moment)
+
+    async def ask(
+        self,
+        text: str,
+        *,
+        client: str,
+        track_ids: Iterable[int] = (),
+        frame: FrameRef | None = None,
+        follows: str | None = None,
+        spoken: bool = False,
+    ) -> Question:
+        """Take on a question about what is in the picture now, or was on `frame`; the answer comes as facts.
+
+        Raises `BadInput`, `NotFound` (unknown_track, unknown_question), `FrameTooOld` or `LimitReached` (busy).
+        """
+        scene = self.scene.snapshot()
+        previous = self.conversation.previous(follows)
+        moment = await self.moment(frame)
+        question = new_question(text, client=client, moment=moment, track_ids=track_ids, follows=follows, spoken=spoken)
+        known = {thing.id for thing in scene.objects} | {track.id for track in moment.tracks}
+        for track_id in question.track_ids:
+            if track_id not in known:
+                raise NotFound(f"There is no track {track_id}.", code="unknown_track")
+        keyframes = tuple(self.keyframes.between(moment.at - timedelta(seconds=LOOK_BACK_S), moment.at))
+        tools = Tools(StreamToolbox(self, moment), (*LOOKING, *CHANGING), known)
+        self.conversation.ask(Query(question, moment, scene, previous, keyframes, tools))
+        return question
+
+    # --- watches and regions --------------------------------------------------------------------------------------
+
+    def add_watch(
+        self, condition: str, *, cooldown_s: float = 60.0, severity: Severity = Severity.WARN, enabled: bool = True
+    ) -> Watch:
+        """Raises `BadInput` or `LimitReached`."""
+        watch = self.watches.add(condition, self.regions, cooldown_s=cooldown_s, severity=severity, enabled=enabled)
+        return self._watching(watch)
+
+    def change_watch(
+        self,
+        watch_id: str,
+        *,
+        condition: str | None = None,
+        cooldown_s: float | None = None,
+        severity: Severity | None = None,
+        enabled: bool | None = None,
+    ) -> Watch:
+        """What is None stays. Raises `NotFound` or `BadInput`."""
+        watch = self.watches.change(
+            watch_id, self.regions, condition=condition, cooldown_s=cooldown_s, severity=severity, enabled=enabled
+        )
+        self.worker.cancel(key=watch_id)
+        self.alerts.forget(watch_id)
+        return self._watching(watch)
+
+    def remove_watch(self, watch_id: str) -> None:
+        """Raises `NotFound`."""
+        watch = self.watches.remove(watch_id)
+        self.worker.cancel(key=watch_id)
+        self.alerts.forget(watch_id)
+        self._perception.replace_rules(self.watches.rules)
+        self.session.facts.publish(WatchFact(watch, removed=True))
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        return tuple(self._regions.values())
+
+    def put_region(self, name: str, kind: RegionKind, points: Iterable[XY], region_id: str | None = None) -> Region:
+        """A new region, or another shape for an old one. Raises `BadInput`, `NotFound` or `LimitReached`."""
+        points = tuple(points)
+        if len(points) < (3 if kind is RegionKind.ZONE else 2):
+            raise BadInput("A zone has three corners or more, a line two ends or more.")
+        if region_id is not None and region_id not in self._regions:
+            raise NotFound("There is no such region.", code="unknown_region")
+        if region_id is None and len(self._regions) >= MOST_REGIONS:
+            raise LimitReached(f"At most {MOST_REGIONS} regions on a stream.", action="Remove one first.")
+        region = Region(region_id or uuid.uuid4().hex, name, kind, points)
+        self._regions[region.id] = region
+        self._perceive_regions()
+        self.session.facts.publish(RegionFact(region))
+        return region
+
+    def remove_region(self, region_id: str) -> None:
+        """Raises `NotFound`."""
+        region = self._regions.pop(region_id, None)
+        if region is None:
+            raise NotFound("There is no such region.", code="unknown_region")
+        self._perceive_regions()
+        self.session.facts.publish(RegionFact(region, removed=True))
+
+    def described(self, track_id: int, text: str) -> None:
+        """An object's description is known now."""
+        self.scene.describe(track_id, text)
+        self._perception.described(track_id)
+
+    def _watching(self, watch: Watch) -> Watch:
+        self._perception.replace_rules(self.watches.rules)
+        self.session.facts.publish(WatchFact(watch))
+        return watch
+
+    def _perceive_regions(self) -> None:
+        self._perception.replace_regions(self.regions)
+        self.scene.regions = self.regions
+
+
+class Agents:
+    """The agents of all streams, each run for as long as its stream lives. Event loop only."""
+
+    def __init__(self, backend: Backend, settings: AgentSettings | None = None) -> None:
+        self._backend = backend
+        self._settings = settings
+        self._agents: dict[str, StreamAgent] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def backend(self) -> Backend:
+        return self._backend
+
+    def use(self, backend: Backend) -> None:
+        """Answer with another backend from the next question on."""
+        self._backend = backend
+        for agent in self._agents.values():
+            agent.backend = backend
+
+    def attach(self, session: StreamSession) -> StreamAgent:
+        """Begin to watch a stream that was just opened."""
+        agent = StreamAgent(session, self._backend, self._settings)
+        self._agents[session.id] = agent
+        task = asyncio.create_task(self._run(agent), name=f"agent {session.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return agent
+
+    def of(self, session: StreamSession) -> StreamAgent:
+        """Raises `NotFound` where the stream is ending."""
+        try:
+            return self._agents[session.id]
+        except KeyError:
+            raise NotFound(f"Stream {session.id} has been closed.") from None
+
+    async def close(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._backend.close()
+
+    async def _run(self, agent: StreamAgent) -> None:
+        try:
+            await agent.run()
+        except Exception:
+            log.exception("the agent of stream %s failed", agent.session.id)
+        finally:
+            if self._agents.get(agent.session.id) is agent:
+                del self._agents[agent.session.id]
