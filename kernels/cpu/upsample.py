@@ -36,9 +36,9 @@ class Window(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _taps(low: int, high: int) -> Taps:
-    """The source positions in float32, rounded after every operation."""
-    scale, half = np.float32(low) / np.float32(high), np.float32(0.5)
-    at = np.maximum(scale * (np.arange(high, dtype=np.float32) + half) - half, np.float32(0))
+    """The source positions in float32, each one fused multiply-add: float64 holds its exact value, rounded once."""
+    scale = float(np.float32(low) / np.float32(high))
+    at = np.maximum((scale * (np.arange(high) + 0.5) - 0.5).astype(np.float32), np.float32(0))
     first = np.minimum(at.astype(np.intp), low - 1)
     far = at - first.astype(np.float32)
     return Taps(first, np.minimum(first + 1, low - 1), np.float32(1) - far, far)
