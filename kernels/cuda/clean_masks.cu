@@ -310,13 +310,13 @@ __device__ __forceinline__ void clean(const T* logits, const u32* previous, cons
   }
 }
 
-extern "C" __global__ void __launch_bounds__(1024)
+extern "C" __global__ void __launch_bounds__(1024, 1)
 clean_masks_f32(const float* logits, const u32* previous, const int* n_valid, u32* bits, int* stats, float* logits_out,
                 int max_hole, int max_speck, float hysteresis, float delta) {
   clean(logits, previous, n_valid, bits, stats, logits_out, max_hole, max_speck, hysteresis, delta);
 }
 
-extern "C" __global__ void __launch_bounds__(1024)
+extern "C" __global__ void __launch_bounds__(1024, 1)
 clean_masks_bf16(const u16* logits, const u32* previous, const int* n_valid, u32* bits, int* stats, float* logits_out,
                  int max_hole, int max_speck, float hysteresis, float delta) {
   clean(logits, previous, n_valid, bits, stats, logits_out, max_hole, max_speck, hysteresis, delta);
