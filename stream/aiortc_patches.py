@@ -9,23 +9,27 @@ bitrate floor     the receiver's bitrate estimate, which starves senders at the 
 tap_sender        the offset between our RTP timestamps and the wire's; keyframe requests of the peer
 history           packets kept for retransmission: 1024 instead of 128
 gathering         ICE host candidates on the given addresses and no others
+connecting        ended before its connection is closed
+consent           whether a peer still answers (RFC 7675), asked when we want to know
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 import aioice.ice
+import aioice.stun
 import aiortc.rtcrtpsender
-from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from aiortc import RTCIceTransport, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtp import RtcpSrPacket, RtpPacket
@@ -41,6 +45,9 @@ ESTIMATE_EVERY_MS = 400
 FALL = 0.97
 """A bitrate estimate below this share of the last one is told at once, every other one after `ESTIMATE_EVERY_MS`."""
 NTP_TO_UNIX_S = 2_208_988_800
+CHECKS = 3
+"""Connectivity checks, 0.5, 1 and 2 s apart, until a peer counts as gone."""
+
 MAX_CLOCKS = 8
 """SSRCs whose sender reports are kept for one receiver."""
 
@@ -63,6 +70,12 @@ _NEEDS: dict[str, tuple[tuple[Any, str], ...]] = {
     "viewer keyframes": ((RTCRtpSender, "_send_keyframe"),),
     "history": ((aiortc.rtcrtpsender, "RTP_HISTORY_SIZE"),),
     "gathering": ((aioice.ice, "get_host_addresses"),),
+    "connecting": ((RTCPeerConnection, "__connect"),),
+    "consent": (
+        (RTCIceTransport, "_connection"),
+        (aioice.ice.Connection, "_nominated"),
+        (aioice.ice.Connection, "build_request"),
+    ),
 }
 _LOST_WITHOUT = {
     "pictures": "WebRTC publishers cannot be received",
@@ -72,6 +85,8 @@ _LOST_WITHOUT = {
     "viewer keyframes": "a viewer that lost packets waits for the next regular keyframe",
     "history": "viewers recover from fewer lost packets",
     "gathering": "WebRTC uses every network address except loopback",
+    "connecting": "sessions that are ended while they connect leave tasks behind",
+    "consent": "a publisher that has vanished holds its stream for half a minute",
 }
 
 
@@ -126,6 +141,52 @@ def gathering(addresses: tuple[str, ...]) -> Iterator[None]:
         yield
     finally:
         _addresses.reset(token)
+
+
+class Connecting:
+    """The work of connecting a peer connection, from the moment that this is made, so that it can be stopped.
+
+    aiortc's goes on beside `close`, and starts what nobody stops any more: reports and consent checks without end.
+    """
+
+    def __init__(self, connection: RTCPeerConnection) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        if works("connecting"):
+            name = _mangled(RTCPeerConnection, "__connect")
+            self._stock: Callable[[], Awaitable[None]] = getattr(connection, name)
+            setattr(connection, name, self._connect)
+
+    async def _connect(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._stock()
+        finally:
+            self._tasks.discard(task)
+
+    async def stop(self) -> None:
+        """To be called before the connection is closed."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def answers(connection: RTCPeerConnection) -> bool:
+    """Whether the peer answers a connectivity check within 3.5 s; True where it cannot be asked."""
+    if not works("consent"):
+        return True
+    ice: Any = connection.getTransceivers()[0].receiver.transport.transport
+    agent = ice._connection
+    for pair in list(agent._nominated.values()):
+        request = agent.build_request(pair, nominate=False)
+        key = agent.remote_password.encode()
+        try:
+            await pair.protocol.request(request, pair.remote_addr, integrity_key=key, retransmissions=CHECKS - 1)
+        except aioice.stun.TransactionError:
+            return False
+    return bool(agent._nominated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import secrets
 import uuid
@@ -14,11 +15,13 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from stream.engines.base import Engine
-from stream.errors import BadInput, Conflict, LimitReached, MediaError, NotFound
+from stream.errors import BadInput, Conflict, LimitReached, MediaError, NotFound, SourceError
 from stream.scheduler import Scheduler
 from stream.session import NextIds, StreamSession
 from stream.sources.base import Source
 from stream.sources.webrtc import Publisher, Viewer, WebRtcConfig
+
+log = logging.getLogger(__name__)
 
 STREAM_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 REMEMBERED_STREAMS = 1000
@@ -134,23 +137,32 @@ class StreamHub:
         Raises `Conflict` while another publisher feeds the stream, unless `if_match` names its session; then that one
         is replaced.
         """
+        self._require_room(stream_id, if_match)
+        with self._reserved():
+            publisher, answer_sdp = await Publisher.accept(offer_sdp, self._webrtc)
+            try:
+                # Somebody else may have come while this offer was answered, or the one to be replaced may have gone.
+                while (held := self._require_room(stream_id, if_match)) is not None:
+                    with contextlib.suppress(NotFound):
+                        await self.unpublish(stream_id, held.id)
+                self._publishers[stream_id] = publisher
+                session = self._streams.get(stream_id) or await self._create(stream_id, stream_id)
+            except BaseException:
+                if self._publishers.get(stream_id) is publisher:
+                    del self._publishers[stream_id]
+                await publisher.close()
+                raise
+            await self._spawn(f"source {stream_id}", self._feed(session, publisher))
+        return Answer(publisher.id, answer_sdp)
+
+    def _require_room(self, stream_id: str, if_match: str | None) -> Publisher | None:
+        """The publisher that is to be replaced, if there is one. Raises `Conflict` where it may not be."""
         held = self._publishers.get(stream_id)
         if held is not None and if_match != held.id:
             raise Conflict(f"Stream “{stream_id}” has a publisher already.")
         if held is None and stream_id in self._streams and self._streams[stream_id].kind != "webrtc":
             raise Conflict(f"Stream “{stream_id}” is not fed by a publisher.")
-        with self._reserved():
-            publisher, answer_sdp = await Publisher.accept(offer_sdp, self._webrtc)
-            try:
-                if held is not None:
-                    await self.unpublish(stream_id, held.id)
-                session = self._streams.get(stream_id) or await self._create(stream_id, stream_id)
-            except BaseException:
-                await publisher.close()
-                raise
-            self._publishers[stream_id] = publisher
-            await self._spawn(f"source {stream_id}", self._feed(session, publisher))
-        return Answer(publisher.id, answer_sdp)
+        return held
 
     async def unpublish(self, stream_id: str, session: str) -> None:
         """End a publisher's session. Raises `NotFound`."""
@@ -207,6 +219,8 @@ class StreamHub:
             stream.request_keyframe()
         try:
             await viewer.run()
+        except SourceError as error:
+            log.info("viewer %s of %s: %s", viewer.id, stream.id, error.message)
         finally:
             stream.relay.remove(viewer.id)
             del self._viewers[viewer.id]

@@ -14,7 +14,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSession
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtpPacket
 
-from stream.aiortc_patches import ReceiverTap, gathering, install, on_keyframe_request
+from stream.aiortc_patches import Connecting, ReceiverTap, gathering, install, on_keyframe_request
 from stream.decode import nv12_planes
 from stream.jitter import Assembled, FrameAssembler, Packet
 from stream.sources.base import Received
@@ -94,6 +94,7 @@ class Peer:
         install()
         self._addresses = addresses
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._connecting = Connecting(self.connection)
 
     async def offer(self) -> str:
         with gathering(self._addresses):
@@ -104,6 +105,7 @@ class Peer:
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
     async def close(self) -> None:
+        await self._connecting.stop()
         await self.connection.close()
 
 

@@ -51,6 +51,7 @@ class Peer:
         self._closing: asyncio.Task[None] | None = None
         servers = [RTCIceServer(s.url, s.username, s.credential) for s in config.ice_servers]
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._connecting = aiortc_patches.Connecting(self.connection)
         self.connection.on("connectionstatechange", self._state_changed.set)
 
     async def set_offer(self, offer: str) -> None:
@@ -103,9 +104,13 @@ class Peer:
         when one of those who wait in it is cancelled.
         """
         if self._closing is None:
-            self._closing = asyncio.create_task(self.connection.close(), name=f"close {self.id}")
+            self._closing = asyncio.create_task(self._close(), name=f"close {self.id}")
         await asyncio.shield(self._closing)
         self._state_changed.set()
+
+    async def _close(self) -> None:
+        await self._connecting.stop()
+        await self.connection.close()
 
 
 def video_mid(offer: str, *, wanted: tuple[str, ...], does: str) -> str:

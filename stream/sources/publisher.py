@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Self
 
@@ -17,8 +18,16 @@ from stream.sources.base import MediaSink, Received
 from stream.sources.peer import Peer, WebRtcConfig, refuse_others, video_mid
 from stream.types import Codec
 
+logger = logging.getLogger(__name__)
+
 KEYFRAME_EVERY_S = 0.5
 """The shortest time between two keyframe requests."""
+
+SILENT_S = 10.0
+"""A peer that sends nothing for this long, not even reports, is asked whether it is there. RFC 7675 lets consent stand
+for 30 s; a camera that went without goodbye should make room for the next one before."""
+
+LOOK_EVERY_S = 1.0
 
 
 class Publisher(Peer):
@@ -66,9 +75,13 @@ class Publisher(Peer):
             sink.connected()
             self._sink = sink
             async with asyncio.TaskGroup() as tasks:
-                feedback = tasks.create_task(self._feedback(), name=f"feedback {self.id}")
+                beside = [
+                    tasks.create_task(self._feedback(), name=f"feedback {self.id}"),
+                    tasks.create_task(self._notice_absence(), name=f"absence {self.id}"),
+                ]
                 await self.ended()
-                feedback.cancel()
+                for task in beside:
+                    task.cancel()
         finally:
             self._sink = None
             await self.close()
@@ -129,6 +142,19 @@ class Publisher(Peer):
             elif not self._assembler.has_missing:
                 self._tap.forget_missing()
             await self._ask_keyframe(now_s)
+
+    async def _notice_absence(self) -> None:
+        """End the session of a peer that has vanished without a word."""
+        present_s = time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if time.monotonic() - max(present_s, self.heard_s or 0.0) < SILENT_S:
+                continue
+            if not await aiortc_patches.answers(self.connection):
+                logger.info("publisher %s has vanished", self.id)
+                self.finish()
+                return
+            present_s = time.monotonic()
 
     async def _ask_keyframe(self, now_s: float) -> None:
         wanted = self._keyframe_wanted or self._assembler.needs_keyframe

@@ -29,7 +29,10 @@ from stream.errors import SourceError
 from stream.sources.webrtc import Publisher, WebRtcConfig
 from tests.peers import Camera, PublishingPeer, Sink
 
-FEATURES = ["pictures", "sender clock", "bitrate floor", "viewer clock", "viewer keyframes", "history", "gathering"]
+FEATURES = [
+    "pictures", "sender clock", "bitrate floor", "viewer clock", "viewer keyframes", "history", "gathering",
+    "connecting", "consent",
+]  # fmt: skip
 
 
 def init_without_attributes(self: Any) -> None:
@@ -52,6 +55,10 @@ def remove(feature: str, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delattr(aiortc.rtcrtpsender, "RTP_HISTORY_SIZE")
         case "gathering":
             monkeypatch.delattr(aioice.ice, "get_host_addresses")
+        case "connecting":
+            monkeypatch.delattr(RTCPeerConnection, "_RTCPeerConnection__connect")
+        case "consent":
+            monkeypatch.delattr(aioice.ice.Connection, "build_request")
 
 
 def test_every_name_is_there_in_the_tested_version() -> None:
@@ -89,7 +96,7 @@ def test_attributes_that_only_instances_have_are_found_by_their_mangled_name(mon
 async def test_without_the_optional_names_pictures_still_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stock behaviour for what is missing: no capture times, no floor, the peer's default keyframes."""
     stock = aiortc_patches.works
-    gone = {"sender clock", "bitrate floor", "viewer keyframes"}
+    gone = {"sender clock", "bitrate floor", "viewer keyframes", "connecting", "consent"}
     monkeypatch.setattr(aiortc_patches, "works", lambda feature: feature not in gone and stock(feature))
     peer = PublishingPeer(Camera("VP8"), "VP8")
     publisher, answer = await Publisher.accept(await peer.offer(), WebRtcConfig(addresses=("127.0.0.1",)))
@@ -97,6 +104,7 @@ async def test_without_the_optional_names_pictures_still_come(monkeypatch: pytes
     run = asyncio.create_task(publisher.run(sink))
     await peer.take(answer)
     await sink.until(50)
+    assert await aiortc_patches.answers(publisher.connection), "nobody is sent away who cannot be asked"
     assert {received.captured_unix_us for received in sink.received} == {None}
     await peer.close()
     await asyncio.wait_for(run, 10)
