@@ -8,7 +8,6 @@ background and for inputs of models, whose pixels are rounded on the way.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -16,31 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.colour import Nv12, Picture, nv12_to_bgr, rgb_to_yuv, size_of
-from kernels.cpu.edges import Edges
-from kernels.look import BLUR_TAPS, FILL, PIXELATE, Look
+from kernels.cpu.edges import EdgePixels, edge_pixels
+from kernels.look import BLUR_TAPS, Look
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
-HALF = np.float32(0.5)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plane:
-    """Interleaved channels `(h, w, c)` and how many pixels a sample spans in each direction."""
-
-    data: U8
-    step: int
-    first_channel: int
-
-    @property
-    def channels(self) -> slice:
-        return slice(self.first_channel, self.first_channel + self.data.shape[2])
-
-
-def _planes(picture: Picture) -> list[_Plane]:
-    if isinstance(picture, Nv12):
-        return [_Plane(picture.y[..., None], 1, 0), _Plane(picture.uv, 2, 1)]
-    return [_Plane(picture, 1, 0)]
 
 
 def composite(
@@ -48,22 +27,31 @@ def composite(
     behind: Picture | None = None,
 ) -> None:  # fmt: skip
     """As `kernels.images.composite`, into `out`."""
-    owner = cv2.threshold(owner, min(n_valid, len(palette) - 1), 0, cv2.THRESH_TOZERO_INV)[1]
-    colours = _colours(palette, frame)
-    planes, targets = _planes(frame), _planes(out)
-    backs = [_back(plane, colours[0, plane.channels], palette[0, 3], look, i, behind) for i, plane in enumerate(planes)]
-    insides = [_mosaic(plane, look.pixelate_px) if look.mode & PIXELATE else plane.data for plane in planes]
-    areas = list(_areas(owner, colours, palette, look)) if look.mode & ~FILL or look.fill else []
-    for plane, back, inside, target in zip(planes, backs, insides, targets, strict=True):
-        np.copyto(target.data, back)
-        if inside is back and not look.fill:
-            continue
-        for area in areas:
-            _fill(target, inside, plane, area)
-    edges = Edges(owner, logits, look)
-    for ys, xs in edges.quads(step=planes[-1].step):
-        sources = [[_at(planes, data, ys, xs) for data in (backs, insides)], colours, palette]
-        _mix_edges(targets, planes, edges, ys, xs, sources, look)
+    owner = np.asarray(cv2.threshold(owner, min(n_valid, len(palette) - 1), 0, cv2.THRESH_TOZERO_INV)[1], owner.dtype)
+    colours, alphas = _colours(palette, frame), (palette[:, 3] / 255).astype(np.float32)
+    bases, targets = _planes(frame), _planes(out)
+    backs = _backs(bases, colours[0], float(alphas[0]), look, behind)
+    cells = (look.pixelate_px, look.pixelate_px // 2)
+    fronts = [_mosaic(base, cell) for base, cell in zip(bases, cells, strict=False)] if look.pixelate_px else bases
+    shares = alphas if look.fill else np.zeros_like(alphas)
+    channel = 0
+    for step, back, front, target in zip((1, 2), backs, fronts, targets, strict=False):
+        np.copyto(target, back)
+        if look.fill or front is not back:
+            _place(target, front, owner[::step, ::step], colours[:, channel : channel + target.shape[2]], shares)
+        channel += target.shape[2]
+    edges = edge_pixels(owner, logits, look, in_quads=isinstance(frame, Nv12))
+    if edges is not None:
+        values = np.where(edges.own[:, None], _gathered(fronts, edges), _gathered(bases, edges))
+        if look.background != "keep":
+            back_values = _gathered(backs, edges)
+            values = back_values + edges.inside[:, None] * (values - back_values)
+        _scatter(targets, edges, _coloured(values, edges, colours, shares))
+
+
+def _planes(picture: Picture) -> list[U8]:
+    """Arrays `(h, w, channels)`; the second one, of NV12, has a sample for 2 x 2 pixels."""
+    return [picture.y[..., None], picture.uv] if isinstance(picture, Nv12) else [picture]
 
 
 def _colours(palette: U8, frame: Picture) -> F32:
@@ -75,3 +63,189 @@ def _colours(palette: U8, frame: Picture) -> F32:
     luma = rgb @ np.array([k.k_r, k.k_g, k.k_b], np.float32)
     u, v = (rgb[:, 2] - luma) * k.u_b + 128, (rgb[:, 0] - luma) * k.v_r + 128
     return np.stack([luma * k.gain + k.offset, u, v], axis=1).astype(np.float32)
+
+
+def _backs(bases: list[U8], colour: F32, alpha: float, look: Look, behind: Picture | None) -> list[U8]:
+    """What lies behind the objects: the picture itself where the background is kept."""
+    if look.background == "image":
+        assert behind is not None
+        return _planes(behind)
+    if look.background == "blur":
+        size = bases[0].shape[0], bases[0].shape[1]
+        return [_blurred(base, step, look, size) for base, step in zip(bases, (4, 2), strict=False)]
+    if look.background == "colour":
+        tables = _table(colour[None], np.array([alpha], np.float32))[0]
+        parts = np.cumsum([0] + [base.shape[2] for base in bases])
+        return [_looked_up(base, tables[:, a:b]) for base, a, b in zip(bases, parts, parts[1:], strict=False)]
+    return bases
+
+
+def _table(colours: F32, shares: F32) -> U8:
+    """Lookup tables `[n, 256, channels]` that mix every level with a colour."""
+    levels = np.arange(256, dtype=np.float32)[None, :, None]
+    return _levels(levels + shares[:, None, None] * (colours[:, None] - levels))
+
+
+def _levels(values: F32) -> U8:
+    levels: U8 = np.clip(values + np.float32(0.5), 0, 255).astype(np.uint8)
+    return levels
+
+
+def _looked_up(plane: U8, table: U8) -> U8:
+    """`plane` `(h, w, c)` through a table `(256, c)`."""
+    found = cv2.LUT(plane, np.ascontiguousarray(table)[None])
+    return np.asarray(found, np.uint8).reshape(plane.shape)
+
+
+def _place(target: U8, front: U8, owner: NDArray[Any], colours: F32, shares: F32) -> None:
+    """Every object's samples of `front`, mixed with its colour, into `target`."""
+    if not shares.any():
+        _copy(front, (owner > 0).view(np.uint8), target)
+        return
+    tables = _table(colours, shares)
+    for object_, (rows, columns), mask in _objects(owner):
+        _copy(_looked_up(front[rows, columns], tables[object_]), mask, target[rows, columns])
+
+
+def _copy(source: U8, mask: U8, target: U8) -> None:
+    if target.size:
+        target[...] = np.asarray(cv2.copyTo(source, mask, target)).reshape(target.shape)
+
+
+def _objects(owner: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, slice], U8]]:
+    """Objects that own a sample: id, window, and mask within the window."""
+    owner = np.ascontiguousarray(owner)
+    largest = int(owner.max(initial=0))
+    counts = cv2.calcHist([owner], [0], None, [largest + 1], [0, largest + 1]).ravel() if largest else np.zeros(1)
+    for object_ in np.flatnonzero(counts[1:]) + 1:
+        mask = (owner == object_).view(np.uint8)
+        x, y, width, height = cv2.boundingRect(mask)
+        window = slice(y, y + height), slice(x, x + width)
+        yield int(object_), window, mask[window]
+
+
+def _averages(plane: U8, size: int) -> U8:
+    """Means `(ceil(h / size), ceil(w / size), c)` over squares, those at the edges cut off."""
+    height, width, channels = plane.shape
+    rows, columns = height // size, width // size
+    out = np.empty((-(-height // size), -(-width // size), channels), np.uint8)
+    if rows and columns:
+        whole = plane[: rows * size, : columns * size]
+        small = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+        out[:rows, :columns] = np.asarray(small).reshape(rows, columns, channels)
+    for y in range(out.shape[0]):
+        for x in range(0 if y >= rows else columns, out.shape[1]):
+            square = plane[y * size : (y + 1) * size, x * size : (x + 1) * size]
+            out[y, x] = square.mean((0, 1), dtype=np.float64) + 0.5
+    return out
+
+
+def _mosaic(plane: U8, cell: int) -> U8:
+    large = _stretched(_averages(plane, cell), cell, cv2.INTER_NEAREST)
+    return large[: plane.shape[0], : plane.shape[1]]
+
+
+def _blurred(plane: U8, step: int, look: Look, size: tuple[int, int]) -> U8:
+    """Averaged over squares of `step`, blurred, and stretched back; `size` is the picture's in pixels."""
+    weights = look.blur_weights()
+    taps = np.array(weights[:0:-1] + weights, np.float32)
+    assert len(taps) == 2 * BLUR_TAPS + 1
+    small = cv2.sepFilter2D(_averages(plane, step), -1, taps, taps, borderType=cv2.BORDER_REPLICATE)
+    if step == 4 or size[0] % 2 == size[1] % 2 == 0:
+        return _stretched(small, step, cv2.INTER_LINEAR)[: plane.shape[0], : plane.shape[1]]
+    # The last sample of chroma of an odd side does not lie in the middle of two pixels.
+    return _averages(_stretched(small, 4, cv2.INTER_LINEAR)[: size[0], : size[1]], 2)
+
+
+def _stretched(plane: NDArray[Any], times: int, interpolation: int) -> U8:
+    height, width = plane.shape[0] * times, plane.shape[1] * times
+    large = np.asarray(cv2.resize(plane, (width, height), interpolation=interpolation), np.uint8)
+    return large.reshape(height, width, -1)
+
+
+def _gathered(planes: list[U8], edges: EdgePixels) -> F32:
+    """All three channels of the edges' pixels, `[n, 3]`."""
+    parts = [plane[edges.ys // step, edges.xs // step] for step, plane in zip((1, 2), planes, strict=False)]
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def _coloured(values: F32, edges: EdgePixels, colours: F32, shares: F32) -> F32:
+    colour = colours[edges.shown]
+    values = values + (shares[edges.shown] * edges.inside)[:, None] * (colour - values)
+    return values + edges.line[:, None] * (colour - values)
+
+
+def _scatter(targets: list[U8], edges: EdgePixels, values: F32) -> None:
+    """Write the edges' pixels; a sample of chroma is the mean over the pixels of its quad."""
+    channels = targets[0].shape[2]
+    targets[0][edges.ys, edges.xs] = _levels(values[:, :channels])
+    if len(targets) > 1:
+        share = edges.weight.reshape(-1, 4, 1)
+        means = (values[:, channels:].reshape(-1, 4, 2) * share).sum(1) / share.sum(1)
+        targets[1][edges.ys[::4] // 2, edges.xs[::4] // 2] = _levels(means)
+
+
+def nv12_to_model(frame: Nv12, out: F32) -> None:
+    """As `kernels.images.nv12_to_model`, into `out` float32 `[3, S, S]`."""
+    side = out.shape[-1]
+    small = cv2.resize(_bgr(frame), (side, side), interpolation=cv2.INTER_LINEAR)
+    for plane, channel in zip(out, cv2.split(small)[::-1], strict=True):
+        np.multiply(channel, np.float32(1 / 127.5), out=plane)
+        plane -= 1
+
+
+def _bgr(frame: Nv12) -> U8:
+    return nv12_to_bgr(frame.y, frame.uv, matrix=frame.matrix, full_range=frame.full_range)
+
+
+def roi_crops(
+    frame: Picture, boxes: F32, n_valid: int, out: F32, owner: NDArray[Any] | None, ids: NDArray[np.int32] | None
+) -> None:
+    """As `kernels.images.roi_crops`, into `out` float32 `[K, 3, S, S]`."""
+    side = out.shape[-1]
+    height, width = size_of(frame)
+    for k in range(n_valid):
+        x0, y0, x1, y1 = boxes[k]
+        if not (x1 > x0 and y1 > y0 and x1 - x0 < 1e9 and y1 - y0 < 1e9):
+            out[k] = 0
+            continue
+        (rows, ly), (columns, lx) = _taps(y0, y1, side, height), _taps(x0, x1, side, width)
+        window = (_window(rows, height), _window(columns, width))
+        picture = _scaled_part(frame, *window)
+        if owner is not None:
+            picture[owner[window] != (k + 1 if ids is None else ids[k])] = 0
+        picture = np.pad(picture, ((1, 1), (1, 1), (0, 0)))
+        rows, columns = (_inside(taps, part) for taps, part in zip((rows, columns), window, strict=True))
+        lines = (1 - ly)[:, None, None] * picture[rows[0]] + ly[:, None, None] * picture[rows[1]]
+        crop = (1 - lx)[None, :, None] * lines[:, columns[0]] + lx[None, :, None] * lines[:, columns[1]]
+        out[k] = crop.transpose(2, 0, 1)
+
+
+def _taps(start: np.float32, end: np.float32, side: int, limit: int) -> tuple[NDArray[np.int64], F32]:
+    """Both neighbours `[2, side]` of every sample and the weight of the second."""
+    at = start + (np.arange(side, dtype=np.float32) + np.float32(0.5)) * ((end - start) / np.float32(side))
+    at = np.clip(at - np.float32(0.5), np.float32(-2), np.float32(limit + 1))
+    first = np.floor(at)
+    return np.stack([first, first + 1]).astype(np.int64), at - first
+
+
+def _window(taps: NDArray[np.int64], limit: int) -> slice:
+    """What of a side the taps reach, from an even place on, where a quad of NV12 begins."""
+    start = min(max(int(taps.min()), 0), limit - 1) & ~1
+    return slice(start, max(start, min(int(taps.max()), limit - 1)) + 1)
+
+
+def _inside(taps: NDArray[np.int64], part: slice) -> NDArray[np.int64]:
+    """Taps in a window that has one line of nothing before and after it."""
+    kept: NDArray[np.int64] = np.clip(taps - part.start + 1, 0, part.stop - part.start + 1)
+    return kept
+
+
+def _scaled_part(frame: Picture, rows: slice, columns: slice) -> F32:
+    if isinstance(frame, Nv12):
+        uv = frame.uv[rows.start // 2 : (rows.stop + 1) // 2, columns.start // 2 : (columns.stop + 1) // 2]
+        part = Nv12(frame.y[rows, columns], uv, frame.matrix, frame.full_range)
+        levels = _bgr(part)[..., ::-1]
+    else:
+        levels = frame[rows, columns]
+    return levels * np.float32(1 / 127.5) - np.float32(1)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kernels.arrays import KernelInputError
 from kernels.colour import Nv12, Picture, rgb_to_yuv, size_of, yuv_to_rgb
 from kernels.cuda.launch import Launch
 from kernels.look import Look
@@ -93,7 +94,8 @@ def nv12_to_model(frame: Nv12, out: Any) -> Launch:
     """The whole picture as `out` bf16 `[3, S, S]`.
 
     Reads 1.5 bytes a pixel and writes 6 S²: 1.7 µs from 720p to 1008² and 2.1 µs from 1080p. Blocks take fewer rows
-    where the picture is much larger than S. Raises `ValueError` where not even one row's pixels fit shared memory.
+    where the picture is much larger than S. Raises `KernelInputError` where the pixels of one row do not fit shared
+    memory.
     """
     height, width = frame.size
     side = out.shape[-1]
@@ -102,7 +104,7 @@ def nv12_to_model(frame: Nv12, out: Any) -> Launch:
     while (shared := pitch * _below(rows, height, side) * 4) > SHARED_LIMIT_BYTES and rows > 1:
         rows //= 2
     if shared > SHARED_LIMIT_BYTES:
-        raise ValueError(f"a picture of {width} x {height} is too large for an input of {side} x {side}")
+        raise KernelInputError(f"a picture of {width} x {height} is too large for an input of {side} x {side}")
     vector = width % 4 == 0 and _aligned(4, frame.y, frame.uv)
     args = (
         frame.y, frame.uv, out, *_ints(height, width, side, pitch, rows), *_floats(height / side, width / side),
