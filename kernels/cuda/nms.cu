@@ -3,7 +3,7 @@ typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 
-const int LIMIT = 512, WARPS = LIMIT / 32;
+const int ORDER_THREADS = 128, LIMIT = 512, WARPS = LIMIT / 32;
 #ifndef DYN_SMEM
 #define DYN_SMEM(T, name) extern __shared__ T name[]
 #endif
@@ -15,22 +15,28 @@ __device__ __forceinline__ u32 sort_key(float score) {
   return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 
-// How many of `n` come before number i: better ones, and equal ones of a lower index.
-template <typename Keys>
-__device__ __forceinline__ int rank_of(int i, u32 own, int n, Keys key) {
+// How many of `n` keys, those of objects `base` and on, come before object i's: better ones, and equal ones of a lower
+// index.
+__device__ __forceinline__ int rank_among(const u32* keys, int n, int base, int i, u32 own) {
   int rank = 0;
 #pragma unroll 8
-  for (int j = 0; j < n; j++) {
-    const u32 other = key(j);
-    rank += other > own || (other == own && j < i);
-  }
+  for (int j = 0; j < n; j++) rank += keys[j] > own || (keys[j] == own && base + j < i);
   return rank;
 }
 
 extern "C" __global__ void __launch_bounds__(128)
 score_order(const float* __restrict__ scores, const int* __restrict__ n_valid, int* __restrict__ order) {
-  const int i = blockIdx.x * blockDim.x + threadIdx.x, n = n_valid[0];
-  if (i < n) order[rank_of(i, sort_key(scores[i]), n, [=](int j) { return sort_key(scores[j]); })] = i;
+  __shared__ u32 s_key[ORDER_THREADS];
+  const int tid = threadIdx.x, i = (int)blockIdx.x * ORDER_THREADS + tid, n = n_valid[0];
+  const u32 own = i < n ? sort_key(scores[i]) : 0;
+  int rank = 0;
+  for (int base = 0; base < n; base += ORDER_THREADS) {
+    __syncthreads();
+    if (base + tid < n) s_key[tid] = sort_key(scores[base + tid]);
+    __syncthreads();
+    rank += rank_among(s_key, min(ORDER_THREADS, n - base), base, i, own);
+  }
+  if (i < n) order[rank] = i;
 }
 
 // Dynamic shared memory: for each object a row of ceil(capacity / 32) words, one bit for each object that it overlaps.
@@ -43,9 +49,8 @@ nms(const float* __restrict__ iou, const float* __restrict__ scores, const int* 
   const int tid = threadIdx.x, lane = tid & 31, warp = tid >> 5, n = n_valid[0], words = (n + 31) >> 5;
   if (tid < n) s_key[tid] = sort_key(scores[tid]);
   __syncthreads();
-  if (tid < n) {
-    s_order[rank_of(tid, s_key[tid], n, [=](int j) { return s_key[j]; })] = (u16)tid;
-  }
+  if (tid < n) s_order[rank_among(s_key, n, 0, tid, s_key[tid])] = (u16)tid;
+#pragma unroll 4
   for (int t = warp; t < n * words; t += WARPS) {
     const int i = t / words, j = (t - i * words) * 32 + lane;
     const u32 over = __ballot_sync(0xffffffffu, j < n && iou[(size_t)i * capacity + j] > threshold);

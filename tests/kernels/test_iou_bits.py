@@ -27,7 +27,7 @@ def run(runner: Runner, a: Masks, b: Masks, n_a: int | None = None, n_b: int | N
         s[some, 4:6] = np.minimum(s[some, 4:6] + grow, (a.shape[2], a.shape[1]))
         s[n[0] :] = 10**6
     iou = np.full((len(a), len(b)), -7, np.float32)
-    for launch in iou_bits(pack_bits(a), pack_bits(b), *stats, *counts, iou):
+    for launch in iou_bits(pack_bits(a), pack_bits(b), stats[0], stats[1], counts[0], counts[1], iou):
         runner.run(launch)
     return iou
 
