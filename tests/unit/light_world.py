@@ -13,7 +13,7 @@ from stream.engines.light.appearance import Look, look_at
 from stream.engines.light.engine import LightEngine
 from stream.engines.light.gate import Measures
 from stream.engines.light.grid import Patch, patch_iou, shrink
-from stream.engines.light.sight import Answer, Ask, Candidate, Found, Sighting, Target, View, Wanted
+from stream.engines.light.sight import Answer, Ask, Candidate, Found, Searched, Sighting, Target, View, Wanted
 from stream.engines.light.tracker import Eyes, LightTracker
 from stream.types import CLOCK_HZ, Frame, FrameRef, Prompt, PromptKind, Rle, Track, TrackUpdate
 
@@ -116,7 +116,7 @@ class ColourSight:
             out[target.id] = Sighting(best[1], look, Measures(fit, 0.95, area, target.memory.similarity(look)))
         return out
 
-    def search(self, view: View, wanted: Sequence[Wanted]) -> list[Candidate]:
+    def search(self, view: View, wanted: Sequence[Wanted]) -> Searched | None:
         self.looks += 1
         out = []
         for _, patch in self._regions(view):
@@ -133,7 +133,7 @@ class ColourSight:
                     },
                 )
             )
-        return out
+        return Searched((0.0, 0.0), out)
 
     def _regions(self, view: View) -> list[tuple[int, Patch]]:
         bgr = shrink(view.picture, view.grid.mask).astype(np.int16)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stream.engines.light.carry import CarriedMask
 from stream.engines.light.flow import FlowHistory
 from stream.engines.light.grid import Grid, Patch, shrink
-from stream.engines.light.motion import fit_similarity, object_flow, stands_apart, strays
+from stream.engines.light.motion import fit_similarity, moves_by_itself, object_flow, stands_apart, strays
 from stream.types import FrameRef
 
 SMALL = st.floats(-0.05, 0.05)
@@ -149,3 +149,17 @@ def test_what_moves_otherwise_strays() -> None:
     assert not off[31:69, 31:69].any()
     assert off[:28].all()
     assert not strays(region(30, 30, 32, 32), xy, back).any()
+
+
+def test_what_moves_otherwise_than_the_background_moves_by_itself() -> None:
+    xy, back = moving_square()
+    panned = back + np.array([2, -1], np.float32)
+    moving = moves_by_itself(xy, panned)
+    assert (moving[31:69, 31:69] == 1).all()
+    assert (moving[:29] == 0).all()
+
+
+def test_where_most_of_the_picture_moves_otherwise_there_is_no_background() -> None:
+    xy, _ = moving_square()
+    noise = np.random.default_rng(1).uniform(-8, 8, xy.shape).astype(np.float32)
+    assert not moves_by_itself(xy, noise).any()

@@ -13,13 +13,16 @@ from stream.engines.light.naming import Naming
 from stream.engines.light.prompts import Request
 from stream.engines.light.replay import Replay
 from stream.engines.light.scene import Scene
-from stream.engines.light.sight import Answer, Candidate, Sight, Sighting, View, Wanted
+from stream.engines.light.sight import Answer, Candidate, Searched, Sight, Sighting, View, Wanted
 from stream.engines.light.tracks import Object
 from stream.engines.light.worker import Job, Lane
 from stream.types import BoxXyxyPx, PromptChange, PromptState, TrackState
 
 DUPLICATE_IOU = 0.5
 CROP_PIXELS = 320
+REFUSED_MOST = 8
+SCAN_COST = 0.1
+"""Of a search that found no place worth a look."""
 
 
 class Background:
@@ -219,32 +222,42 @@ class Background:
         first.pending = True
         before, self._since_search = self._since_search, 0
 
-        def done(candidates: list[Candidate] | None) -> None:
+        def done(searched: Searched | None) -> None:
             first.pending = False
             first.tried_s = view.time_s
             first.searches += 1
-            if candidates and generation == scene.generation:
-                self._searched(candidates, lost, view)
+            if searched is None:
+                self._since_search = max(self._since_search, before)
+            elif generation == scene.generation:
+                recognised = self._searched(searched.candidates, lost, view)
+                if first.id not in recognised:
+                    first.refused = [*first.refused[1 - REFUSED_MOST :], (*searched.place, view.time_s)]
 
         def dropped() -> None:
             first.pending = False
             self._since_search = before
 
-        return Job("search", lambda: sight.search(view, lost), done, dropped=dropped)
+        def cost(searched: Searched | None) -> float:
+            return SCAN_COST if searched is None else 1.0
 
-    def _searched(self, candidates: list[Candidate], wanted: list[Wanted], view: View) -> None:
+        return Job("search", lambda: sight.search(view, lost), done, cost=cost, dropped=dropped)
+
+    def _searched(self, candidates: list[Candidate], wanted: list[Wanted], view: View) -> set[int]:
+        """Take up what was found; returns the ids of the lost objects that were recognised."""
         scene = self._scene
         lost = [
             t for w in wanted if (t := scene.objects.get(w.id)) and t.life.state is TrackState.LOST and not t.followed
         ]
         places = [returns.Place(centre_of(c.patch.box() or (0, 0, 0, 0)), c.measures) for c in candidates]
-        for claim in returns.claims(planner.missing(lost, scene.now_s, scene.tuning), places, scene.tuning):
+        found = returns.claims(planner.missing(lost, scene.now_s, scene.tuning), places, scene.tuning)
+        for claim in found:
             thing, candidate = scene.objects[claim.id], candidates[claim.place]
             if claim.hold:
                 thing.held_s = scene.now_s if thing.held_s is None else thing.held_s
                 continue
             if not any(patch_iou(candidate.patch, other) > DUPLICATE_IOU for other in view.masks.values()):
                 scene.take_up(thing, scene.replay(candidate.patch, view), candidate.look, again=claim.again)
+        return {claim.id for claim in found}
 
     # --- news for the user
 

@@ -12,8 +12,8 @@ from stream.engines.light.appearance import colour_bins, look_at
 from stream.engines.light.crops import MASK_STEP, Crop
 from stream.engines.light.gate import Measures
 from stream.engines.light.grid import U8, Grid, Patch
-from stream.engines.light.search import colour_map, search_crop
-from stream.engines.light.sight import Answer, Ask, Candidate, Found, Sighting, Target, View, Wanted
+from stream.engines.light.search import colour_map, hunt
+from stream.engines.light.sight import Answer, Ask, Candidate, Found, Searched, Sighting, Target, View, Wanted
 from stream.engines.light.tuning import Tuning
 
 MOVING = "moving"
@@ -120,11 +120,12 @@ class PlainSight:
                 seen[target.id] = self._sighting(view, crop, on, before, target)
         return seen
 
-    def search(self, view: View, wanted: Sequence[Wanted]) -> list[Candidate]:
+    def search(self, view: View, wanted: Sequence[Wanted]) -> Searched | None:
         first = wanted[0]
-        crop = search_crop(view, first, CROP_PIXELS, self._tuning)
-        if crop is None:
-            return []
+        where = hunt(view, first, CROP_PIXELS, self._tuning)
+        if where is None:
+            return None
+        crop, place = where.crop, (where.place.x, where.place.y)
         size = CROP_PIXELS // MASK_STEP
         small = np.asarray(cv2.resize(crop.image(view.picture, view.grid), (size, size)), np.uint8)
         odds = cv2.blur(colour_map(view, first)[colour_bins(small)], (5, 5))
@@ -132,14 +133,14 @@ class PlainSight:
         _mark_edges(labels, cv2.GC_BGD)
         on = self._cut(view, crop, labels)
         if on is None:
-            return []
+            return Searched(place, [])
         patch, look = self._patch(view, crop, on), look_at(small, on)
         area = patch.area()
         measures = {
             lost.id: Measures(1.0, PLAIN_QUALITY, area / max(lost.area, 1), lost.memory.similarity(look))
             for lost in wanted
         }
-        return [Candidate(patch, look, measures)]
+        return Searched(place, [Candidate(patch, look, measures)])
 
     def _flooded(self, view: View, crop: Crop, u: int, v: int) -> U8:
         """The region around a click that has its colour, 0/1 on the crop's mask grid: GrabCut needs most of a thing

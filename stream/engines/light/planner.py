@@ -159,9 +159,9 @@ def wanted(first: Object, things: Iterable[Object], now_s: float, tuning: Tuning
             continue
         away = now_s - thing.life.since_s
         reach = 2 * max(thing.size) + REACH_SPEED * away
+        refused = tuple((x, y) for x, y, at_s in thing.refused if now_s - at_s < tuning.refused_s)
         out.append(
-            Wanted(thing.id, thing.memory, thing.size, thing.area, expected_place(thing, now_s, tuning), reach,
-                   thing.searches)
+            Wanted(thing.id, thing.memory, thing.size, thing.area, expected_place(thing, now_s, tuning), reach, refused)
         )  # fmt: skip
     return out
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from stream.engines.light.appearance import colour_bins, look_at
+from stream.engines.light.appearance import look_at
 from stream.engines.light.crops import MASK_STEP, Crop
 from stream.engines.light.detector import Detector
 from stream.engines.light.gate import Measures
@@ -17,8 +17,8 @@ from stream.engines.light.sam import Sam
 from stream.engines.light.samcrops import LEAST_PIXELS, Seen, look, patch_of
 from stream.engines.light.samprompts import as_logits, edge_share, inner_points, obeys
 from stream.engines.light.samrefresh import Refresher
-from stream.engines.light.search import colour_map, search_crop
-from stream.engines.light.sight import Answer, Ask, Candidate, Found, Sighting, Target, View, Wanted
+from stream.engines.light.search import Hunt, hunt
+from stream.engines.light.sight import Answer, Ask, Candidate, Found, Searched, Sighting, Target, View, Wanted
 from stream.engines.light.tuning import Tuning
 from stream.models.store import ModelStore
 from stream.types import BoxXyxyPx
@@ -196,13 +196,13 @@ class SamSight:
 
     # --- lost objects
 
-    def search(self, view: View, wanted: Sequence[Wanted]) -> list[Candidate]:
+    def search(self, view: View, wanted: Sequence[Wanted]) -> Searched | None:
         first = wanted[0]
-        crop = search_crop(view, first, self._sam.side, self._tuning)
-        if crop is None:
-            return []
-        seen = look(self._sam, view, crop)
-        point = self._likely_point(view, seen, first)
+        where = hunt(view, first, self._sam.side, self._tuning)
+        if where is None:
+            return None
+        seen = look(self._sam, view, where.crop)
+        point = _likely_point(view, where)
         logits, quality = self._sam.decode(seen.embedding, [point], [1])
         candidates = []
         for one, expected in zip(logits[1:], quality[1:], strict=True):
@@ -217,16 +217,8 @@ class SamSight:
             }
             candidates.append(Candidate(patch, there, measures))
         # part, middle and whole are one candidate: the one that the lost object looks most like
-        return sorted(candidates, key=lambda c: -_return_score(c.measures[first.id]))[:1]
-
-    def _likely_point(self, view: View, seen: Seen, lost: Wanted) -> tuple[float, float]:
-        """The place in the crop, near its middle, that has most of the lost object's colours around it."""
-        odds = colour_map(view, lost)[colour_bins(seen.image)].astype(np.float32)
-        likely = np.asarray(cv2.blur(odds, (9, 9)), np.float32)
-        across = np.linspace(-1, 1, likely.shape[0], dtype=np.float32)
-        likely = likely * np.exp(-1.5 * (across**2 + across[:, None] ** 2))
-        y, x = np.unravel_index(int(likely.argmax()), likely.shape)
-        return float(x) * MASK_STEP + MASK_STEP / 2, float(y) * MASK_STEP + MASK_STEP / 2
+        candidates.sort(key=lambda c: -_return_score(c.measures[first.id]))
+        return Searched((where.place.x, where.place.y), candidates[:1])
 
     # --- SAM
 
@@ -258,6 +250,17 @@ def _apart(view: View, seen: Seen, logits: F32) -> float:
         return 0.0
     on = (seen.crop.mask_out(logits, view.grid).small(view.grid) >= ON).astype(np.uint8)
     return stands_apart(on, view.grid.flow_xy(), view.back.astype(np.float32))
+
+
+def _likely_point(view: View, where: Hunt) -> tuple[float, float]:
+    """The place in the crop, near its middle, that has most of the chance around it, in pixels of the crop."""
+    whole = cv2.resize(where.chance * np.float32(255), view.grid.mask, interpolation=cv2.INTER_LINEAR)
+    odds = where.crop.mask_in(Patch(0, 0, whole.astype(np.uint8))).astype(np.float32)
+    likely = np.asarray(cv2.blur(odds, (9, 9)), np.float32)
+    across = np.linspace(-1, 1, likely.shape[0], dtype=np.float32)
+    likely = likely * np.exp(-1.5 * (across**2 + across[:, None] ** 2))
+    y, x = np.unravel_index(int(likely.argmax()), likely.shape)
+    return float(x) * MASK_STEP + MASK_STEP / 2, float(y) * MASK_STEP + MASK_STEP / 2
 
 
 def _around(box: BoxXyxyPx, whole: BoxXyxyPx | None) -> BoxXyxyPx:

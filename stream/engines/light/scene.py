@@ -225,6 +225,7 @@ class Scene:
         thing.rejects = thing.calm = 0
         if thing.life.state is TrackState.LIVE:
             thing.searches = 0
+            thing.refused.clear()
         needed = self.tuning.known_hits if thing.by_detector and thing.hidden_s is None else 0
         thing.life = lifecycle.lose(thing.life, self.now_s, needed=needed)
 

@@ -1,4 +1,4 @@
-"""Where a lost object may be: peaks of its colours in the picture."""
+"""Where a lost object may be: peaks of its colours in the picture, above all where something moves by itself."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ import numpy as np
 from stream.engines.light.appearance import colour_bins, histogram
 from stream.engines.light.crops import Crop
 from stream.engines.light.grid import F32
+from stream.engines.light.motion import moves_by_itself
 from stream.engines.light.sight import View, Wanted
 from stream.engines.light.tuning import Tuning
 
 BODY_SCALES = (0.75, 1.1)
 PEAKS_A_SCALE = 2
 COLOUR_FLOOR = 0.3
+AROUND_FOLLOWED = np.ones((7, 7), np.uint8)
+"""Flow beside a followed object is dragged along with it."""
+FOLLOWED = 100
+REFUSED_REACH = 0.75
+"""How far around it a refusal holds, in sizes of the object: a look takes in all of that."""
 
 
 class Peak(NamedTuple):
@@ -26,6 +32,14 @@ class Peak(NamedTuple):
     y: float
 
 
+class Hunt(NamedTuple):
+    """Where to look for a lost object: `chance` `(h, w)` float32 on the flow grid, and the likeliest place."""
+
+    chance: F32
+    place: Peak
+    crop: Crop
+
+
 def colour_map(view: View, wanted: Wanted) -> F32:
     """`(512,)` float32: how much each colour speaks for the object in this picture."""
     everywhere = histogram(view.small)
@@ -34,22 +48,47 @@ def colour_map(view: View, wanted: Wanted) -> F32:
     return odds
 
 
-def peaks(view: View, wanted: Wanted, least: float) -> list[Peak]:
-    """Places that have the object's colours in about its size, best first, away from what is followed already.
+def chance_map(view: View, wanted: Wanted, tuning: Tuning) -> F32:
+    """`(h, w)` float32 on the flow grid: how much speaks for the lost object being there.
 
-    A box of the object's size minus half the ring around it (so that large areas of one colour do not win), weighed by
-    the distance from the expected place.
+    Its colours, not followed already, near the expected place. What stands still like the background counts for less,
+    and for nothing where it was looked at shortly before: it will look no better now.
     """
     odds = colour_map(view, wanted)
     chance = np.maximum(0, odds[colour_bins(view.small)] - np.float32(COLOUR_FLOOR)).astype(np.float32)
-    for patch in view.masks.values():
-        chance[patch.small(view.grid) > 100] = 0
     sx, sy = view.grid.mask_per_flow
-    height, width = chance.shape
-    x = np.arange(width, dtype=np.float32) - wanted.expected[0] / sx
-    y = np.arange(height, dtype=np.float32)[:, None] - wanted.expected[1] / sy
+    still = np.full(chance.shape, tuning.still_share, np.float32)
+    width, height = REFUSED_REACH * wanted.size[0], REFUSED_REACH * wanted.size[1]
+    for x, y in wanted.refused:
+        corners = (int((x - width) / sx), int((y - height) / sy)), (int((x + width) / sx), int((y + height) / sy))
+        cv2.rectangle(still, *corners, 0.0, -1)
+    moving = _moving(view)
+    chance *= still if moving is None else np.maximum(moving, still)
+    for patch in view.masks.values():
+        chance[patch.small(view.grid) > FOLLOWED] = 0
+    across = np.arange(chance.shape[1], dtype=np.float32) - wanted.expected[0] / sx
+    down = np.arange(chance.shape[0], dtype=np.float32)[:, None] - wanted.expected[1] / sy
     reach = max(1.0, wanted.reach / sx)
-    chance *= np.exp(-(x * x + y * y) / (2 * reach * reach))
+    near: F32 = np.exp(-(across * across + down * down) / (2 * reach * reach)).astype(np.float32)
+    return np.asarray(chance * near, np.float32)
+
+
+def _moving(view: View) -> F32 | None:
+    """What moves by itself and is not followed, None where all is unknown."""
+    if view.back is None:
+        return None
+    moving = moves_by_itself(view.grid.flow_xy(), view.back.astype(np.float32))
+    for patch in view.masks.values():
+        moving[cv2.dilate(patch.small(view.grid), AROUND_FOLLOWED) > FOLLOWED] = 0
+    return moving
+
+
+def peaks(chance: F32, view: View, wanted: Wanted, least: float) -> list[Peak]:
+    """Places where the chances are good over about the object's size, best first.
+
+    A box of the object's size minus half the ring around it, so that large areas of one colour do not win.
+    """
+    sx, sy = view.grid.mask_per_flow
     found: list[Peak] = []
     for scale in BODY_SCALES:
         w = max(3, int(wanted.size[0] / sx * scale)) | 1
@@ -63,25 +102,14 @@ def peaks(view: View, wanted: Wanted, least: float) -> list[Peak]:
                 break
             found.append(Peak(float(best), (px + 0.5) * sx, (py + 0.5) * sy))
             cv2.rectangle(strength, (px - w, py - h), (px + w, py + h), -1, -1)
-    return _apart(sorted(found, reverse=True), wanted)
+    return sorted(found, reverse=True)
 
 
-def _apart(found: list[Peak], wanted: Wanted) -> list[Peak]:
-    """Without those within half an object of a better one."""
-    kept: list[Peak] = []
-    for peak in found:
-        dx, dy = wanted.size[0] / 2, wanted.size[1] / 2
-        if not any(abs(peak.x - other.x) < dx and abs(peak.y - other.y) < dy for other in kept):
-            kept.append(peak)
-    return kept
-
-
-def search_crop(view: View, wanted: Wanted, pixels: int, tuning: Tuning) -> Crop | None:
-    """Where to look for a lost object, as a square of `pixels` by `pixels`: its two likeliest places in turn, one a
-    search; None where nothing looks like it."""
-    places = peaks(view, wanted, tuning.peak_least)[:2]
+def hunt(view: View, wanted: Wanted, pixels: int, tuning: Tuning) -> Hunt | None:
+    """Where to look for a lost object, with a crop of `pixels` by `pixels`; None where no place is worth a look."""
+    chance = chance_map(view, wanted, tuning)
+    places = peaks(chance, view, wanted, tuning.peak_least)
     if not places:
         return None
-    place = places[wanted.searches % len(places)]
     half = tuning.search_pad * max(wanted.size) / 2
-    return Crop(place.x - half, place.y - half, 2 * half, pixels)
+    return Hunt(chance, places[0], Crop(places[0].x - half, places[0].y - half, 2 * half, pixels))

@@ -95,8 +95,8 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A lost object: `size` `(width, height)` and `area` of its mask, `last` its last centre, `expected` where its
-    motion would have brought it, `reach` how far from there it may be by now."""
+    """A lost object: `size` `(width, height)` and `area` of its mask, `expected` where its motion would have brought
+    it, `reach` how far from there it may be by now, `refused` where it was not found lately."""
 
     id: int
     memory: Memory
@@ -104,7 +104,7 @@ class Wanted:
     area: float
     expected: tuple[float, float]
     reach: float
-    searches: int
+    refused: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,14 @@ class Candidate:
     patch: Patch
     look: Look
     measures: Mapping[int, Measures]
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A search that looked at `place`, and what it saw there."""
+
+    place: tuple[float, float]
+    candidates: list[Candidate]
 
 
 class Sight(Protocol):
@@ -131,6 +139,7 @@ class Sight(Protocol):
         """New masks of the targets, all of them in one crop around the first; those that vanished are left out."""
         ...
 
-    def search(self, view: View, wanted: Sequence[Wanted]) -> list[Candidate]:
-        """Look where the first of the lost objects may be, and compare what is there with all of them."""
+    def search(self, view: View, wanted: Sequence[Wanted]) -> Searched | None:
+        """Look where the first of the lost objects may be, and compare what is there with all of them; None where no
+        place is worth a look."""
         ...

@@ -53,6 +53,8 @@ class Object:
     rejects: int = 0
     calm: int = 0
     searches: int = 0
+    refused: list[tuple[float, float, float]] = field(default_factory=list)
+    """Where searches since the loss looked and did not find it, and when: `(x, y, seconds)`, the last few."""
     pending: bool = False
     """A job that will say something of this object is waiting or running."""
     hypothesis_s: float | None = None

@@ -126,6 +126,10 @@ class Tuning:
     """How much a thing's area may have changed when it comes back."""
     peak_least: float = 0.04
     """Weakest peak of the colour map worth a look."""
+    still_share: float = 0.40
+    """What a place that does not move by itself counts: most lost objects come back moving."""
+    refused_s: float = 1.2
+    """A still place where a search did not find the object is left alone for this long."""
     tie: float = 0.06
     """Two explanations whose scores differ by less are a tie."""
     hold_s: float = 0.7

@@ -22,8 +22,9 @@ NICENESS = 5
 
 class Job:
     """One piece of work. `run` is called once on the worker's thread, and what it returned (None where it raised) goes
-    to `done` on the engine's. `cost` is how many of SAM's latencies it takes on the virtual clock; a `fixed` job is
-    about the picture that it was made on and is not renewed with a newer one; `dropped` is called when another is."""
+    to `done` on the engine's. `cost` is how many of SAM's latencies it takes on the virtual clock, or says so of its
+    result; a `fixed` job is about the picture that it was made on and is not renewed with a newer one; `dropped` is
+    called when another is."""
 
     def __init__(
         self,
@@ -31,17 +32,21 @@ class Job:
         run: Callable[[], Any],
         done: Callable[[Any], None],
         *,
-        cost: float = 1.0,
+        cost: float | Callable[[Any], float] = 1.0,
         fixed: bool = False,
         dropped: Callable[[], None] | None = None,
     ) -> None:
         self.kind = kind
-        self.cost = cost
+        self._cost = cost
         self.fixed = fixed
         self.done = done
         self.dropped = dropped or _nothing
         self._run = run
         self.result: Any = None
+
+    @property
+    def cost(self) -> float:
+        return self._cost(self.result) if callable(self._cost) else self._cost
 
     def execute(self) -> None:
         try:
