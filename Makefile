@@ -30,7 +30,7 @@ quality: .make/test .make/models
 e2e: .make/test .make/models .make/browser .make/page
 	$(BIN)/python -m pytest tests/e2e
 
-bench: .make/test .make/models .make/browser
+bench: .make/bench .make/models .make/browser
 	$(BIN)/python -m tests.bench
 
 soak: .make/test .make/models .make/browser
@@ -53,6 +53,11 @@ soak: .make/test .make/models .make/browser
 .make/test: .make/run
 	@echo "Installing the tools of the tests …"
 	@$(BIN)/python -m pip install --quiet --group test
+	@touch $@
+
+.make/bench: .make/test
+	@echo "Installing what the benchmarks compare with …"
+	@$(BIN)/python -m pip install --quiet --group bench
 	@touch $@
 
 # Without the models everything runs, with less to see: a failed download must not keep anyone from starting.
