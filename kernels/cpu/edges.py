@@ -13,7 +13,9 @@ from kernels.look import Look
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
+Bool = NDArray[np.bool_]
 Index = NDArray[np.int64]
+ONE, HALF = np.float32(1), np.float32(0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class EdgePixels:
     ys: Index
     xs: Index
     weight: F32
-    own: NDArray[np.bool_]
+    own: Bool
     shown: Index
     inside: F32
     line: F32
@@ -39,76 +41,71 @@ def edge_pixels(owner: NDArray[Any], logits: F32 | None, look: Look, *, in_quads
 
     `owner` u8|u16 `[H, W]`, `logits` `[N, h, w]` or None. Without logits or outline only quads of several owners do.
     """
-    around = _Around(owner, logits is not None, look)
-    band = around.band()
-    if in_quads:
-        band = np.asarray(cv2.bitwise_or(band, _mixed_quads(owner)), np.uint8)
-    if not cv2.countNonZero(band):
+    around = _Around(owner, logits is not None and len(logits) > 0, look)
+    ys, xs, weight = _quads(around, owner) if in_quads else _pixels(around.band())
+    if not len(ys):
         return None
-    ys, xs, weight = _quads(band) if in_quads else _pixels(band)
-    own = owner[ys, xs].astype(np.int64)
+    at = ys * owner.shape[1] + xs
+    own = _taken(owner, at).astype(np.int64)
+    held = own > 0
+    background, objects = _taken(around.background, at), _taken(around.objects, at)
     if logits is None or not len(logits):
-        line = (around.background[ys, xs] | around.objects[ys, xs]).astype(np.float32) * (look.outline_px > 0)
-        inside = (own > 0).astype(np.float32)
-        return EdgePixels(ys, xs, weight, own > 0, own, inside, line * inside)
-    shown = np.where(own > 0, own, around.largest[ys, xs])
+        return EdgePixels(ys, xs, weight, held, own, held.astype(np.float32), (background | objects).astype(np.float32))
+    shown = np.where(held, own, _taken(around.largest, at))
+    there = shown > 0
     distance = _distance(logits, np.maximum(shown, 1) - 1, ys, xs, owner.shape)
-    there, held = shown > 0, own > 0
-    edge = np.clip(distance + np.float32(0.5), 0, 1)
-    inside = np.clip((distance + np.float32(0.5)) / np.float32(look.softness_px), 0, 1)
-    inside = np.where(held & ~around.soft[ys, xs], np.float32(1), inside) * there
+    edge = np.clip(distance + HALF, 0, ONE)
+    inside = edge
+    if look.softness_px > 1:
+        inside = np.clip((distance + HALF) / np.float32(look.softness_px), 0, ONE)
+    inside = np.where(held & ~_taken(around.soft, at), ONE, inside) * there
     line = np.zeros_like(inside)
     if look.outline_px > 0:
-        band_line = edge * np.clip(np.float32(look.outline_px + 0.5) - distance, 0, 1)
-        within = np.where(around.objects[ys, xs], np.float32(1), band_line * around.background[ys, xs])
-        line = np.where(held, within, edge) * there
-    return EdgePixels(ys, xs, weight, held, shown, inside.astype(np.float32), line.astype(np.float32))
+        band = edge * np.clip(np.float32(look.outline_px) + HALF - distance, 0, ONE)
+        line = np.where(held, np.where(objects, ONE, band * background), edge) * there
+    return EdgePixels(ys, xs, weight, held, shown, inside, line)
 
 
 class _Around:
-    """Maps of what lies around each pixel along the axes, all `[H, W]`.
+    """Maps of what lies around the pixels that objects own, along the axes, `[H, W]`; None where it is not wanted.
 
     `soft`: anything else within the feather's reach; `background` and `objects`: background, or another object, within
     the outline's reach; `largest`: the largest owner among the four neighbours and the pixel itself.
     """
 
+    soft: Bool | None = None
+    background: Bool | None = None
+    objects: Bool | None = None
+    largest: NDArray[Any] | None = None
+
     def __init__(self, owner: NDArray[Any], with_logits: bool, look: Look) -> None:
-        self._owner = owner
-        self._edges_wanted = with_logits or look.outline_px > 0
-        self._with_logits = with_logits
-        nothing = np.zeros(owner.shape, bool)
-        self.soft = self.background = self.objects = nothing
-        self.largest: Index = owner.astype(np.int64)
-        seam = int(np.ceil(look.outline_px))
+        self._held: Bool = owner > 0
         if with_logits:
-            self.soft = self._differs(int(1.5 * look.softness_px) + 1)
-            self.largest = _dilated(owner, 1).astype(np.int64)
+            reach = int(1.5 * look.softness_px) + 1
+            self.soft = self._held & (_dilated(owner, reach) != _eroded(owner, reach))
+            self.largest = _dilated(owner, 1)
         if look.outline_px > 0:
-            self.background = _eroded(owner, int(1.5 * look.outline_px) + 1 if with_logits else seam) == 0
-            self.objects = self._other_object(seam)
+            seam = int(np.ceil(look.outline_px))
+            reach = int(1.5 * look.outline_px) + 1 if with_logits else seam
+            self.background = self._held & (_eroded(owner, reach) == 0)
+            self.objects = self._held & _other_object(owner, seam)
 
-    def band(self) -> U8:
-        """255 where a pixel lies along an edge."""
-        if not self._edges_wanted:
-            return np.zeros(self._owner.shape, np.uint8)
-        held = self._owner > 0
-        band = held & (self.soft | self.background | self.objects)
-        if self._with_logits:
-            band |= ~held & (self.largest > 0)
-        return band.astype(np.uint8) * np.uint8(255)
-
-    def _differs(self, reach: int) -> NDArray[np.bool_]:
-        return np.asarray(_dilated(self._owner, reach) != _eroded(self._owner, reach))
-
-    def _other_object(self, reach: int) -> NDArray[np.bool_]:
-        most = np.iinfo(self._owner.dtype).max
-        without = np.where(self._owner == 0, most, self._owner).astype(self._owner.dtype)
-        smaller = _eroded(without, reach) < self._owner
-        return np.asarray(smaller | (_dilated(self._owner, reach) > self._owner)) & (self._owner > 0)
+    def band(self) -> Bool:
+        """Where a pixel lies along an edge."""
+        band = np.zeros_like(self._held) if self.largest is None else (self.largest > 0) & ~self._held
+        for part in (self.soft, self.background, self.objects):
+            if part is not None:
+                band |= part
+        return band
 
 
-def _cross(reach: int) -> U8:
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (2 * reach + 1, 2 * reach + 1)), np.uint8)
+def _taken(plane: NDArray[Any] | None, at: Index) -> NDArray[Any]:
+    return np.zeros(len(at), bool) if plane is None else plane.reshape(-1)[at]
+
+
+def _other_object(owner: NDArray[Any], reach: int) -> Bool:
+    without_background = owner - owner.dtype.type(1)  # turns 0 into the largest value
+    return np.asarray((_eroded(without_background, reach) < without_background) | (_dilated(owner, reach) > owner))
 
 
 def _dilated(owner: NDArray[Any], reach: int) -> NDArray[Any]:
@@ -119,27 +116,26 @@ def _eroded(owner: NDArray[Any], reach: int) -> NDArray[Any]:
     return np.asarray(cv2.erode(owner, _cross(reach)))
 
 
-def _mixed_quads(owner: NDArray[Any]) -> U8:
-    """255 at the first pixel of quads that several own."""
-    mixed = np.zeros(owner.shape, np.uint8)
-    first = owner[::2, ::2]
-    for dy, dx in ((0, 1), (1, 0), (1, 1)):
-        other = owner[dy::2, dx::2]
-        height, width = other.shape
-        mixed[::2, ::2][:height, :width] |= (other != first[:height, :width]).astype(np.uint8) * np.uint8(255)
-    return mixed
+def _cross(reach: int) -> U8:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (2 * reach + 1, 2 * reach + 1)), np.uint8)
 
 
-def _pixels(band: U8) -> tuple[Index, Index, F32]:
-    ys, xs = np.nonzero(band)
+def _pixels(band: Bool) -> tuple[Index, Index, F32]:
+    ys, xs = np.divmod(np.flatnonzero(band), band.shape[1])
     return ys, xs, np.ones(len(ys), np.float32)
 
 
-def _quads(band: U8) -> tuple[Index, Index, F32]:
-    height, width = band.shape
-    whole = cv2.copyMakeBorder(band, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT, value=0)
-    rows = np.asarray(whole, np.uint8).reshape((height + 1) // 2, 2, -1).max(1)
-    qy, qx = np.nonzero(rows.reshape(rows.shape[0], -1, 2).max(2))
+def _quads(around: _Around, owner: NDArray[Any]) -> tuple[Index, Index, F32]:
+    """The pixels of all quads along an edge and of those that several own."""
+    height, width = owner.shape
+    band = around.band()
+    chosen = np.ascontiguousarray(band[::2, ::2])
+    first = np.ascontiguousarray(owner[::2, ::2])
+    for dy, dx in ((0, 1), (1, 0), (1, 1)):
+        other = owner[dy::2, dx::2]
+        part = np.s_[: other.shape[0], : other.shape[1]]
+        chosen[part] |= band[dy::2, dx::2] | (other != first[part])
+    qy, qx = np.divmod(np.flatnonzero(chosen), chosen.shape[1])
     ys = (qy[:, None] * 2 + np.array([0, 0, 1, 1])).ravel()
     xs = (qx[:, None] * 2 + np.array([0, 1, 0, 1])).ravel()
     weight = ((ys < height) & (xs < width)).astype(np.float32)
@@ -167,6 +163,6 @@ def _distance(logits: F32, which: Index, ys: Index, xs: Index, size: tuple[int, 
 
 def _taps(scale: np.float32, at: Index, limit: int) -> tuple[Index, Index, F32]:
     """The first neighbour, whether there is a second, and the second's weight."""
-    place = np.maximum(scale * (at.astype(np.float32) + np.float32(0.5)) - np.float32(0.5), np.float32(0))
+    place = np.maximum(scale * (at.astype(np.float32) + HALF) - HALF, np.float32(0))
     first = np.minimum(place.astype(np.int64), limit - 1)
     return first, (first < limit - 1).astype(np.int64), place - first.astype(np.float32)

@@ -20,6 +20,7 @@ from kernels.look import BLUR_TAPS, Look
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
+MID_GREY = 127.5
 
 
 def composite(
@@ -115,13 +116,12 @@ def _copy(source: U8, mask: U8, target: U8) -> None:
 def _objects(owner: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, slice], U8]]:
     """Objects that own a sample: id, window, and mask within the window."""
     owner = np.ascontiguousarray(owner)
-    largest = int(owner.max(initial=0))
-    counts = cv2.calcHist([owner], [0], None, [largest + 1], [0, largest + 1]).ravel() if largest else np.zeros(1)
-    for object_ in np.flatnonzero(counts[1:]) + 1:
+    for object_ in range(1, int(owner.max(initial=0)) + 1):
         mask = (owner == object_).view(np.uint8)
         x, y, width, height = cv2.boundingRect(mask)
-        window = slice(y, y + height), slice(x, x + width)
-        yield int(object_), window, mask[window]
+        if width:
+            window = slice(y, y + height), slice(x, x + width)
+            yield object_, window, mask[window]
 
 
 def _averages(plane: U8, size: int) -> U8:
@@ -165,8 +165,16 @@ def _stretched(plane: NDArray[Any], times: int, interpolation: int) -> U8:
 
 def _gathered(planes: list[U8], edges: EdgePixels) -> F32:
     """All three channels of the edges' pixels, `[n, 3]`."""
-    parts = [plane[edges.ys // step, edges.xs // step] for step, plane in zip((1, 2), planes, strict=False)]
-    return np.concatenate(parts, axis=1).astype(np.float32)
+    values = np.empty((len(edges.ys), 3), np.float32)
+    channel = 0
+    for step, plane in zip((1, 2), planes, strict=False):
+        count = plane.shape[2]
+        if step == 1:
+            values[:, :count] = plane[edges.ys, edges.xs]
+        else:
+            values[:, channel:] = plane[edges.ys[::4] // 2, edges.xs[::4] // 2].repeat(4, axis=0)
+        channel += count
+    return values
 
 
 def _coloured(values: F32, edges: EdgePixels, colours: F32, shares: F32) -> F32:
@@ -180,17 +188,17 @@ def _scatter(targets: list[U8], edges: EdgePixels, values: F32) -> None:
     channels = targets[0].shape[2]
     targets[0][edges.ys, edges.xs] = _levels(values[:, :channels])
     if len(targets) > 1:
-        share = edges.weight.reshape(-1, 4, 1)
-        means = (values[:, channels:].reshape(-1, 4, 2) * share).sum(1) / share.sum(1)
-        targets[1][edges.ys[::4] // 2, edges.xs[::4] // 2] = _levels(means)
+        weighted = np.column_stack([values[:, 1:] * edges.weight[:, None], edges.weight])
+        totals = weighted[::4] + weighted[1::4] + weighted[2::4] + weighted[3::4]
+        targets[1][edges.ys[::4] // 2, edges.xs[::4] // 2] = _levels(totals[:, :2] / totals[:, 2:])
 
 
 def nv12_to_model(frame: Nv12, out: F32) -> None:
     """As `kernels.images.nv12_to_model`, into `out` float32 `[3, S, S]`."""
     side = out.shape[-1]
     small = cv2.resize(_bgr(frame), (side, side), interpolation=cv2.INTER_LINEAR)
-    for plane, channel in zip(out, cv2.split(small)[::-1], strict=True):
-        np.multiply(channel, np.float32(1 / 127.5), out=plane)
+    for channel, plane in zip(cv2.split(small)[::-1], out, strict=True):
+        np.multiply(channel, np.float32(1 / MID_GREY), out=plane)
         plane -= 1
 
 
@@ -209,43 +217,37 @@ def roi_crops(
         if not (x1 > x0 and y1 > y0 and x1 - x0 < 1e9 and y1 - y0 < 1e9):
             out[k] = 0
             continue
-        (rows, ly), (columns, lx) = _taps(y0, y1, side, height), _taps(x0, x1, side, width)
-        window = (_window(rows, height), _window(columns, width))
-        picture = _scaled_part(frame, *window)
+        ys, xs = _places(y0, y1, side, height), _places(x0, x1, side, width)
+        window = _window(ys, height), _window(xs, width)
+        picture = _part(frame, *window)
         if owner is not None:
-            picture[owner[window] != (k + 1 if ids is None else ids[k])] = 0
-        picture = np.pad(picture, ((1, 1), (1, 1), (0, 0)))
-        rows, columns = (_inside(taps, part) for taps, part in zip((rows, columns), window, strict=True))
-        lines = (1 - ly)[:, None, None] * picture[rows[0]] + ly[:, None, None] * picture[rows[1]]
-        crop = (1 - lx)[None, :, None] * lines[:, columns[0]] + lx[None, :, None] * lines[:, columns[1]]
-        out[k] = crop.transpose(2, 0, 1)
+            own = owner[window] == (k + 1 if ids is None else ids[k])
+            picture = np.asarray(cv2.copyTo(picture, own.view(np.uint8)), np.float32)
+        x_map, y_map = np.meshgrid(xs - window[1].start, ys - window[0].start)
+        crop = cv2.remap(picture, x_map, y_map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        for channel, plane in zip(cv2.split(crop), out[k], strict=True):
+            np.multiply(channel, np.float32(1 / MID_GREY), out=plane)
 
 
-def _taps(start: np.float32, end: np.float32, side: int, limit: int) -> tuple[NDArray[np.int64], F32]:
-    """Both neighbours `[2, side]` of every sample and the weight of the second."""
+def _places(start: np.float32, end: np.float32, side: int, limit: int) -> F32:
+    """Where the samples lie, cut to just outside of the picture."""
     at = start + (np.arange(side, dtype=np.float32) + np.float32(0.5)) * ((end - start) / np.float32(side))
-    at = np.clip(at - np.float32(0.5), np.float32(-2), np.float32(limit + 1))
-    first = np.floor(at)
-    return np.stack([first, first + 1]).astype(np.int64), at - first
+    places: F32 = np.clip(at - np.float32(0.5), np.float32(-2), np.float32(limit + 1))
+    return places
 
 
-def _window(taps: NDArray[np.int64], limit: int) -> slice:
-    """What of a side the taps reach, from an even place on, where a quad of NV12 begins."""
-    start = min(max(int(taps.min()), 0), limit - 1) & ~1
-    return slice(start, max(start, min(int(taps.max()), limit - 1)) + 1)
+def _window(places: F32, limit: int) -> slice:
+    """What of a side the samples reach, from an even place on, where a quad of NV12 begins."""
+    start = min(max(int(np.floor(places[0])), 0), limit - 1) & ~1
+    return slice(start, max(start, min(int(np.floor(places[-1])) + 1, limit - 1)) + 1)
 
 
-def _inside(taps: NDArray[np.int64], part: slice) -> NDArray[np.int64]:
-    """Taps in a window that has one line of nothing before and after it."""
-    kept: NDArray[np.int64] = np.clip(taps - part.start + 1, 0, part.stop - part.start + 1)
-    return kept
-
-
-def _scaled_part(frame: Picture, rows: slice, columns: slice) -> F32:
+def _part(frame: Picture, rows: slice, columns: slice) -> F32:
+    """A window in RGB, as differences from mid-grey."""
     if isinstance(frame, Nv12):
         uv = frame.uv[rows.start // 2 : (rows.stop + 1) // 2, columns.start // 2 : (columns.stop + 1) // 2]
-        part = Nv12(frame.y[rows, columns], uv, frame.matrix, frame.full_range)
-        levels = _bgr(part)[..., ::-1]
+        levels = _bgr(Nv12(frame.y[rows, columns], uv, frame.matrix, frame.full_range))[..., ::-1]
     else:
         levels = frame[rows, columns]
-    return levels * np.float32(1 / 127.5) - np.float32(1)
+    part: F32 = levels - np.float32(MID_GREY)
+    return part
