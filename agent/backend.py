@@ -53,6 +53,7 @@ class Backend(Protocol):
     """Raises `ModelServerError` where it cannot answer; is cancelled by cancelling the task that waits for it."""
 
     name: str
+    is_model: bool
 
     @property
     def can(self) -> frozenset[Sense]: ...

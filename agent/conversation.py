@@ -210,9 +210,9 @@ def new_question(
     return Question(uuid.uuid4().hex, text, client, moment.frame, datetime.now(UTC), ids, follows, spoken)
 
 
-async def listen(facts: FactLog, question_id: str) -> AsyncIterator[QuestionFact | DeltaFact | AnswerFact]:
-    """The facts of one question, from its start to its answer; the stream's end ends them too."""
-    subscription = facts.subscribe(0)
+async def listen(facts: FactLog, question_id: str, after: int) -> AsyncIterator[QuestionFact | DeltaFact | AnswerFact]:
+    """The facts of one question, from fact `after` on to its answer; the stream's end ends them too."""
+    subscription = facts.subscribe(after)
     try:
         while True:
             news, update = await subscription.next()

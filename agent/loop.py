@@ -50,7 +50,8 @@ log = logging.getLogger(__name__)
 
 LOOK_BACK_S = 60.0
 MOST_REGIONS = 32
-_UNTOLD = frozenset({EventKind.TICK, EventKind.CHANGE})
+RESTART_S = 1.0
+UNTOLD = frozenset({EventKind.TICK, EventKind.CHANGE})
 """Kinds that only the agent itself wants to know of."""
 
 
@@ -93,23 +94,29 @@ class StreamAgent:
         subscription = self.session.facts.subscribe()
         try:
             while True:
-                facts, update = await subscription.next()
+                try:
+                    facts, update = await subscription.next()
+                except LimitReached:
+                    # A burst of facts; of these the agent wants to know the least, so it goes on from here.
+                    subscription.close()
+                    subscription = self.session.facts.subscribe()
+                    continue
                 if not facts and update is None:
                     return
                 for fact in facts:
                     if isinstance(fact.body, TrackFact) and fact.body.change == "removed":
                         self.scene.remove(fact.body.track_id)
                 if update is not None:
-                    await self._see(update)
+                    self._see(update)
         finally:
             subscription.close()
 
-    async def _see(self, update: TrackUpdate) -> None:
+    def _see(self, update: TrackUpdate) -> None:
         at = datetime.now(UTC)
         self.scene.update(update, at)
         for event in self._perception.step(update, at):
             self.scene.add_event(event)
-            if event.kind not in _UNTOLD:
+            if event.kind not in UNTOLD:
                 self.tell(event)
             self.alerts.consider(event, at)
             self.describer.changed(event)
@@ -117,10 +124,10 @@ class StreamAgent:
         if frame is not None and frame.ref == FrameRef(update.epoch, update.rtp):
             shot = self.keyframes.offer(frame, update, at)
             if shot is not None:
-                await self._keep(shot)
+                self._keep(shot)
         self.describer.consider(update, at)
 
-    async def _keep(self, shot: Shot) -> None:
+    def _keep(self, shot: Shot) -> None:
         """Encode a picture beside everything else; a machine that cannot keep up keeps fewer."""
         if self._encoding is not None and not self._encoding.done():
             return
@@ -163,6 +170,13 @@ class StreamAgent:
         tools = Tools(StreamToolbox(self, moment), (*LOOKING, *CHANGING), known)
         self.conversation.ask(Query(question, moment, scene, previous, keyframes, tools))
         return question
+
+    async def jpeg(self, frame: FrameRef) -> bytes:
+        """The picture of a moment of the last minute. Raises `NotFound` or `FrameTooOld`."""
+        found = self.keyframes.find(frame)
+        if isinstance(found, Shot):
+            found = await asyncio.to_thread(found.keyframe)
+        return found.jpeg
 
     # --- watches and regions --------------------------------------------------------------------------------------
 
@@ -228,6 +242,7 @@ class StreamAgent:
     def described(self, track_id: int, text: str) -> None:
         """An object's description is known now."""
         self.scene.describe(track_id, text)
+        self.session.captions[track_id] = text
         self._perception.described(track_id)
 
     def _watching(self, watch: Watch) -> Watch:
@@ -283,9 +298,19 @@ class Agents:
 
     async def _run(self, agent: StreamAgent) -> None:
         try:
-            await agent.run()
-        except Exception:
-            log.exception("the agent of stream %s failed", agent.session.id)
+            while True:
+                if await self._ran(agent):
+                    return
+                await asyncio.sleep(RESTART_S)
         finally:
             if self._agents.get(agent.session.id) is agent:
                 del self._agents[agent.session.id]
+
+    async def _ran(self, agent: StreamAgent) -> bool:
+        """Run it to the end of its stream; False where it failed, which must not cost the stream its agent."""
+        try:
+            await agent.run()
+        except Exception:
+            log.exception("the agent of stream %s failed and begins again", agent.session.id)
+            return False
+        return True

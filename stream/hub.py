@@ -50,11 +50,20 @@ class Answer:
 class StreamHub:
     """Owns the engine thread and every stream's task. An async context manager; event loop only."""
 
-    def __init__(self, engine: Engine, *, webrtc: WebRtcConfig, limits: HubLimits | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        webrtc: WebRtcConfig,
+        limits: HubLimits | None = None,
+        on_open: Callable[[StreamSession], object] = lambda session: None,
+    ) -> None:
+        """`on_open` hears of each stream before anything happens in it."""
         self.engine = engine
         self.boot = uuid.uuid4().hex
         self.limits = limits or HubLimits()
         self._webrtc = webrtc
+        self._on_open = on_open
         self._scheduler = Scheduler(engine)
         self._streams: dict[str, StreamSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -127,6 +136,7 @@ class StreamHub:
         except BaseException:
             self._streams.pop(stream_id, None)
             raise
+        self._on_open(session)
         return session
 
     # --- WHIP -------------------------------------------------------------------------------------------------

@@ -88,6 +88,8 @@ class StreamSession:
         self.latest: TrackUpdate | None = None
         self.latest_frame: Frame | None = None
         self.labels: dict[int, str] = {}
+        self.captions: dict[int, str] = {}
+        """Descriptions of tracks, as whoever looks at them writes here."""
         self.facts = FactLog(ids.fact)
         self.source: Source | None = None
         self.relay = PacketRelay()
@@ -336,6 +338,7 @@ class StreamSession:
             self.facts.publish(fact)
             if fact.change == "gone":
                 self.labels.pop(fact.track_id, None)
+                self.captions.pop(fact.track_id, None)
         self.facts.publish_update(update)
 
     def _labelled(self, update: TrackUpdate) -> TrackUpdate:

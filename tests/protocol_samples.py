@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from agent.loop import StreamAgent
+from agent.types import (
+    AgentError,
+    Answer,
+    AnswerFact,
+    AnswerState,
+    Caption,
+    CaptionFact,
+    DeltaFact,
+    Event,
+    EventFact,
+    EventKind,
+    Question,
+    QuestionFact,
+    Region,
+    RegionFact,
+    RegionKind,
+    Rule,
+    Severity,
+    Watch,
+    WatchFact,
+)  # fmt: skip
 from stream.engines.base import Note
 from stream.errors import NotFound, UnknownWord
 from stream.facts import Fact, GapFact, PromptFact, SourceFact, TrackFact
@@ -25,6 +48,7 @@ from stream.types import (
 )  # fmt: skip
 from tests.barcode import BarcodeEngine
 from web import wire
+from web.times import time_at
 
 FOLDER = Path(__file__).parent / "data" / "protocol"
 AT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
@@ -61,6 +85,30 @@ STATUS = StreamStatus(
 )
 
 
+QUESTION = Question("a" * 32, "What is #3 holding?", "c" * 32, FrameRef(1, 90_000), AT, (3,), "b" * 32)
+ANSWER = Answer(
+    "a" * 32, AnswerState.DONE, "A folder, [#3].", (3,), FrameRef(1, 90_000), AT, 120.5, 310.0, 1200.0, "facts"
+)
+FAILED = replace(
+    ANSWER, state=AnswerState.FAILED, text="", track_ids=(),
+    error=AgentError("vlm_unavailable", "The language model server failed (500).", "Ask again.", True),
+)  # fmt: skip
+EVENT = Event(
+    "d" * 32, EventKind.ZONE_ENTER, "[#3] came to the door.", (3,), FrameRef(1, 90_000), 123_000, AT,
+    boxes_xyxy=((0.1, 0.1, 0.2, 1.0),), labels=("person",), region_id="e" * 32,
+)  # fmt: skip
+DOOR = Region("e" * 32, "door", RegionKind.ZONE, ((0.0, 0.0), (0.2, 0.0), (0.2, 1.0)))
+WATCH = Watch(
+    "f" * 32, "someone leaves a bag", (Rule(EventKind.APART, "bag", near_label="person"),), "someone leaves a bag",
+    note="The model decides.",
+)  # fmt: skip
+AGENT = SimpleNamespace(
+    backend=SimpleNamespace(name="gemma", is_model=True, can=frozenset({"image", "tools"})),
+    regions=(DOOR,),
+    watches=SimpleNamespace(all=lambda: [WATCH]),
+)
+
+
 class NotedEngine(BarcodeEngine):
     notes = (Note("model_missing", "A model is missing.", "Run `onlooker models fetch`."),)
 
@@ -71,10 +119,11 @@ def server_samples() -> dict[str, Any]:
         id="cam-1", kind="webrtc", state=StreamState.LIVE, epoch=1, width=640, height=480, prompts=(TEXT, CLICK),
         facts=SimpleNamespace(seq=17),
     )  # fmt: skip
-    hello = wire.hello_message(cast(StreamSession, session), NotedEngine(), boot=BOOT, server="onlooker")
-    tracks = json.loads(wire.tracks_text(UPDATE, 7, masks=True))
+    agent = cast(StreamAgent, AGENT)
+    hello = wire.hello_message(cast(StreamSession, session), NotedEngine(), agent, boot=BOOT, server="onlooker")
+    tracks = json.loads(wire.tracks_text(UPDATE, 7, masks=True, captions={3: "a man in a blue coat"}))
     tracks["timings_ms"]["encode"] = 0.05
-    bare = json.loads(wire.tracks_text(UPDATE, 8, masks=False))
+    bare = json.loads(wire.tracks_text(UPDATE, 8, masks=False, captions={}))
     bare["timings_ms"]["encode"] = 0.03
     facts = {
         "prompt": TEXT,
@@ -85,14 +134,24 @@ def server_samples() -> dict[str, Any]:
         "source": SourceFact("resized", 2, 1280, 720, "H264"),
         "source-error": SourceFact("lost", 2, 1280, 720, "VP8", "The publisher went away."),
         "gap": GapFact(3, 9),
+        "track-described": CaptionFact(Caption(3, "a man in a blue coat", FrameRef(1, 90_000), AT, "gemma")),
+        "event": EventFact(EVENT),
+        "event-alert": EventFact(replace(EVENT, kind=EventKind.ALERT, severity=Severity.WARN, watch_id="f" * 32)),
+        "question": QuestionFact(QUESTION),
+        "delta": DeltaFact("a" * 32, 0, "A folder, "),
+        "answer": AnswerFact(ANSWER),
+        "answer-failed": AnswerFact(FAILED),
+        "region": RegionFact(DOOR),
+        "watch": WatchFact(WATCH, removed=True),
     }
     return {
-        "hello": {**hello, "at": wire.time_at(AT)},
+        "hello": {**hello, "at": time_at(AT)},
         "tracks": tracks,
         "tracks-without-masks": bare,
         "status": wire.status_message(STATUS, NotedEngine()),
         **{name: wire.fact_message(Fact(18, AT, body)) for name, body in facts.items()},
         "view": {"type": "view", "session": "s", "rtp_offset": 4_294_967_295, "ref": "r5"},
+        "ok-question": {"type": "ok", "question_id": "a" * 32, "ref": "r8"},
         "ok": {"type": "ok", "prompt_id": 5, "ref": "r1"},
         "error": {"type": "error", **wire.error_body(NotFound("There is no track 9.", code="unknown_track"), "r2")},
         "error-word": {"type": "error", **wire.error_body(UnknownWord("zeppelin", ("airplane", "kite")))},
@@ -120,7 +179,9 @@ def client_samples() -> dict[str, Any]:
         "track.restore": {"type": "track.restore", "ref": "r6", "track_id": 3},
         "track.rename": {"type": "track.rename", "ref": "r7", "track_id": 3, "label": "Ann"},
         "ask": {"type": "ask", "ref": "r8", "text": "What is #3 holding?", "track_ids": [3], "frame": frame},
+        "ask-follows": {"type": "ask", "text": "And now?", "follows": "a" * 32},
         "ask.stop": {"type": "ask.stop", "ref": "r9"},
+        "ask.stop-one": {"type": "ask.stop", "question_id": "a" * 32},
         "command": {"type": "command", "ref": "r10", "text": "follow the cup"},
         "talk": {"type": "talk", "ref": "r11", "on": True},
         "view": {"type": "view", "ref": "r12", "session": "7a1c"},

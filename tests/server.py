@@ -25,7 +25,7 @@ from stream.models.fetch import Progress
 from stream.sources.base import MediaSink, Received
 from tests.barcode import BarcodeEngine, picture
 from web.app import create_app
-from web.protocol import SUBPROTOCOL
+from web.protocol.parts import SUBPROTOCOL
 from web.server import make_server, open_sockets
 from web.state import State
 from web.tls import ensure_certificate

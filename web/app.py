@@ -15,6 +15,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from agent.loop import Agents
+from agent.vlm.facts import FactsBackend
 from stream.config import Config, FeedConfig, data_dir
 from stream.engines.base import Engine
 from stream.errors import OnlookerError
@@ -25,7 +27,7 @@ from stream.session import StreamSession
 from stream.sources.webrtc import IceServer, WebRtcConfig
 from stream.sources.webrtc import notes as webrtc_notes
 from web import live, problems
-from web.api import docs, streams, system, whip
+from web.api import agent, docs, streams, system, whip
 from web.auth import Auth, Sessions, load_or_make_token
 from web.engines import make_engine, make_store
 from web.fanout import Fanouts
@@ -81,7 +83,7 @@ def create_app(
         responses=docs.PROBLEMS,
     )
     problems.install(app)
-    for router in (whip.router, streams.router, system.router, live.router, docs.router):
+    for router in (whip.router, streams.router, agent.router, system.router, live.router, docs.router):
         app.include_router(router)
     # Not mounted at "/": a mount takes every path, so that a wrong method on an API path would not be told as such.
     app.router.default = Page(directory=STATIC, html=True)
@@ -93,12 +95,16 @@ def create_app(
 
 @contextlib.asynccontextmanager
 async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth) -> AsyncIterator[State]:
-    jobs = Jobs()
-    async with StreamHub(engine, webrtc=webrtc_config(config), limits=hub_limits(config)) as hub:
-        try:
-            yield State(config, hub, store, auth, jobs, Fanouts(), webrtc_notes=webrtc_notes())
-        finally:
-            await jobs.close()
+    jobs, agents = Jobs(), Agents(FactsBackend())
+    limits = hub_limits(config)
+    try:
+        async with StreamHub(engine, webrtc=webrtc_config(config), limits=limits, on_open=agents.attach) as hub:
+            try:
+                yield State(config, hub, agents, store, auth, jobs, Fanouts(), webrtc_notes=webrtc_notes())
+            finally:
+                await jobs.close()
+    finally:
+        await agents.close()
 
 
 def _fetch_beside(

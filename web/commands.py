@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic_core import to_json
 
+from agent.loop import StreamAgent
 from stream.errors import BadInput, EngineError, LimitReached, OnlookerError
 from stream.hub import StreamHub
 from stream.prompts import PromptDraft
 from stream.session import StreamSession
 from stream.types import FrameRef, PromptKind, Rle
-from web import protocol
 from web.limits import FlowControl, TokenBucket
 from web.parsing import parse_client_message, ref_of
 from web.problems import Internal
-from web.protocol import MAX_MESSAGE_BYTES
+from web.protocol import client as protocol
+from web.protocol.parts import MAX_MESSAGE_BYTES, PromptBody
 from web.wire import Json, error_body
 
 log = logging.getLogger(__name__)
@@ -32,10 +34,10 @@ VIEW_S = 15.0
 WAITING_VIEWS = 4
 
 
-class NoLanguageModel(EngineError):
+class NoVoice(EngineError):
     code = "vlm_unavailable"
     retryable = False
-    default_action = "Follow things by word, click or box."
+    default_action = "Type the question."
 
 
 class TooMuch(OnlookerError):
@@ -48,12 +50,15 @@ class Commands:
     def __init__(
         self,
         session: StreamSession,
+        agent: StreamAgent,
         hub: StreamHub,
         flow: FlowControl,
         send: Callable[[str], Awaitable[None]],
         flush: Callable[[], Awaitable[None]],
     ) -> None:
         self._session = session
+        self._agent = agent
+        self._client = uuid.uuid4().hex
         self._hub = hub
         self._flow = flow
         self._send = send
@@ -165,8 +170,17 @@ class Commands:
             case protocol.ViewRequest():
                 self._queue_view(message)
                 return None
+            case protocol.Ask():
+                question = await self._agent.ask(message.text, client=self._client, **asked_about(message))
+                return _answer(message.ref, question_id=question.id)
+            case protocol.AskStop():
+                self._agent.conversation.stop(client=self._client, question_id=message.question_id)
+                return _answer(message.ref)
+            case protocol.Command():
+                question = await self._agent.ask(message.text, client=self._client)
+                return _answer(message.ref, question_id=question.id)
             case _:
-                raise NoLanguageModel("This server has no language model.")
+                raise NoVoice("This server has no ears yet.")
 
     def _queue_view(self, message: protocol.ViewRequest) -> None:
         try:
@@ -175,7 +189,13 @@ class Commands:
             raise LimitReached("Other `view` messages are waiting.", code="busy", action="Wait for them.") from None
 
 
-def draft_of(body: protocol.PromptBody) -> PromptDraft:
+def asked_about(body: protocol.QuestionBody) -> dict[str, Any]:
+    """What a question is about, as the agent takes it."""
+    frame = FrameRef(body.frame.epoch, body.frame.rtp) if body.frame else None
+    return {"track_ids": body.track_ids or (), "frame": frame, "follows": body.follows}
+
+
+def draft_of(body: PromptBody) -> PromptDraft:
     """A prompt as the stream takes it."""
     return PromptDraft(
         kind=PromptKind(body.kind),

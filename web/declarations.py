@@ -9,7 +9,7 @@ from web.protocol import CLIENT_MESSAGE, SERVER_MESSAGE
 
 PATH = Path(__file__).parent / "static" / "protocol.d.ts"
 Schema = dict[str, Any]
-_HEAD = """// Made from web/protocol.py by `python -m web.declarations`: change it there.
+_HEAD = """// Made from web/protocol/ by `python -m web.declarations`: change it there.
 // Coordinates are in [0, 1] of the picture; `rtp` is a u32, `pts` counts 90 kHz ticks.
 """
 _SCALARS = {"integer": "number", "number": "number", "string": "string", "boolean": "boolean", "null": "null"}

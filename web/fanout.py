@@ -36,7 +36,7 @@ class StreamFanout:
             self._texts = {}
             self.seq += 1
         if masks not in self._texts:
-            self._texts[masks] = tracks_text(update, self.seq, masks=masks)
+            self._texts[masks] = tracks_text(update, self.seq, masks=masks, captions=session.captions)
         return self.seq, self._texts[masks]
 
     def status(self, session: StreamSession, engine: Engine) -> str:

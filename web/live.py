@@ -21,12 +21,13 @@ from fastapi import APIRouter
 from pydantic_core import to_json
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from agent.loop import StreamAgent
 from stream.errors import LimitReached, NotFound, OnlookerError
 from stream.facts import Fact, FactLog, Subscription
 from stream.session import StreamSession
 from web.commands import Commands
 from web.limits import FlowControl
-from web.protocol import SUBPROTOCOL
+from web.protocol.parts import SUBPROTOCOL
 from web.state import SERVER_NAME, State, get_state
 from web.wire import fact_message, hello_message
 
@@ -63,18 +64,19 @@ async def live(websocket: WebSocket, stream_id: str) -> None:
         return
     try:
         session = state.hub.get(stream_id)
+        agent = state.agents.of(session)
     except NotFound as error:
         await websocket.close(4404, error.message[:120])
         return
     state.live_clients += 1
     try:
-        await LiveClient(websocket, session, state).run()
+        await LiveClient(websocket, session, agent, state).run()
     finally:
         state.live_clients -= 1
 
 
 class LiveClient:
-    def __init__(self, websocket: WebSocket, session: StreamSession, state: State) -> None:
+    def __init__(self, websocket: WebSocket, session: StreamSession, agent: StreamAgent, state: State) -> None:
         self._websocket = websocket
         self._session = session
         self._state = state
@@ -82,7 +84,8 @@ class LiveClient:
         self._flow = FlowControl()
         self._sending = asyncio.Lock()
         self._pending = False
-        self._commands = Commands(session, state.hub, self._flow, self._send, self._flush)
+        self._agent = agent
+        self._commands = Commands(session, self._agent, state.hub, self._flow, self._send, self._flush)
 
     async def run(self) -> None:
         """Serve the client until either side ends. Never raises but for cancellation."""
@@ -104,7 +107,7 @@ class LiveClient:
 
     def _hello(self) -> str:
         hub = self._state.hub
-        return _text(hello_message(self._session, hub.engine, boot=hub.boot, server=SERVER_NAME))
+        return _text(hello_message(self._session, hub.engine, self._agent, boot=hub.boot, server=SERVER_NAME))
 
     async def _write(self, subscription: Subscription) -> None:
         while True:

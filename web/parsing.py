@@ -6,7 +6,9 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from stream.errors import BadInput
-from web.protocol import CLIENT_MESSAGE, MAX_REF_CHARS, ClientMessage
+from web.protocol import CLIENT_MESSAGE
+from web.protocol.client import ClientMessage
+from web.protocol.parts import MAX_REF_CHARS
 
 _CODES = {
     "string_too_short": "empty_text",

@@ -9,6 +9,7 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from agent.loop import Agents, StreamAgent
 from stream.config import Config
 from stream.engines.base import Note
 from stream.hub import StreamHub
@@ -25,6 +26,7 @@ SERVER_NAME = "onlooker"
 class State:
     config: Config
     hub: StreamHub
+    agents: Agents
     store: ModelStore
     auth: Auth
     jobs: Jobs
@@ -43,5 +45,13 @@ def get_stream(stream_id: str, state: Annotated[State, Depends(get_state)]) -> S
     return state.hub.get(stream_id)
 
 
+def get_agent(
+    session: Annotated[StreamSession, Depends(get_stream)], state: Annotated[State, Depends(get_state)]
+) -> StreamAgent:
+    """The agent of the stream that the path names. Raises `NotFound`."""
+    return state.agents.of(session)
+
+
 StateDep = Annotated[State, Depends(get_state)]
 StreamDep = Annotated[StreamSession, Depends(get_stream)]
+AgentDep = Annotated[StreamAgent, Depends(get_agent)]

@@ -7,28 +7,26 @@ holds each of them against `web.protocol`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic_core import to_json
 
+from agent.loop import StreamAgent
 from stream.engines.base import Engine
 from stream.errors import OnlookerError, UnknownWord
 from stream.facts import Fact, GapFact, PromptFact, SourceFact, TrackFact
 from stream.session import StreamSession, StreamStatus
 from stream.types import BoxXyxyPx, Prompt, Rle, Track, TrackUpdate
-from web.protocol import VERSION
+from web.agent_wire import agent_fact, region_body, vlm_body, watch_body
+from web.protocol.parts import VERSION
+from web.times import time_at
 
 Json = dict[str, Any]
 _DIGITS = 5
 """1e-5 of the picture is 0.04 px at 4K."""
-
-
-def time_at(at: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def without_credentials(url: str | None) -> str | None:
@@ -42,10 +40,14 @@ def without_credentials(url: str | None) -> str | None:
 # --- state ---------------------------------------------------------------------------------------------------------
 
 
-def tracks_text(update: TrackUpdate, seq: int, *, masks: bool) -> str:
+def tracks_text(update: TrackUpdate, seq: int, *, masks: bool, captions: Mapping[int, str]) -> str:
     """The `tracks` message as JSON text; `timings_ms.encode` is what its tracks took to encode."""
     start_s = time.perf_counter()
-    tracks = to_json([_track(track, update.width, update.height, masks) for track in update.tracks])
+    bodies = [_track(track, update.width, update.height, masks) for track in update.tracks]
+    for body in bodies:
+        if (caption := captions.get(body["id"])) is not None:
+            body["caption"] = caption
+    tracks = to_json(bodies)
     encode_ms = (time.perf_counter() - start_s) * 1000
     timings_ms = {name: round(ms, 2) for name, ms in update.timings_ms.items()} | {"encode": round(encode_ms, 2)}
     head = to_json(
@@ -91,7 +93,7 @@ def engine_state(engine: Engine) -> Json:
 # --- facts ---------------------------------------------------------------------------------------------------------
 
 
-def hello_message(session: StreamSession, engine: Engine, *, boot: str, server: str) -> Json:
+def hello_message(session: StreamSession, engine: Engine, agent: StreamAgent, *, boot: str, server: str) -> Json:
     return {
         "type": "hello",
         "version": VERSION,
@@ -111,10 +113,10 @@ def hello_message(session: StreamSession, engine: Engine, *, boot: str, server: 
             "kinds": sorted(kind.value for kind in engine.kinds),
             "words": None if engine.words is None else list(engine.words),
         },
-        "vlm": {"name": None, "can": []},
+        "vlm": vlm_body(agent.backend),
         "prompts": prompt_bodies(session.prompts),
-        "regions": [],
-        "watches": [],
+        "regions": [region_body(region) for region in agent.regions],
+        "watches": [watch_body(watch) for watch in agent.watches.all()],
         "fact_seq": session.facts.seq,
         "at": time_at(datetime.now(UTC)),
     }
@@ -131,8 +133,8 @@ def fact_message(fact: Fact) -> Json:
             message = _source(body)
         case GapFact() as body:
             message = {"type": "gap", "from": body.first, "to": body.last}
-        case _:
-            raise TypeError(f"no wire message for {type(fact.body).__name__}")
+        case body:
+            message = agent_fact(body)
     return {**message, "fact_seq": fact.seq, "at": time_at(fact.at)}
 
 

@@ -27,6 +27,8 @@ MAX_CAPTION_CHARS = 160
 class VlmBackend:
     """Asks one model of one server as its profile says. Raises `ModelServerError` where it cannot."""
 
+    is_model = True
+
     def __init__(self, client: VlmClient, profile: Profile) -> None:
         self._client = client
         self.profile = profile

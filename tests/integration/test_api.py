@@ -282,6 +282,13 @@ async def test_the_openapi_document_holds_every_route(server: RunningServer) -> 
         f"POST {stream}/prompts/{{prompt_id}}/restore",
         f"PATCH {stream}/tracks/{{track_id}}", f"DELETE {stream}/tracks/{{track_id}}",
         f"POST {stream}/tracks/{{track_id}}/restore",
+        f"GET {stream}/questions", f"POST {stream}/questions", f"GET {stream}/questions/{{question_id}}",
+        f"DELETE {stream}/questions/{{question_id}}",
+        f"GET {stream}/watches", f"POST {stream}/watches", f"PATCH {stream}/watches/{{watch_id}}",
+        f"DELETE {stream}/watches/{{watch_id}}",
+        f"GET {stream}/regions", f"POST {stream}/regions", f"PUT {stream}/regions/{{region_id}}",
+        f"DELETE {stream}/regions/{{region_id}}",
+        f"GET {stream}/events", f"GET {stream}/keyframes/{{epoch}}/{{rtp}}.jpg",
         "GET /v1/models", "POST /v1/models/{name}/fetch", "GET /v1/jobs/{job_id}", "GET /v1/config",
         "GET /health", "GET /metrics",
     }  # fmt: skip

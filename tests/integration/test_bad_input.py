@@ -64,7 +64,7 @@ async def bystander(server: RunningServer, source: PushedSource, other: PushedSo
                 if message["type"] == "tracks":
                     numbers.append(_number(message))
     assert numbers == sorted(numbers)
-    assert types <= {"tracks", "status", "track", "source"}
+    assert types <= {"tracks", "status", "track", "source", "event"}
 
 
 def _number(tracks: dict[str, Any]) -> int:

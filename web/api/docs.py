@@ -14,7 +14,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import HTMLResponse
 
 from web.api.shapes import Problem
-from web.protocol import CLIENT_MESSAGE, SERVER_MESSAGE, SUBPROTOCOL
+from web.protocol import CLIENT_MESSAGE, SERVER_MESSAGE
+from web.protocol.parts import SUBPROTOCOL
 
 DESCRIPTION = (
     "Real-time video analytics: publish by WHIP, watch by WHEP, prompt and read tracks here or by the websocket "

@@ -7,7 +7,9 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from web.protocol import ErrorBody, Latency
+from web.protocol.client import QuestionBody
+from web.protocol.parts import ErrorBody, FrameRef, Latency, Severity, Unit
+from web.protocol.server import AnswerBody
 
 T = TypeVar("T")
 StreamId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -90,6 +92,52 @@ class StreamChange(Body):
 
 class TrackChange(Body):
     label: str
+
+
+class NewQuestion(QuestionBody):
+    """`stream`: have the answer in pieces, as server-sent events."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stream: bool = False
+
+
+class AskedQuestion(BaseModel):
+    """A question and its answer, none while it is being answered."""
+
+    id: str
+    text: str
+    asked_by: str
+    spoken: bool
+    frame: FrameRef
+    track_ids: list[int]
+    follows: str | None = None
+    at: datetime
+    answer: AnswerBody | None = None
+
+
+class NewWatch(Body):
+    """`condition` in everyday words; after an alert the watch rests for `cooldown_s`."""
+
+    condition: str
+    cooldown_s: Annotated[float, Field(ge=1, le=86400)] = 60
+    severity: Severity = "warn"
+    enabled: bool = True
+
+
+class WatchChange(Body):
+    """What is left out stays."""
+
+    condition: str | None = None
+    cooldown_s: Annotated[float, Field(ge=1, le=86400)] | None = None
+    severity: Severity | None = None
+    enabled: bool | None = None
+
+
+class NewRegion(Body):
+    name: Name
+    kind: Literal["zone", "line"]
+    points: Annotated[list[tuple[Unit, Unit]], Field(min_length=2, max_length=64)]
 
 
 class ModelInfo(BaseModel):

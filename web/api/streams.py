@@ -10,7 +10,8 @@ from fastapi import APIRouter, Path, Query, Response
 from stream.errors import NotFound
 from web.api.shapes import NewStream, Page, Stats, Stream, StreamChange, TrackChange
 from web.commands import draft_of
-from web.protocol import Prompt, PromptBody, Tracks
+from web.protocol.parts import Prompt, PromptBody
+from web.protocol.server import Tracks
 from web.sources import open_source
 from web.state import StateDep, StreamDep
 from web.wire import Json, prompt_bodies, prompt_body, status_body, stream_body

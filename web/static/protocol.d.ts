@@ -1,4 +1,4 @@
-// Made from web/protocol.py by `python -m web.declarations`: change it there.
+// Made from web/protocol/ by `python -m web.declarations`: change it there.
 // Coordinates are in [0, 1] of the picture; `rtp` is a u32, `pts` counts 90 kHz ticks.
 
 /** `seq` of a `tracks` message that has been drawn; it covers those before it. */
@@ -7,21 +7,39 @@ export interface Ack {
   seq: number;
 }
 
+export interface AnswerMessage {
+  fact_seq: number;
+  at: string;
+  question_id: string;
+  state: "done" | "stopped" | "failed";
+  text: string;
+  track_ids: number[];
+  frame: FrameRef;
+  frame_at: string;
+  frame_age_ms: number;
+  ttft_ms: number;
+  total_ms: number;
+  backend: string;
+  error?: ErrorBody | null;
+  type: "answer";
+}
+
 export interface Ask {
   /** Comes back in the one `ok` or `error` that answers. */
   ref?: string | null;
-  type: "ask";
   text: string;
   track_ids?: number[] | null;
   frame?: FrameRef | null;
-  follows?: number | null;
+  follows?: string | null;
+  type: "ask";
 }
 
+/** Stops one question, or all that this client has asked. */
 export interface AskStop {
   /** Comes back in the one `ok` or `error` that answers. */
   ref?: string | null;
   type: "ask.stop";
-  question_id?: number | null;
+  question_id?: string | null;
 }
 
 /** A box that a click may have meant instead: the `whole` object or the `part` of it. */
@@ -35,6 +53,23 @@ export interface Command {
   /** Comes back in the one `ok` or `error` that answers. */
   ref?: string | null;
   type: "command";
+  text: string;
+}
+
+/** Any of `rules` proposes; `verify` is what the model then decides, none where the rules say it all. */
+export interface Compiled {
+  rules: Rule[];
+  verify: string | null;
+  note?: string | null;
+}
+
+/** A piece of an answer; `n` counts from 0. Objects are named as `[#3]`. */
+export interface Delta {
+  fact_seq: number;
+  at: string;
+  type: "delta";
+  question_id: string;
+  n: number;
   text: string;
 }
 
@@ -70,6 +105,40 @@ export interface Error {
   type: "error";
 }
 
+/** `action` says what the user can do about it. */
+export interface ErrorBody {
+  code: string;
+  message: string;
+  action: string;
+  retryable: boolean;
+  /** Known words near an unknown one. */
+  nearest?: string[] | null;
+  ref?: string | null;
+}
+
+/** Something that happened, in one sentence with objects named as `[#3]`. */
+export interface Event {
+  id: string;
+  kind: "enter" | "appear" | "exit" | "lost" | "found" | "zone_enter" | "zone_leave" | "line" | "dwell" | "count" | "proximity" | "apart" | "change" | "tick" | "alert";
+  track_ids: number[];
+  region_id?: string | null;
+  watch_id?: string | null;
+  severity: "info" | "warn" | "critical";
+  text: string;
+  frame: FrameRef;
+  pts: number;
+  at: string;
+  thumb?: string | null;
+  clip?: string | null;
+}
+
+export interface EventMessage {
+  fact_seq: number;
+  at: string;
+  type: "event";
+  event: Event;
+}
+
 /** Names one frame of a stream. */
 export interface FrameRef {
   epoch: number;
@@ -97,8 +166,8 @@ export interface Hello {
   engine: EngineInfo;
   vlm: VlmInfo;
   prompts: Prompt[];
-  regions: Record<string, unknown>[];
-  watches: Record<string, unknown>[];
+  regions: Region[];
+  watches: Watch[];
 }
 
 export interface Latency {
@@ -117,6 +186,7 @@ export interface Ok {
   ref?: string | null;
   prompt_id?: number | null;
   track_id?: number | null;
+  question_id?: string | null;
 }
 
 export interface Ping {
@@ -189,6 +259,47 @@ export interface Pt {
   x: number;
   y: number;
   positive?: boolean;
+}
+
+/** A client asked this about the frame that it saw. */
+export interface QuestionMessage {
+  fact_seq: number;
+  at: string;
+  type: "question";
+  id: string;
+  text: string;
+  asked_by: string;
+  spoken: boolean;
+  frame: FrameRef;
+  track_ids: number[];
+  follows?: string | null;
+}
+
+/** A `zone` has three corners or more, a `line` two ends or more. */
+export interface Region {
+  id: string;
+  name: string;
+  kind: "zone" | "line";
+  points: [number, number][];
+}
+
+export interface RegionMessage {
+  fact_seq: number;
+  at: string;
+  type: "region";
+  region: Region;
+  removed: boolean;
+}
+
+/** A cheap condition on tracks; what is none may be anything. */
+export interface Rule {
+  kind: "enter" | "appear" | "exit" | "lost" | "found" | "zone_enter" | "zone_leave" | "line" | "dwell" | "count" | "proximity" | "apart" | "change" | "tick" | "alert";
+  label?: string | null;
+  near_label?: string | null;
+  region_id?: string | null;
+  seconds?: number;
+  op?: ">" | ">=" | "<" | "<=" | "==" | "!=" | null;
+  value?: number | null;
 }
 
 /** `ack`: at most 4 `tracks` messages are sent beyond the last one acknowledged. */
@@ -319,11 +430,29 @@ export interface ViewRequest {
   session: string;
 }
 
+/** What answers questions: a model, or none, and then the tracks alone. */
 export interface VlmInfo {
   name: string | null;
   can: ("image" | "audio" | "tools")[];
 }
 
-export type ServerMessage = Tracks | Status | Hello | PromptMessage | TrackMessage | SourceMessage | Gap | View | Ok | Error | Pong;
+export interface Watch {
+  id: string;
+  condition: string;
+  cooldown_s: number;
+  severity: "info" | "warn" | "critical";
+  enabled: boolean;
+  compiled: Compiled;
+}
+
+export interface WatchMessage {
+  fact_seq: number;
+  at: string;
+  type: "watch";
+  watch: Watch;
+  removed: boolean;
+}
+
+export type ServerMessage = Tracks | Status | Hello | PromptMessage | TrackMessage | SourceMessage | RegionMessage | WatchMessage | EventMessage | QuestionMessage | Delta | AnswerMessage | Gap | View | Ok | Error | Pong;
 
 export type ClientMessage = PromptAdd | PromptRemove | PromptRestore | TrackRemove | TrackRestore | TrackRename | Ask | AskStop | Command | Talk | ViewRequest | Set | Ack | Ping;

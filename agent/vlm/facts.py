@@ -1,0 +1,47 @@
+"""Answers without any model: from what was tracked, in plain words, honest about what that cannot show."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+from agent.backend import AlertQuery, Query, Sense
+from agent.scene import Scene
+from agent.types import Moment, Verdict, VerdictKind
+
+WORD_S = 0.02
+"""Words come one by one, as a model's do, so that whoever reads along is not startled."""
+
+
+class FactsBackend:
+    """The tracks and what happened, and no eyes."""
+
+    name = "facts"
+    is_model = False
+    can: frozenset[Sense] = frozenset()
+
+    async def answer(self, query: Query) -> AsyncIterator[str]:
+        from agent.facts_answer import FactsAnswerer
+
+        previous = tuple((turn.question, turn.answer) for turn in query.previous)
+        question = query.question
+        found = FactsAnswerer().answer(
+            question.text, query.scene, query.moment, track_ids=question.track_ids, previous=previous
+        )
+        for word in re.findall(r"\S+\s*", found.text):
+            yield word
+            await asyncio.sleep(WORD_S)
+
+    async def describe(self, track_id: int, moment: Moment, scene: Scene) -> str | None:
+        return None
+
+    async def verify(self, query: AlertQuery) -> Verdict:
+        """The rule has decided."""
+        return Verdict(VerdictKind.YES, query.event.track_ids, "", query.watch.severity)
+
+    async def choose(self, phrase: str, moment: Moment, scene: Scene, candidates: tuple[int, ...]) -> tuple[int, ...]:
+        return candidates
+
+    async def close(self) -> None:
+        pass

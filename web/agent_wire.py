@@ -1,0 +1,141 @@
+"""From the agent's values to wire messages. Pure functions; a test holds each of them against `web.protocol`."""
+
+from __future__ import annotations
+
+from agent.backend import Backend
+from agent.conversation import Asked
+from agent.types import (
+    AgentError,
+    Answer,
+    AnswerFact,
+    CaptionFact,
+    DeltaFact,
+    Event,
+    EventFact,
+    Question,
+    QuestionFact,
+    Region,
+    RegionFact,
+    Rule,
+    Watch,
+    WatchFact,
+)
+from stream.types import FrameRef
+from web.times import time_at
+
+Json = dict[str, object]
+
+
+def agent_fact(body: object) -> Json:
+    """The message of a fact that the agent added, without its number. Raises `TypeError` for any other."""
+    match body:
+        case EventFact():
+            return {"type": "event", "event": event_body(body.event)}
+        case QuestionFact():
+            return {"type": "question", **question_body(body.question)}
+        case DeltaFact():
+            return {"type": "delta", "question_id": body.question_id, "n": body.n, "text": body.text}
+        case AnswerFact():
+            return {"type": "answer", **answer_body(body.answer)}
+        case CaptionFact():
+            caption = body.caption
+            return {"type": "track", "id": caption.track_id, "change": "described", "caption": caption.text}
+        case RegionFact():
+            return {"type": "region", "region": region_body(body.region), "removed": body.removed}
+        case WatchFact():
+            return {"type": "watch", "watch": watch_body(body.watch), "removed": body.removed}
+        case _:
+            raise TypeError(f"no wire message for {type(body).__name__}")
+
+
+def vlm_body(backend: Backend) -> Json:
+    return {"name": backend.name if backend.is_model else None, "can": sorted(backend.can)}
+
+
+def event_body(event: Event) -> Json:
+    body: Json = {
+        "id": event.id,
+        "kind": event.kind.value,
+        "track_ids": list(event.track_ids),
+        "severity": event.severity.value,
+        "text": event.text,
+        "frame": frame_body(event.frame),
+        "pts": event.pts,
+        "at": time_at(event.at),
+    }
+    return body | _given(region_id=event.region_id, watch_id=event.watch_id)
+
+
+def question_body(question: Question) -> Json:
+    body: Json = {
+        "id": question.id,
+        "text": question.text,
+        "asked_by": question.asked_by,
+        "spoken": question.spoken,
+        "frame": frame_body(question.frame),
+        "track_ids": list(question.track_ids),
+    }
+    return body | _given(follows=question.follows)
+
+
+def answer_body(answer: Answer) -> Json:
+    body: Json = {
+        "question_id": answer.question_id,
+        "state": answer.state.value,
+        "text": answer.text,
+        "track_ids": list(answer.track_ids),
+        "frame": frame_body(answer.frame),
+        "frame_at": time_at(answer.frame_at),
+        "frame_age_ms": answer.frame_age_ms,
+        "ttft_ms": answer.ttft_ms,
+        "total_ms": answer.total_ms,
+        "backend": answer.backend,
+    }
+    return body | _given(error=_error(answer.error) if answer.error else None)
+
+
+def asked_body(asked: Asked) -> Json:
+    """A question with its answer, as the HTTP API lists them."""
+    answer = answer_body(asked.answer) if asked.answer is not None else None
+    return {**question_body(asked.question), "at": time_at(asked.question.at), "answer": answer}
+
+
+def region_body(region: Region) -> Json:
+    return {
+        "id": region.id,
+        "name": region.name,
+        "kind": region.kind.value,
+        "points": [list(point) for point in region.points],
+    }
+
+
+def watch_body(watch: Watch) -> Json:
+    compiled: Json = {"rules": [_rule(rule) for rule in watch.rules], "verify": watch.verify}
+    return {
+        "id": watch.id,
+        "condition": watch.condition,
+        "cooldown_s": watch.cooldown_s,
+        "severity": watch.severity.value,
+        "enabled": watch.enabled,
+        "compiled": compiled | _given(note=watch.note),
+    }
+
+
+def frame_body(frame: FrameRef) -> Json:
+    return {"epoch": frame.epoch, "rtp": frame.rtp}
+
+
+def _rule(rule: Rule) -> Json:
+    body: Json = {"kind": rule.kind.value, "seconds": rule.seconds}
+    return body | _given(
+        label=rule.label, near_label=rule.near_label, region_id=rule.region_id, op=rule.op, value=rule.value
+    )
+
+
+def _error(error: AgentError) -> Json:
+    return {"code": error.code, "message": error.message, "action": error.action, "retryable": error.retryable}
+
+
+def _given(**values: object) -> Json:
+    """Those that are not None."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,214 @@
+"""What messages are made of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stream.prompts import MAX_CONCEPT_CHARS, MAX_POINTS
+
+VERSION = 1
+SUBPROTOCOL = "onlooker.v1"
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_REF_CHARS = 64
+MAX_ASKED_TRACKS = 32
+
+PromptKindName = Literal["text", "points", "box", "exemplar", "mask"]
+Id = Annotated[int, Field(ge=0, le=2**53 - 1)]
+U32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Unit = Annotated[float, Field(ge=0, le=1)]
+Box = Annotated[tuple[Unit, Unit, Unit, Unit], Field(strict=False)]
+Coordinate = Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": 1})]
+"""A coordinate from a client: that it lies in the picture is checked by `stream.prompts`, which has the words."""
+ClientBox = Annotated[tuple[Coordinate, Coordinate, Coordinate, Coordinate], Field(strict=False)]
+"""`strict` would refuse the lists that FastAPI hands over, JSON having no tuples."""
+Side = Annotated[int, Field(ge=1, le=4096)]
+Ref = Annotated[str, Field(max_length=MAX_REF_CHARS)]
+
+
+class Shape(BaseModel):
+    """Base of all: strict about types, tolerant of unknown fields."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+class FrameRef(Shape):
+    """Names one frame of a stream."""
+
+    epoch: Id
+    rtp: U32
+
+
+class Mask(Shape):
+    """COCO compressed RLE, stretched over the picture: cell (i, j) covers [j/w, (j+1)/w] × [i/h, (i+1)/h]."""
+
+    size: Annotated[tuple[Side, Side], Field(strict=False)]
+    counts: str
+
+
+class Pt(Shape):
+    x: Coordinate
+    y: Coordinate
+    positive: bool = True
+
+
+class PromptBody(Shape):
+    """What to follow: a concept by `text`, `points`, a `box`, everything like an `exemplar`, or a `mask`."""
+
+    kind: PromptKindName
+    text: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_CONCEPT_CHARS})] | None = None
+    points: Annotated[list[Pt], Field(json_schema_extra={"minItems": 1, "maxItems": MAX_POINTS})] | None = None
+    box_xyxy: ClientBox | None = None
+    mask: Mask | None = None
+    positive: bool = True
+    track_id: Annotated[Id | None, Field(description="The track that this prompt refines.")] = None
+    frame: Annotated[FrameRef | None, Field(description="The frame under the pointer; none means the newest.")] = None
+
+
+class Choice(Shape):
+    """A box that a click may have meant instead: the `whole` object or the `part` of it."""
+
+    name: str
+    box_xyxy: Box
+
+
+class Prompt(Shape):
+    id: Id
+    kind: PromptKindName
+    text: str | None = None
+    points: list[Pt] | None = None
+    box_xyxy: Box | None = None
+    mask: Mask | None = None
+    positive: bool = True
+    track_id: Id | None = None
+    state: Literal["pending", "active", "failed", "removed"]
+    message: str | None = None
+
+
+class Track(Shape):
+    id: Id
+    prompt_id: Id | None
+    label: str
+    score: Unit
+    state: Literal["tentative", "live", "lost", "gone"]
+    box_xyxy: Box
+    mask: Mask | None
+    age_s: float
+    caption: str | None = None
+
+
+class ErrorBody(Shape):
+    """`action` says what the user can do about it."""
+
+    code: str
+    message: str
+    action: str
+    retryable: bool
+    nearest: Annotated[list[str] | None, Field(description="Known words near an unknown one.")] = None
+    ref: str | None = None
+
+
+class EngineNote(Shape):
+    code: str
+    message: str
+    action: str
+    retryable: bool
+
+
+class EngineInfo(Shape):
+    name: str
+    device: str
+    kinds: list[PromptKindName]
+    words: Annotated[list[str] | None, Field(description="Concepts known by name; none where any text works.")] = None
+
+
+class EngineState(Shape):
+    name: str
+    device: str
+    notes: list[EngineNote]
+
+
+class StreamInfo(Shape):
+    id: str
+    source: str
+    state: Literal["waiting", "live", "still", "stalled", "ended"]
+    epoch: Id
+    width: Id
+    height: Id
+
+
+class VlmInfo(Shape):
+    """What answers questions: a model, or none, and then the tracks alone."""
+
+    name: str | None
+    can: list[Literal["image", "audio", "tools"]]
+
+
+Severity = Literal["info", "warn", "critical"]
+EventKind = Literal[
+    "enter", "appear", "exit", "lost", "found", "zone_enter", "zone_leave", "line", "dwell", "count", "proximity",
+    "apart", "change", "tick", "alert",
+]  # fmt: skip
+Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class Event(Shape):
+    """Something that happened, in one sentence with objects named as `[#3]`."""
+
+    id: Uuid
+    kind: EventKind
+    track_ids: list[Id]
+    region_id: Uuid | None = None
+    watch_id: Uuid | None = None
+    severity: Severity
+    text: str
+    frame: FrameRef
+    pts: int
+    at: datetime
+    thumb: str | None = None
+    clip: str | None = None
+
+
+class Region(Shape):
+    """A `zone` has three corners or more, a `line` two ends or more."""
+
+    id: Uuid
+    name: str
+    kind: Literal["zone", "line"]
+    points: list[Annotated[tuple[Unit, Unit], Field(strict=False)]]
+
+
+class Rule(Shape):
+    """A cheap condition on tracks; what is none may be anything."""
+
+    kind: EventKind
+    label: str | None = None
+    near_label: str | None = None
+    region_id: Uuid | None = None
+    seconds: float = 0
+    op: Literal[">", ">=", "<", "<=", "==", "!="] | None = None
+    value: float | None = None
+
+
+class Compiled(Shape):
+    """Any of `rules` proposes; `verify` is what the model then decides, none where the rules say it all."""
+
+    rules: list[Rule]
+    verify: str | None
+    note: str | None = None
+
+
+class Watch(Shape):
+    id: Uuid
+    condition: str
+    cooldown_s: float
+    severity: Severity
+    enabled: bool
+    compiled: Compiled
+
+
+class Latency(Shape):
+    p50: float
+    p95: float
