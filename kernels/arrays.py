@@ -157,9 +157,9 @@ class Arguments:
         if not least <= value <= most:
             raise self.error(f"{name} is {value}, not from {least} to {most}")
 
-    def aligned(self, name: str, array: Array, to_bytes: int) -> None:
-        """Check that an array begins at a multiple of `to_bytes`, as kernels with vector loads need."""
-        if _memory_of(array)[0] % to_bytes:
+    def aligned(self, name: str, array: Array | None, to_bytes: int) -> None:
+        """Check that an array, if given, begins at a multiple of `to_bytes`, as kernels with vector loads need."""
+        if array is not None and _memory_of(array)[0] % to_bytes:
             raise self.error(f"{name} does not begin at a multiple of {to_bytes} bytes")
 
     def done(self, in_place: tuple[str, str] | None = None) -> None:

@@ -22,21 +22,23 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.arrays import Arguments, Array, KernelInputError, as_float32, runner_for
+from kernels.association import block_bytes
+from kernels.cpu import association as cpu_association
 from kernels.cpu import codes as cpu_codes
 from kernels.cpu import masks as cpu_masks
 from kernels.cpu import upsample as cpu_upsample
 from kernels.cpu.codes import rle_decode
-from kernels.cuda import cleaning
+from kernels.cuda import association, cleaning
 from kernels.cuda import masks as launches
 from kernels.cuda.cleaning import MAX_LIMIT, SIDE
 from kernels.cuda.launch import Runner
 
 __all__ = [
-    "CleanMasks", "KernelInputError", "OwnerMap", "RunLengths", "clean_masks", "iou", "nms", "rle_coco", "rle_decode",
-    "rle_strings", "score_order", "upsample_owner",
+    "CleanMasks", "KernelInputError", "OwnerMap", "RunLengths", "assoc_pack", "clean_masks", "iou", "nms", "rle_coco",
+    "rle_decode", "rle_strings", "score_order", "upsample_owner",
 ]  # fmt: skip
 
-MOST_OBJECTS = 65_535
+MOST_GROUPS = MOST_OBJECTS = 65_535
 MOST_SIDE_PX = 16_384
 STATS = 8
 VECTOR_BYTES = 16
@@ -88,10 +90,9 @@ def clean_masks(
     """Masks of logits, without small holes and specks, by the rule of SAM 2 and 3.
 
     `logits`: float32 or bfloat16 `[N, h, w]`; 288 x 288 on a GPU. A pixel is on where its logit is above 0, or above
-    `-hysteresis` where it was on in `previous`, packed masks of the same size. 8-connected background of at most
-    `max_hole` pixels is filled; then 8-connected foreground of at most `min(max_speck, area // 2)` pixels is removed.
-    In the returned logits, which are left out without `with_logits`, pixels that changed sides are +0.1 or -0.1. The
-    ratio of the last two statistics is SAM's stability score.
+    `-hysteresis` where it was on in the packed masks `previous`, which may be `out.bits`. 8-connected background of at
+    most `max_hole` pixels is filled; then 8-connected foreground of at most `min(max_speck, area // 2)` is removed. In
+    the returned logits, if wanted, what changed sides is +0.1 or -0.1. High over low is SAM's stability score.
     """
     check = Arguments("clean_masks")
     n, h, w = check.logits(logits, *_low_size(logits, runner))
@@ -99,10 +100,10 @@ def clean_masks(
     if previous is not None:
         check.input("previous", previous, "uint32", n, h, words)
     n_valid = check.count("n_valid", n_valid, n)
-    check.number("max_hole", max_hole, 0, MAX_LIMIT)
-    check.number("max_speck", max_speck, 0, MAX_LIMIT)
-    check.number("hysteresis", hysteresis, 0, np.inf)
-    check.number("delta", delta, 0, np.inf)
+    for name, limit in (("max_hole", max_hole), ("max_speck", max_speck)):
+        check.number(name, limit, 0, MAX_LIMIT)
+    for name, logit in (("hysteresis", hysteresis), ("delta", delta)):
+        check.number(name, logit, 0, np.inf)
     made = CleanMasks(
         check.output("bits", out and out.bits, "uint32", n, h, words),
         check.output("stats", out and out.stats, "int32", n, STATS),
@@ -116,8 +117,7 @@ def clean_masks(
         )
         return made
     for name, array in (("logits", logits), ("the logits returned", made.logits)):
-        if array is not None:
-            check.aligned(name, array, VECTOR_BYTES)
+        check.aligned(name, array, VECTOR_BYTES)
     for launch in cleaning.clean_masks(
         logits, previous, n_valid, *made, max_hole=max_hole, max_speck=max_speck, hysteresis=hysteresis, delta=delta
     ):
@@ -160,26 +160,12 @@ def upsample_owner(
     if group is not None:
         check.input("group", group, "int32", n)
     n_valid = check.count("n_valid", n_valid, n)
-    height, width = size
-    for name, value, most in (
-        ("height", height, MOST_SIDE_PX),
-        ("width", width, MOST_SIDE_PX),
-        ("groups", groups, n + 1),
-    ):
-        check.number(name, value, 1, most)
     check.number("the number of objects", n, 0, MOST_OBJECTS)
+    check.number("groups", groups, 1, MOST_GROUPS)
     if not h * w:
         raise check.error("logits without pixels")
     run = runner_for(check.place, runner)
-    made = OwnerMap(
-        check.output("owner", out and out.owner, "uint8" if n <= 255 else "uint16", groups, height, width),
-        check.output("bits", out and out.bits, "uint32", n, height, -(-width // 32)) if with_bits else None,
-        check.output("stats", out and out.stats, "int32", n, STATS),
-        check.output("moments", out and out.moments, "uint64", n, 2),
-        check.output("workspace", out and out.workspace, "uint32", launches.workspace_words(n), zeroed=True)
-        if run
-        else None,
-    )
+    made = _owner_outputs(check, n, groups, size, with_bits, run is not None, out)
     check.done()
     if run is None:
         cpu_upsample.upsample_owner(as_float32(logits), low_stats, order, group, int(n_valid[0]), *made[:4])
@@ -187,6 +173,22 @@ def upsample_owner(
         for launch in launches.upsample_owner(logits, low_stats, order, group, n_valid, *made):
             run.run(launch)
     return made
+
+
+def _owner_outputs(
+    check: Arguments, n: int, groups: int, size: tuple[int, int], with_bits: bool, on_gpu: bool, out: OwnerMap | None
+) -> OwnerMap:
+    height, width = size
+    check.number("height", height, 1, MOST_SIDE_PX)
+    check.number("width", width, 1, MOST_SIDE_PX)
+    words = launches.workspace_words(n)
+    return OwnerMap(
+        check.output("owner", out and out.owner, "uint8" if n <= 255 else "uint16", groups, height, width),
+        check.output("bits", out and out.bits, "uint32", n, height, -(-width // 32)) if with_bits else None,
+        check.output("stats", out and out.stats, "int32", n, STATS),
+        check.output("moments", out and out.moments, "uint64", n, 2),
+        check.output("workspace", out and out.workspace, "uint32", words, zeroed=True) if on_gpu else None,
+    )
 
 
 def iou(
@@ -321,6 +323,64 @@ def rle_strings(codes: RunLengths, count: int | None = None) -> list[str | None]
     longest = max(0, int(length.max(initial=0)))
     data = _on_host(codes.data[:count, :longest])
     return [None if n < 0 else row[:n].tobytes().decode("ascii") for row, n in zip(data, length.tolist(), strict=True)]
+
+
+def assoc_pack(
+    overlap: Array,
+    scores: Array,
+    stats: Array,
+    *,
+    keep: Array | None = None,
+    video: OwnerMap | None = None,
+    codes: RunLengths | None = None,
+    capacity: int | None = None,
+    n_valid: Array | None = None,
+    m_valid: Array | None = None,
+    out: Array | None = None,
+    runner: Runner | None = None,
+) -> Array:
+    """All that the host needs of a frame in one block, so that one copy brings it there (`association.read_block`).
+
+    `overlap`: float32 `[N, M]` of N objects with M tracks, `scores`: float32 `[N]`, `stats`: int32 `[N, 8]`; `keep`:
+    uint8 `[N]`, 1 where None; `video`: statistics and moments at the picture's size; `codes`: run-length codes, laid
+    end to end: those that do not fit into what is left of `capacity` bytes are marked as lost. Returns uint32
+    `[capacity / 4]`; by default there is room for everything. `m_valid`: as `n_valid`, of the tracks.
+    """
+    check = Arguments("assoc_pack")
+    n, m = check.input("overlap", overlap, "float32", None, None)
+    check.input("scores", scores, "float32", n)
+    check.input("stats", stats, "int32", n, STATS)
+    optional = _optional_parts(check, n, keep, video, codes)
+    n_valid, m_valid = check.count("n_valid", n_valid, n), check.count("m_valid", m_valid, m)
+    room = n * codes.data.shape[1] if codes else 0
+    capacity = block_bytes(n, m, room) if capacity is None else capacity
+    check.number("capacity", capacity, block_bytes(n, m), 2**31 - 4)
+    out = check.output("out", out, "uint32", capacity // 4)
+    check.done()
+    run = runner_for(check.place, runner)
+    if run is None:
+        block = out.view(np.uint8)
+        cpu_association.assoc_pack(overlap, scores, stats, int(n_valid[0]), int(m_valid[0]), block, **optional)
+        return out
+    for launch in association.assoc_pack(overlap, scores, stats, n_valid, m_valid, out, **optional):
+        run.run(launch)
+    return out
+
+
+def _optional_parts(
+    check: Arguments, n: int, keep: Array | None, video: OwnerMap | None, codes: RunLengths | None
+) -> dict[str, Array | None]:
+    parts: tuple[tuple[str, Array | None, str, tuple[int | None, ...]], ...] = (
+        ("keep", keep, "uint8", (n,)),
+        ("video_stats", video and video.stats, "int32", (n, STATS)),
+        ("moments", video and video.moments, "uint64", (n, 2)),
+        ("codes", codes and codes.data, "uint8", (n, None)),
+        ("lengths", codes and codes.length, "int32", (n,)),
+    )
+    for name, array, dtype, shape in parts:
+        if array is not None:
+            check.input(name, array, dtype, *shape)
+    return {name: array for name, array, _, _ in parts}
 
 
 def _on_host(array: Array) -> Array:

@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from kernels import masks
-from kernels.reference import cleaning, overlap, runlength, upsampling
+from kernels.association import block_bytes, read_block
+from kernels.reference import association, cleaning, overlap, runlength, upsampling
 from tests.kernels.blobs import KINDS, Kind, logits
 
 SIZES = ((1, 1), (1, 40), (37, 1), (33, 65), (64, 64), (95, 31))
@@ -234,3 +235,43 @@ def test_the_whole_chain(n: int) -> None:
     assert made.owner.any() == bool(n)
     assert masks.iou(cleaned.bits, cleaned.bits, cleaned.stats, cleaned.stats).shape == (n, n)
     assert len(masks.rle_strings(masks.rle_coco(made.bits, made.stats, 120))) == n
+
+
+@pytest.mark.parametrize(("n", "m", "valid", "tracks"), [(0, 4, 0, 4), (1, 0, 1, 0), (33, 9, 33, 9), (6, 5, 4, 2)])
+@pytest.mark.parametrize("room", [0, 40, 10_000])
+def test_assoc_pack(n: int, m: int, valid: int, tracks: int, room: int) -> None:
+    random = np.random.default_rng(n)
+    made = masks.clean_masks(logits("smooth", n, 40, 60))
+    owners = masks.upsample_owner(made.logits, made.stats, np.arange(n, dtype=np.int32), (50, 80), with_bits=True)
+    codes = masks.rle_coco(owners.bits, owners.stats, 80, capacity=60)
+    share, scores = random.random((n, m), np.float32), random.random(n, np.float32)
+    keep = random.integers(0, 2, n, np.uint8)
+    capacity = block_bytes(n, m, room)
+    out = np.full(capacity // 4, 0x71717171, np.uint32)
+    block = masks.assoc_pack(
+        share, scores, made.stats, keep=keep, video=owners, codes=codes, capacity=capacity, out=out,
+        n_valid=np.array([valid], np.int32), m_valid=np.array([tracks], np.int32),
+    )  # fmt: skip
+    wanted = np.full(capacity, 0x71, np.uint8)
+    association.assoc_pack(
+        share[:valid, :tracks], scores[:valid], made.stats[:valid], wanted, keep=keep[:valid],
+        video_stats=owners.stats[:valid], moments=owners.moments[:valid], codes=codes.data[:valid],
+        lengths=codes.length[:valid],
+    )  # fmt: skip
+    assert block is out
+    same(block.view(np.uint8), wanted)
+    if room == 10_000:
+        read = [code and code.decode() for code in read_block(block.view(np.uint8)).codes]
+        assert read == masks.rle_strings(codes, valid)
+
+
+def test_assoc_pack_of_the_least_and_with_room_for_all() -> None:
+    share, scores, stats = np.full((2, 3), 0.5, np.float32), np.ones(2, np.float32), np.ones((2, 8), np.int32)
+    block = masks.assoc_pack(share, scores, stats)
+    wanted = np.zeros(block.nbytes, np.uint8)
+    association.assoc_pack(share, scores, stats, wanted)
+    used = 32 + 2 * 96 + 2 * 3 * 4
+    same(block.view(np.uint8)[:used], wanted[:used])
+    codes = masks.rle_coco(np.zeros((2, 4, 1), np.uint32), np.zeros((2, 8), np.int32), 32, capacity=100)
+    packed = read_block(masks.assoc_pack(share, scores, stats, codes=codes).view(np.uint8))
+    assert [code.decode() for code in packed.codes if code] == masks.rle_strings(codes)

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kernels import masks
+from kernels.association import block_bytes
 from kernels.cuda.launch import Launch, Runner
 from kernels.reference.cleaning import float32_to_bfloat16
 from tests.kernels.blobs import KINDS, Kind, logits
@@ -60,6 +61,20 @@ def test_from_owners_to_codes(runner: Runner, kind: Kind, count: int) -> None:
     codes = [masks.rle_coco(made.bits, made.stats, SIZE[1], capacity=300, runner=r) for r in (runner, None)]
     assert masks.rle_strings(codes[0]) == masks.rle_strings(codes[1])
     np.testing.assert_array_equal(codes[0].length, codes[1].length)
+    block = np.zeros(block_bytes(count, count, 200 * count) // 4, np.uint32)
+    same_on_both(
+        runner,
+        lambda r: masks.assoc_pack(
+            overlap,
+            scores,
+            cleaned.stats,
+            video=made,
+            codes=codes[0],
+            capacity=block.nbytes,
+            out=block.copy(),
+            runner=r,
+        ),
+    )
 
 
 def test_outputs_are_used_again_and_only_valid_ones_written(runner: Runner) -> None:
