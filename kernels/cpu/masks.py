@@ -44,6 +44,14 @@ def clean(mask: U8, *, max_hole: int, max_speck: int) -> U8:
     return _decoded(code)
 
 
+def islands(mask: U8) -> list[U8]:
+    """The 8-connected parts of `mask` `(h, w)` uint8 other than its largest, each as a mask of that size of 0 and 1."""
+    parts = _coded(mask).connected_components(connectivity=8)
+    areas = [int(part.area()) for part in parts]
+    largest = areas.index(max(areas, default=0)) if areas else 0
+    return [_decoded(part) for part in parts[:largest] + parts[largest + 1 :]]
+
+
 def _coded(mask: U8) -> RLEMask:
     """The run-length code of the transposed mask: runs along the rows, as the memory lies."""
     return RLEMask.from_array(np.ascontiguousarray(mask).T)

@@ -64,6 +64,17 @@ def test_clean_keeps_the_largest_part_however_small() -> None:
     assert cpu.clean(mask, max_hole=5, max_speck=50).sum() == 1
 
 
+@given(MASKS)
+def test_islands_are_all_parts_but_the_largest(mask: NDArray[np.uint8]) -> None:
+    labels, count = ndimage.label(mask, EIGHT)
+    parts = [(labels == i).astype(np.uint8) for i in range(1, count + 1)]
+    found = cpu.islands(mask)
+    assert len(found) == max(0, count - 1)
+    rest = [part for part in parts if not any(np.array_equal(part, island) for island in found)]
+    assert len(rest) == min(1, count)
+    assert all(part.sum() == max(each.sum() for each in parts) for part in rest)
+
+
 @given(st.data(), hnp.array_shapes(min_dims=2, max_dims=2, max_side=17), st.integers(0, 4), st.integers(0, 4))
 def test_iou_agrees_with_set_arithmetic(data: st.DataObject, shape: tuple[int, int], n: int, m: int) -> None:
     a = data.draw(hnp.arrays(np.uint8, (n, *shape), elements=st.integers(0, 1)))

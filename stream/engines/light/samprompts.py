@@ -53,17 +53,10 @@ def strange_islands(on: U8, image: U8, known: Sequence[F32], least: float) -> U8
     (Bhattacharyya) with any of them from which on an island is the object's, seen past something in front of it.
     """
     out = np.zeros_like(on)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(on, connectivity=8)
-    if count <= 2:
-        return out
-    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    for k in range(1, count):
-        island = labels == k
-        if k == largest:
-            continue
+    for island in cpu.islands(on):
         colours = histogram(image, island.astype(np.float32))
         if max(float(np.sqrt(colours * one).sum()) for one in known) < least:
-            out[island] = 1
+            out |= island
     return out
 
 
