@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
-ROWS = 16  # rows interpolated at a time: their floats stay in the first-level cache
+CHUNK_PX = 32768  # interpolated at a time: the floats stay in the second-level cache
 X_BITS = [np.uint64(sum(1 << k for k in range(64) if k >> j & 1)) for j in range(6)]
 
 
@@ -107,11 +107,13 @@ def _interpolated(logits: F32, across: Taps, down: Taps, window: Window) -> U8:
     first, second = first - first[0], second - first[0]
     near, far = down.near[rows, None], -down.far[rows, None]
     on = np.empty((len(first), wide.shape[1]), np.uint8)
-    for y in range(0, len(first), ROWS):
-        a, b = wide.take(first[y : y + ROWS], axis=0), wide.take(second[y : y + ROWS], axis=0)
-        a *= near[y : y + ROWS]
-        b *= far[y : y + ROWS]
-        cv2.compare(a, b, cv2.CMP_GT, on[y : y + ROWS])
+    step = -(-CHUNK_PX // wide.shape[1])
+    for y in range(0, len(first), step):
+        chunk = slice(y, y + step)
+        a, b = wide.take(first[chunk], axis=0), wide.take(second[chunk], axis=0)
+        a *= near[chunk]
+        b *= far[chunk]
+        cv2.compare(a, b, cv2.CMP_GT, on[chunk])
     return on
 
 
