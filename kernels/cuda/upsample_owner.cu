@@ -276,7 +276,6 @@ __device__ __forceinline__ void upsample(const Job<T, O>& job) {
         measure(job, n, word0, Y0, a, b);
       }
     }
-    __syncthreads();
   }
   const int x = (word0 + word) * 32 + lane;
 #pragma unroll

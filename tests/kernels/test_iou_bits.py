@@ -67,14 +67,22 @@ def test_what_is_not_valid_is_neither_read_nor_written(runner: Runner, n: int, m
 
 
 def test_masks_far_apart_and_masks_in_the_same_place(runner: Runner) -> None:
-    """Boxes that meet in one corner of the picture, in the other, and not at all, in one tile of pairs."""
-    a = np.zeros((4, 64, 128), bool)
-    a[0, :9, :9] = a[1, 50:, 120:] = a[2, 30, 40] = True
+    """Boxes that meet in four different places, one for each pair of a tile's diagonal, and one empty mask."""
+    a = np.zeros((5, 64, 128), bool)
+    a[0, :9, :9] = a[1, 50:, 120:] = a[2, 30, 40] = a[3, 5:8, 90:99] = True
     b = a.copy()
     b[0, 8, 8] = False
     iou = check(runner, a, b)
-    assert np.array_equal(np.diag(iou), np.array([80 / 81, 1, 1, 0], np.float32))
-    assert np.count_nonzero(iou) == 3
+    assert np.array_equal(np.diag(iou), np.array([80 / 81, 1, 1, 1, 0], np.float32))
+    assert np.count_nonzero(iou) == 4
+    check(runner, a[::-1].copy(), b[1:])
+
+
+def test_boxes_tall_and_narrower_than_the_picture(runner: Runner) -> None:
+    a, b = (np.zeros((3, 400, 200), bool) for _ in range(2))
+    a[:, 10:390, 40:100] = masks("random", 3, 380, 60, 14)
+    b[:, 5:350, 50:120] = masks("random", 3, 345, 70, 15)
+    check(runner, a, b)
 
 
 def test_the_same_masks_against_themselves(runner: Runner) -> None:

@@ -88,7 +88,7 @@ def test_what_is_not_valid_is_neither_read_nor_written(runner: Runner, n_valid: 
 
 
 def test_what_is_suppressed_suppresses_nothing(runner: Runner) -> None:
-    """A chain: the first overlaps the second, the second the third, which stays. What equals the threshold stays too."""
+    """A chain: the first overlaps the second, the second the third, which stays. The threshold itself is allowed."""
     iou = np.eye(4, dtype=np.float32)
     iou[0, 1] = iou[1, 0] = iou[1, 2] = iou[2, 1] = 0.75
     iou[0, 3] = iou[3, 0] = 0.5

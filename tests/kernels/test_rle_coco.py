@@ -91,6 +91,14 @@ def test_boxes_may_be_larger_than_the_mask(runner: Runner) -> None:
     check(runner, corners(20, 70), grow=100)
 
 
+def test_right_edges_around_a_word_at_the_bottom(runner: Runner) -> None:
+    """A run that reaches the last row ends in the next column, which may be in the next word, or not be there."""
+    made = np.zeros((20, 40, 64), bool)
+    for n, x in enumerate((31, 32, 33, 63, 64)):
+        made[n, 30:, 5:x] = made[5 + n, :, 5:x] = made[10 + n, 30:39, 5:x] = made[15 + n, 39, x - 1] = True
+    check(runner, made)
+
+
 def test_a_picture(runner: Runner) -> None:
     check(runner, np.concatenate([masks("smooth", 2, 720, 1280, 4), masks("edge", 1, 720, 1280, 5)]))
 
@@ -119,23 +127,28 @@ def test_what_is_not_valid_is_neither_read_nor_written(runner: Runner, n_valid: 
     assert (codes.text[n_valid:] == POISON).all()
 
 
-def test_what_does_not_fit_is_reported_and_disturbs_nobody(runner: Runner) -> None:
+def check_overflow(runner: Runner, height: int, width: int) -> None:
     """One byte too few, many bytes too few, and more runs than bytes, between masks that fit exactly."""
-    made = np.concatenate([masks("smooth", 1, 60, 90, 8), masks("noisy", 2, 60, 90, 9), masks("smooth", 1, 60, 90, 8)])
+    smooth, long = (masks(kind, 1, height, width, 8) for kind in ("smooth", "random"))
+    made = np.concatenate([smooth, smooth, long, smooth, long])
+    made[1, 2, 2] = True
     capacity = len(theirs(made[0]))
-    made[1] = made[0]
-    made[1, 30, 45] ^= True
     assert capacity < len(theirs(made[1])) < 2 * capacity < len(theirs(made[2]))
     codes = run(runner, made, capacity)
-    assert codes.length.tolist() == [capacity, -1, -1, capacity]
+    assert codes.length.tolist() == [capacity, -1, -1, capacity, -1]
     assert codes.string(0) == codes.string(3) == theirs(made[0])
-    assert run(runner, made[:1], capacity - 1).length.tolist() == [-1]
+    assert run(runner, made[:2], capacity - 1).length.tolist() == [-1, -1]
     assert run(runner, masks("full", 1, 300, 300), 1).length.tolist() == [-1]
+
+
+def test_what_does_not_fit_is_reported_and_disturbs_nobody(scheduled_runner: Runner) -> None:
+    check_overflow(scheduled_runner, 60, 90)
 
 
 def test_without_races_or_stray_accesses(checked_runner: Runner) -> None:
     check(checked_runner, np.concatenate([masks("noisy", 2, 30, 70, 10), corners(30, 70)]), grow=2)
     check(checked_runner, masks("random", 1, 40, 33, 11))
+    check_overflow(checked_runner, 40, 60)
 
 
 @given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 70))))

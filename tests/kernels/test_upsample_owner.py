@@ -137,6 +137,28 @@ def test_the_first_in_the_order_owns_the_pixel(runner: Runner) -> None:
     assert (made.owner == 2).all()
 
 
+def test_one_strong_sample_reaches_its_pixels_on_both_sides_of_a_tile(runner: Runner) -> None:
+    """Objects of one column or one row each, at every place: culling by boxes must not lose their rims."""
+    low = np.full((24 + 12, 12, 24), -1e-3, np.float32)
+    for x in range(24):
+        low[x, :, x] = 1e3
+    for y in range(12):
+        low[24 + y, y] = 1e3
+    check(runner, low, (35, 300))
+    check(runner, low, (170, 141))
+
+
+def test_indices_that_name_nobody_are_passed_over(runner: Runner) -> None:
+    low = np.ones((4, 6, 6), np.float32)
+    made = outputs(4, (20, 40), with_bits=False)
+    order = np.array([-1, 3, 10**6, 1], np.int32)
+    for launch in upsample_owner(low, low_stats(low), order, None, np.array([3], np.int32), *made):
+        runner.run(launch)
+    assert not made.owner.any()
+    assert not made.stats[:3].any()
+    assert not made.workspace.any()
+
+
 def test_each_group_has_a_map_and_others_none(scheduled_runner: Runner) -> None:
     low = logits("crowded", 7, 30, 30, seed=9)
     group = np.array([0, 2, 1, -1, 0, 3, 2], np.int32)
@@ -162,6 +184,8 @@ def test_without_races_or_stray_accesses(checked_runner: Runner) -> None:
     low = logits("crowded", 10, 9, 14, seed=13)
     check(checked_runner, low, (19, 133), group=np.arange(10, dtype=np.int32) % 3, groups=2, n_valid=9)
     check(checked_runner, float32_to_bfloat16(low), (17, 64), wide=True, with_bits=False)
+    check(checked_runner, logits("crowded", 26, 6, 8, seed=13), (11, 45))  # several batches in one tile
+    check(checked_runner, logits("smooth", 270, 3, 3, seed=14), (3, 5), wide=True)  # two rounds of listing
 
 
 @pytest.mark.parametrize("kind", ["random", "smooth", "noisy"])
