@@ -5,7 +5,8 @@
 From SAM 3's low-resolution logits to clean masks, masks and boxes at the picture's size, overlap, COCO codes and a
 picture with the masks drawn on it. The usual way: SciPy's labels, torch's interpolation and threshold, overlap of
 boolean tensors as transformers has it, pycocotools and supervision's annotator. Both see the same masks, in turns
-(ABBA) in one process, with the libraries' own number of threads; what they give is compared first.
+(ABBA) in one process, with the libraries' own number of threads; what they give is compared first. `ratio` is the
+median of the runs' ratios; `cpu_ratio` that of processor time, which a busy machine disturbs less.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import importlib.metadata
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,17 +49,19 @@ ALPHA = 128
 COLOURS = supervision.ColorPalette.DEFAULT
 
 
-@dataclass
 class Laps:
-    """Milliseconds of the steps of one run."""
+    """Milliseconds of the steps of one run: on the wall, and of the process on all processors."""
 
-    ms: dict[str, float] = field(default_factory=dict)
-    last_s: float = field(default_factory=time.perf_counter)
+    def __init__(self) -> None:
+        self.wall_ms: dict[str, float] = {}
+        self.cpu_ms: dict[str, float] = {}
+        self._last_s = time.perf_counter(), time.process_time()
 
     def lap(self, step: str) -> None:
-        now_s = time.perf_counter()
-        self.ms[step] = 1000 * (now_s - self.last_s)
-        self.last_s = time.perf_counter()
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
+        self.wall_ms[step] = 1000 * (wall_s - self._last_s[0])
+        self.cpu_ms[step] = 1000 * (cpu_s - self._last_s[1])
+        self._last_s = time.perf_counter(), time.process_time()
 
 
 @dataclass(frozen=True)
@@ -212,25 +215,31 @@ def measure(kind: Kind, size_name: str, objects: int, runs: int) -> Iterator[dic
     sets = [(scene, masks.clean_masks(scene.before, max_hole=0, max_speck=0)) for scene in scenes(kind, size, objects)]
     apart = [compared(kernels.result(scene, before), usual(scene)) for scene, before in sets]
     found = {name: max(each[name] for each in apart) for name in apart[0]}
-    ours_ms: list[dict[str, float]] = []
-    theirs_ms: list[dict[str, float]] = []
+    ours: list[Laps] = []
+    theirs: list[Laps] = []
     for run in range(runs):
         scene, before = sets[run % SETS]
         ways: list[Callable[[], None]] = [
-            lambda scene=scene, before=before: ours_ms.append(kernels.run(scene, before)[1].ms),
-            lambda scene=scene: theirs_ms.append(usual(scene).laps.ms),
+            lambda scene=scene, before=before: ours.append(kernels.run(scene, before)[1]),
+            lambda scene=scene: theirs.append(usual(scene).laps),
         ]
         for way in ways[:: 1 if run % 2 else -1]:
             way()
     for step, parts in {**{step: (step,) for step in STEPS}, WITHOUT: STEPS_WITHOUT, CHAIN: STEPS}.items():
-        theirs, ours = ([sum(run[part] for part in parts) for run in each] for each in (theirs_ms, ours_ms))
-        ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
-        yield {
-            "masks": kind, "size": size_name, "step": step,
-            "usual_ms": round(statistics.median(theirs), 2), "kernels_ms": round(statistics.median(ours), 3),
-            "ratio": round(statistics.median(ratios), 1), "least": round(min(ratios), 1), "most": round(max(ratios), 1),
-            **(found if step == CHAIN else {}),
-        }  # fmt: skip
+        row = {"masks": kind, "size": size_name, "step": step, **ratios(ours, theirs, parts)}
+        yield {**row, **found} if step == CHAIN else row
+
+
+def ratios(ours: list[Laps], theirs: list[Laps], parts: tuple[str, ...]) -> dict[str, float]:
+    """Medians of some steps together, and how many times the usual way takes what the kernels take."""
+    usual_ms, kernels_ms = ([sum(run.wall_ms[part] for part in parts) for run in way] for way in (theirs, ours))
+    usual_cpu, kernels_cpu = (sum(run.cpu_ms[part] for run in way for part in parts) for way in (theirs, ours))
+    each = [b / a for a, b in zip(kernels_ms, usual_ms, strict=True)]
+    return {
+        "usual_ms": round(statistics.median(usual_ms), 2), "kernels_ms": round(statistics.median(kernels_ms), 3),
+        "ratio": round(statistics.median(each), 1), "least": round(min(each), 1), "most": round(max(each), 1),
+        "cpu_ratio": round(usual_cpu / max(kernels_cpu, 1e-3), 1),
+    }  # fmt: skip
 
 
 def main() -> None:
