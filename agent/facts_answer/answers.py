@@ -1,0 +1,295 @@
+"""Answers about how many, which and whether."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from agent.facts_answer import knowledge
+from agent.facts_answer.meaning import Deed, Meaning, Most, Subject
+from agent.facts_answer.phrases import (
+    Wording,
+    article,
+    be,
+    counted,
+    grouped,
+    listing,
+    name,
+    names,
+    sentence,
+    where_is,
+    word_for,
+)
+from agent.scene import Scene, SceneObject
+
+DID = {
+    Deed.ENTER: ("came in", "come in"), Deed.LEAVE: ("left", "left"), Deed.RETURN: ("came back", "come back"),
+    Deed.VANISH: ("went out of sight", "gone out of sight"), Deed.CROSS: ("crossed", "crossed"),
+    Deed.MEET: ("came near", "come near each other"), Deed.STAY_BEHIND: ("was left behind", "been left behind"),
+}  # fmt: skip
+HAPPENINGS = frozenset({Deed.ENTER, Deed.LEAVE, Deed.RETURN, Deed.CROSS, Deed.MEET, Deed.STAY_BEHIND})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question on one scene. `before` are objects that were spoken of."""
+
+    meaning: Meaning
+    scene: Scene
+    wording: Wording
+    before: tuple[int, ...] = ()
+
+    def things(self, subject: Subject | None = None) -> list[SceneObject]:
+        return knowledge.meant(subject or self.meaning.subject, self.scene, self.before)
+
+
+class CannotTell(Exception):
+    """The question is understood, and nothing that is tracked answers it. The text says what is missing."""
+
+
+def how_many(asked: Asked) -> str:
+    meaning = asked.meaning
+    if meaning.deed in HAPPENINGS or (meaning.deed is Deed.VANISH and meaning.past):
+        return _how_many_did(asked)
+    if meaning.second is not None and meaning.place is None:
+        parts = [_number_there(asked, subject) for subject in (meaning.subject, meaning.second)]
+        return sentence(f"there are {listing(parts)}")
+    return sentence(_count_of(asked, _present(asked, asked.things())))
+
+
+def _number_there(asked: Asked, subject: Subject) -> str:
+    there = _present(asked, asked.things(subject))
+    return counted(word_for(subject), len(there)) + (f" ({names(there)})" if there else "")
+
+
+def _count_of(asked: Asked, there: Sequence[SceneObject]) -> str:
+    meaning, word = asked.meaning, word_for(asked.meaning.subject)
+    number, place = len(there), asked.wording.place(asked.meaning.place)
+    doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
+    if _is_ever(meaning):
+        text = f"I have seen {counted(word, number)}{place}" + (f": {names(there)}" if there else "")
+        return text + _narrow(meaning.subject)
+    if number == 0 and not asked.things():
+        return f"there {be(0)} {counted(word, 0)}: nothing that is tracked is {article(word)}"
+    which = f": {grouped(there)}" if there else ""
+    return f"there {be(number)} {counted(word, number)}{doing}{place}{which}{_narrow(meaning.subject)}"
+
+
+def _how_many_did(asked: Asked) -> str:
+    meaning = asked.meaning
+    found = happenings(asked)
+    things = unique(found)
+    word, did = word_for(meaning.subject), DID[meaning.deed or Deed.ENTER][0]
+    where = asked.wording.place(meaning.place).replace(" at ", " ", 1) if meaning.deed is Deed.CROSS else ""
+    if not things:
+        return sentence(f"{counted(word, 0)} {did}{where}{_when(meaning)}")
+    told = listing([f"{name(thing)} {asked.wording.at(at_of(found, thing))}" for thing in things])
+    times = f", {len(found)} times in all" if len(found) > len(things) else ""
+    return sentence(f"{counted(word, len(things))} {did}{where}{times}: {told}")
+
+
+def how_often(asked: Asked) -> str:
+    found = happenings(replace(asked, meaning=replace(asked.meaning, deed=asked.meaning.deed or Deed.ENTER)))
+    did = DID.get(asked.meaning.deed or Deed.ENTER, DID[Deed.ENTER])[0]
+    where = asked.wording.place(asked.meaning.place)
+    if not found:
+        return sentence(f"not once, 0 times: nobody {did}{where}") if asked.things() else nothing_known(asked)
+    each = listing([f"{name(deal.thing)} {asked.wording.at(deal.at)}" for deal in found])
+    return sentence(f"{len(found)} {'time' if len(found) == 1 else 'times'}: {each}")
+
+
+def peak(asked: Asked) -> str:
+    things = asked.things()
+    number, when = knowledge.peak(things, asked.meaning.window)
+    word = word_for(asked.meaning.subject)
+    if not number or when is None:
+        return sentence(f"there were {counted(word, 0)} at any time")
+    return sentence(f"at most {counted(word, number)} at once, first {asked.wording.at(when)}")
+
+
+def compare(asked: Asked) -> str:
+    meaning = asked.meaning
+    assert meaning.second is not None
+    first, second = (_present(asked, asked.things(subject)) for subject in (meaning.subject, meaning.second))
+    a = counted(word_for(meaning.subject), len(first))
+    b = counted(word_for(meaning.second), len(second))
+    return sentence(f"{'yes' if len(first) > len(second) else 'no'}, there are {a} and {b}")
+
+
+def which(asked: Asked) -> str:
+    meaning = asked.meaning
+    if meaning.deed in (Deed.OWN, Deed.STAY_BEHIND) or (meaning.deed is Deed.LEAVE and meaning.second is not None):
+        return owners(asked)
+    if meaning.deed in HAPPENINGS:
+        return _which_did(asked)
+    if meaning.most is not None:
+        return _outdone(asked)
+    there = _present(asked, asked.things())
+    if meaning.deed is Deed.VANISH:
+        return _which_are_gone(asked)
+    place = asked.wording.place(meaning.place)
+    if _is_ever(meaning):
+        return sentence(f"{names(there)}{place}") if there else nobody(asked, " has been")
+    if not there:
+        return nobody(asked, f" {be(1)}")
+    doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
+    if len(there) == 1:
+        return sentence(f"{name(there[0])}{doing}{place or ' ' + where_is(there[0])}")
+    if meaning.place is not None or doing:
+        return (
+            sentence(f"{names(there)}{place}: {len(there)} in all, {be(2)}{doing}")
+            if doing
+            else sentence(f"{names(there)} {be(2)}{place}")
+        )
+    return sentence("I see " + grouped(there))
+
+
+def _which_did(asked: Asked) -> str:
+    meaning = asked.meaning
+    found = happenings(asked)
+    did = DID[meaning.deed or Deed.ENTER][0]
+    if not found:
+        return nobody(asked, f" {did}") if meaning.deed is not Deed.ENTER else _who_was_there_first(asked)
+    if meaning.most is Most.FIRST:
+        found = found[:1]
+    elif meaning.most in (Most.LAST,):
+        found = found[-1:]
+    parts = []
+    for thing in unique(found):
+        text = f"{name(thing)} {did} {asked.wording.at(at_of(found, thing, meaning.deed))}"
+        later = back_after(thing) if meaning.deed is Deed.LEAVE else None
+        parts.append(text + (f" and came back {asked.wording.at(later)}" if later is not None else ""))
+    return sentence("; ".join(parts))
+
+
+def _who_was_there_first(asked: Asked) -> str:
+    there = [thing for thing in asked.things() if knowledge.from_the_start(thing, asked.scene)]
+    if there and asked.meaning.window.since is None:
+        return sentence(f"nobody came in since I began; {names(there)} {be(len(there))} there from the start")
+    return nobody(asked, " came in")
+
+
+def _which_are_gone(asked: Asked) -> str:
+    gone = [thing for thing in asked.things() if not thing.visible]
+    if not gone:
+        return nobody(asked, " is out of sight")
+    return sentence("; ".join(f"{name(thing)}, last seen {asked.wording.at(thing.last_at)}" for thing in gone))
+
+
+def _outdone(asked: Asked) -> str:
+    meaning, most = asked.meaning, asked.meaning.most
+    assert most is not None
+    place = meaning.place if most in (Most.NEAREST, Most.FARTHEST) else None
+    if place is not None and place.subject is not None and not any(t.visible for t in asked.things(place.subject)):
+        raise CannotTell(f"Nothing in sight is {article(word_for(place.subject))}")
+    things = asked.things()
+    if not meaning.past and most not in (Most.FIRST, Most.LAST):
+        things = _present(asked, things) if place is None else [thing for thing in things if thing.visible]
+    if place is not None and place.subject is not None:
+        reference = {thing.id for thing in asked.things(place.subject)}
+        things = [thing for thing in things if thing.id not in reference]
+    best = knowledge.outdone(most, things, place, asked.scene, meaning.past)
+    if not best:
+        return nobody(asked, " is in sight")
+    if most is Most.FASTEST and not meaning.past and not any(thing.moving for thing in best):
+        return sentence(f"nothing{' of these' if meaning.subject.named else ''} is moving")
+    reason = _reason(asked, most, best[0])
+    return sentence(f"{names(best)}, {reason}" if reason else names(best))
+
+
+def _reason(asked: Asked, most: Most, thing: SceneObject) -> str:
+    if most in (Most.LONGEST, Most.SHORTEST):
+        return "in sight " + asked.wording.since(knowledge.stays(thing)[-1].since)
+    if most in (Most.FIRST, Most.LAST):
+        return "first seen " + asked.wording.at(thing.first_at)
+    if most in (Most.FASTEST, Most.SLOWEST) and thing.moving:
+        return "moving " + thing.direction
+    return where_is(thing) if thing.visible else "which is not in sight any more"
+
+
+def owners(asked: Asked) -> str:
+    """Who came with a thing, or left it behind."""
+    meaning = asked.meaning
+    subject = meaning.second or (meaning.subject if meaning.subject.named or meaning.subject.ids else None)
+    things = asked.things(subject) if subject is not None else asked.things()
+    found = knowledge.deals(Deed.STAY_BEHIND, things, asked.scene, meaning.window, None)
+    if not found:
+        word = word_for(subject) if subject is not None else "object"
+        raise CannotTell(f"I have not seen anybody leave {article(word)} behind")
+    told = []
+    for deal in found:
+        other = asked.scene.get(deal.other) if deal.other is not None else None
+        who = name(other) if other is not None else "somebody"
+        told.append(f"{who} came with {name(deal.thing)} and went away from it {asked.wording.at(deal.at)}")
+    return sentence("; ".join(told))
+
+
+def nobody(asked: Asked, did: str) -> str:
+    meaning = asked.meaning
+    word = word_for(meaning.subject)
+    who = "nobody" if meaning.subject.words == ("person",) else f"no {word}" if meaning.subject.named else "nothing"
+    return sentence(f"{who}{did}{asked.wording.place(meaning.place)}{_when(meaning)}")
+
+
+def nothing_known(asked: Asked) -> str:
+    return sentence(f"I have seen no {word_for(asked.meaning.subject)}")
+
+
+def happenings(asked: Asked) -> list[knowledge.Deal]:
+    """What the objects that are meant did, as the question's deed says."""
+    meaning = asked.meaning
+    return knowledge.deals(meaning.deed or Deed.ENTER, asked.things(), asked.scene, meaning.window, meaning.place)
+
+
+def unique(found: Sequence[knowledge.Deal]) -> list[SceneObject]:
+    return list({deal.thing.id: deal.thing for deal in found}.values())
+
+
+def at_of(found: Sequence[knowledge.Deal], thing: SceneObject, deed: Deed | None = None) -> datetime:
+    own = [deal.at for deal in found if deal.thing.id == thing.id]
+    return own[0] if deed is Deed.ENTER else own[-1]
+
+
+def back_after(thing: SceneObject) -> datetime | None:
+    """When an object that left came back for the last time, if it is there."""
+    visits = knowledge.stays(thing)
+    return visits[-1].since if thing.visible and len(visits) > 1 else None
+
+
+def present(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject]:
+    """Those that are, or at the time asked about were, there and doing so."""
+    return _present(asked, things)
+
+
+def _present(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject]:
+    meaning = asked.meaning
+    if _is_ever(meaning):
+        if meaning.place is not None:
+            found = knowledge.deals(Deed.BE, things, asked.scene, meaning.window, meaning.place)
+            if meaning.place.region_id is None:
+                raise CannotTell("I only keep who was at zones, not who was near what")
+            return unique(found)
+        return [thing for thing in things if knowledge.seen_during(thing, meaning.window)]
+    there = knowledge.placed(things, meaning.place, asked.scene)
+    if meaning.deed is Deed.MOVE:
+        there = [thing for thing in there if thing.moving]
+    elif meaning.deed is Deed.REST:
+        there = [thing for thing in there if not thing.moving]
+    return there
+
+
+def _is_ever(meaning: Meaning) -> bool:
+    """Whether it is about any time, not about now."""
+    if meaning.window.now or meaning.deed in (Deed.MOVE, Deed.REST):
+        return False
+    window = meaning.window
+    return meaning.past or window.ever or window.since is not None or window.until is not None
+
+
+def _narrow(subject: Subject) -> str:
+    return f" (I cannot tell a {subject.narrower} from others)" if subject.narrower else ""
+
+
+def _when(meaning: Meaning) -> str:
+    return " in that time" if meaning.window.since is not None or meaning.window.until is not None else " so far"

@@ -1,0 +1,125 @@
+"""Everyday English, reduced to the few words that the facts answerer understands.
+
+Question marks, contractions and politeness go; phrases become tokens in capitals; what is left are nouns, and words
+that are either known to say nothing (`FILLERS`) or not known at all. The words are in `english.txt`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from importlib.resources import files
+
+Table = tuple[tuple[re.Pattern[str], str], ...]
+
+_CONTRACTIONS = (
+    (r"\bwon't\b", "will not"), (r"\bcan't\b", "can not"), (r"\bcannot\b", "can not"), (r"n't\b", " not"),
+    (r"\b(who|what|where|when|how|that|there|it|he|she|which|here|anyone|anybody|someone|everyone|everybody)'?s\b(?!')",
+     r"\1 is"),
+    (r"\bwhats\b", "what is"), (r"\b(who|what|where|when|how|it|he|she|they|we|you|i|there)'(?:ll)\b", r"\1 will"),
+    (r"\b(who|what|where|when|how|it|he|she|they|we|you|i)'d\b", r"\1 did"),
+    (r"\b(they|we|you|who|what|where|there)'re\b", r"\1 are"), (r"\b(they|we|you|who|i)'ve\b", r"\1 have"),
+    (r"\bi'm\b", "i am"), (r"\bim\b", "i am"), (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"),
+    (r"([a-z])'s\b", r"\1 POSS"), (r"s'(?= )", "s POSS"),
+)  # fmt: skip
+
+
+def _entries(section: str) -> Iterator[tuple[str, str]]:
+    """The names of a section of `english.txt` and what is written under them."""
+    text = files(__package__).joinpath("english.txt").read_text("utf-8")
+    body = next(part for part in re.split(r"^== ", text, flags=re.MULTILINE) if part.startswith(section))
+    for entry in re.split(r"^(?=\S)", body.split("\n", 1)[1], flags=re.MULTILINE):
+        name, _, lines = entry.partition("\n")
+        if lines.strip() and not name.startswith("#"):
+            yield name, " ".join(lines.split())
+
+
+_PARTS = {name: f"(?:{entry.replace(' | ', '|')})" for name, entry in _entries("parts")}
+_PICTURE = _PARTS["<picture>"]
+
+
+def _table(section: str) -> Table:
+    rows = []
+    for name, entry in _entries(section):
+        pattern = "|".join(entry.split(" | "))
+        for part, words in _PARTS.items():
+            pattern = pattern.replace(part, words)
+        rows.append((re.compile(rf"\b(?:{pattern})\b"), f" {name} "))
+    return tuple(rows)
+
+
+_QUESTIONS = _table("questions")
+_DEEDS = _table("deeds")
+_WORDS = {name: frozenset(entry.split()) for name, entry in _entries("words")}
+FILLERS = _WORDS["FILLERS"]
+"""Words that change nothing about what is asked once the rest is understood."""
+POSTURES = _WORDS["POSTURES"]
+"""They say where something is, and also how: that is not known."""
+PRONOUNS, GENERIC, ANYBODY, DETERMINERS, NO_NOUNS = (
+    _WORDS[name] for name in ("PRONOUNS", "GENERIC", "ANYBODY", "DETERMINERS", "NO_NOUNS")
+)
+
+_SIDE = {"left": "SLEFT", "right": "SRIGHT", "top": "STOP", "upper": "STOP", "bottom": "SBOTTOM", "lower": "SBOTTOM",
+         "middle": "SMIDDLE", "centre": "SMIDDLE", "center": "SMIDDLE"}  # fmt: skip
+_PART = rf"(?: ?-?hand)?(?:[ -](?:side|half|part|corner|edge|third|area|border))?(?: of (?:the |this )?{_PICTURE})?"
+_MARKS = '"“”\u2018()[]{}<>!?;…*_~^|\\/'
+
+
+def normalise(text: str) -> str:
+    """Small letters, no contractions, no punctuation but in times and ids."""
+    plain = unicodedata.normalize("NFKC", text[:2000]).casefold().replace("’", "'").replace("`", "'")
+    for pattern, words in _CONTRACTIONS:
+        plain = re.sub(pattern, words, plain)
+    plain = plain.translate(dict.fromkeys(map(ord, _MARKS), " "))
+    plain = re.sub(r"(?<!\d)[.:,-](?!\d)|[.:,-](?!\d)|(?<!\d)[.:,]|(?<=[^\d])-(?=\d)", " ", plain)
+    plain = re.sub(r"\s+", " ", plain).strip()
+    return re.sub(r"^((?:can|could|would|will) you |please )?name (?=all|the|every|any|each|some)", "list ", plain)
+
+
+def mark_questions(text: str) -> str:
+    """Question words, relations and parts of the picture as tokens."""
+    text = _sub(_QUESTIONS, _in_picture(text))
+    corner = r"(?:the )?(top|upper|bottom|lower)[ -](left|right|middle|centre|center)"
+    text = re.sub(rf"\b(?:(?:in|at|on|to|from|towards?) )?{corner}{_PART}", _two_sides, text)
+    side = r"(left|right|top|upper|bottom|lower|middle|centre|center)"
+    text = re.sub(rf"\b(?:in|at|on|to|from|towards?|over) (?:the |its )?{side}{_PART}\b", _one_side, text)
+    text = re.sub(rf"\b(?:the )?{side} (?:side|half|part|edge|third)\b{_PART}", _one_side, text)
+    text = re.sub(r"\b(left) or (right)\b|\b(right) or (left)\b", " SLEFT or SRIGHT ", text)
+    return re.sub(r"\bto (?:its|his|her|their) (left|right)\b", _one_side, text)
+
+
+def mark_deeds(text: str) -> str:
+    """Verbs, superlatives and the other phrases as tokens."""
+    # “Any cups left?” is about what remains.
+    text = re.sub(r"\b((?:^any|is|are)\b.*?)\b(?:left|remaining)(?: over)?$", r"\1", text) if not re.search(
+        r"\b(?:has|have|had|who|anyone|anybody|someone|somebody|anything|something)\b", text
+    ) else text  # fmt: skip
+    return _sub(_DEEDS, text)
+
+
+def _sub(table: tuple[tuple[re.Pattern[str], str], ...], text: str) -> str:
+    for pattern, token in table:
+        text = re.sub(r"\s+", " ", pattern.sub(token, text)).strip()
+    return text
+
+
+def _in_picture(text: str) -> str:
+    text = re.sub(
+        rf"\b(?:the|this) (?:whole |entire )?{_PICTURE}\b(?! of)",
+        " INPICTURE ",
+        re.sub(
+            rf"\b(?:in|on|onto|into|inside|within|from|of) ?(?:the |this |that |my |your )?{_PICTURE}\b",
+            " INPICTURE ",
+            text,
+        ),
+    )
+    return re.sub(r"\s+", " ", text)
+
+
+def _one_side(found: re.Match[str]) -> str:
+    return f" {_SIDE[found[1]]} "
+
+
+def _two_sides(found: re.Match[str]) -> str:
+    return f" {_SIDE[found[1]]} {_SIDE[found[2]]} "

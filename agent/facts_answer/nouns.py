@@ -1,0 +1,176 @@
+"""The things and places that a question names, taken out of its words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from agent.facts_answer.language import ANYBODY, DETERMINERS, GENERIC, NO_NOUNS, PRONOUNS
+from agent.facts_answer.meaning import Subject
+from agent.labels import category, is_narrower
+from agent.scene import Scene
+from agent.types import Region, RegionKind
+from stream.engines.light.words import resolve
+from stream.errors import UnknownWord
+
+_LONGEST = 4
+_ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5,
+             "last": -1, "latest": -1, "newest": -1}  # fmt: skip
+_OTHER = frozenset({"other", "another", "others", "else"})
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A question with placeholders: `N0`, `N1` … for `subjects`, `R0`, `R1` … for `regions`."""
+
+    text: str
+    subjects: tuple[Subject, ...]
+    regions: tuple[Region, ...]
+
+
+def mark_ids(text: str) -> str:
+    """`object 3`, `no. 3`, `person 7` and `# 3` as `#3`."""
+    text = re.sub(r"(?:\b(?:number|no|nr|object|track|id|item)\.? ?)?# ?(\d+)\b", r" #\1 ", text)
+    words = r"(?:number|no|nr|object|track|id|item|thing)"
+    text = re.sub(rf"\b{words} (\d+)\b(?! ?(?:s|sec|seconds?|min|minutes?|times)\b)", r" #\1 ", text)
+    follows = r"(?! ?(?:s|sec|secs|seconds?|min|mins|minutes?|hours?|times)\b|:)"
+    return re.sub(rf"\b([a-z]+) (\d{{1,4}})\b{follows}", _id_after_noun, text)
+
+
+def mark_regions(text: str, regions: Sequence[Region]) -> tuple[str, tuple[Region, ...]]:
+    """Names of zones and lines, with or without the word; “the zone” where there is only one."""
+    found: list[Region] = []
+    for region in sorted(regions, key=lambda region: -len(region.name)):
+        name = re.escape(region.name.casefold().removeprefix("the "))
+        kind = r"(?:zone|area|region|line|region of interest|door)"
+        pattern = rf"\b(?:the |my |our )?(?:{kind} )?{name}(?:s)?(?: {kind})?\b"
+        text, count = re.subn(pattern, f" R{len(found)} ", text)
+        if count:
+            found.append(region)
+    for word, kind in (("zone|area|region", RegionKind.ZONE), ("line", RegionKind.LINE)):
+        only = [region for region in regions if region.kind is kind]
+        if len(only) == 1 and only[0] not in found:
+            text, count = re.subn(rf"\b(?:the|that|this) (?:{word})\b", f" R{len(found)} ", text)
+            if count:
+                found.append(only[0])
+    return re.sub(r"\s+", " ", text).strip(), tuple(found)
+
+
+def mark_nouns(text: str, scene: Scene, regions: tuple[Region, ...]) -> Named:
+    """Put `N0`, `N1` … where things are named, with the words around them that say which ones."""
+    labels = _label_words(scene)
+    tokens, i = text.split(), 0
+    out: list[str] = []
+    subjects: list[Subject] = []
+    while i < len(tokens):
+        subject, used = _noun_at(tokens, i, labels)
+        if subject is None:
+            out.append(tokens[i])
+            i += 1
+            continue
+        subject = _with_modifiers(subject, out, labels.qualities)
+        before = f"N{len(subjects) - 1}"
+        if subject.ids and out[-1:] == [before]:
+            # “Person #4” is #4.
+            subjects[-1] = subject
+        elif subject.ids and out[-2:] in ([before, "and"], [before, "or"]) and subjects[-1].ids:
+            out.pop()
+            subjects[-1] = replace(subjects[-1], ids=(*subjects[-1].ids, *subject.ids))
+        else:
+            out.append(f"N{len(subjects)}")
+            subjects.append(subject)
+        i += used
+    return Named(" ".join(out), tuple(subjects), regions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    names: frozenset[str]
+    qualities: frozenset[str]
+    """Words of labels of more than one word, but for the last."""
+
+
+def _label_words(scene: Scene) -> _Labels:
+    names = frozenset(name.casefold() for thing in scene.objects for name in thing.labels)
+    return _Labels(names, frozenset(word for name in names for word in name.split()[:-1]))
+
+
+def _noun_at(tokens: Sequence[str], i: int, labels: _Labels) -> tuple[Subject | None, int]:
+    """The thing that is named from token `i` on, and the number of tokens that name it."""
+    word = tokens[i]
+    if word.startswith("#") and word[1:].isdigit():
+        return Subject(ids=(int(word[1:]),)), 1
+    for length in range(min(_LONGEST, len(tokens) - i), 0, -1):
+        phrase = " ".join(tokens[i : i + length])
+        if any(name in labels.names for name in _singulars(phrase)):
+            name = next(name for name in _singulars(phrase) if name in labels.names)
+            return Subject(words=(name,)), length
+    if word in ANYBODY or (word == "no" and tokens[i + 1 : i + 2] == ["one"]):
+        return Subject(words=("person",)), 2 if word == "no" else 1
+    if word in GENERIC:
+        return Subject(generic=True), 1
+    if word in PRONOUNS:
+        # “That dog” is about a dog; “that” alone is about what was spoken of.
+        following = _noun_at(tokens, i + 1, labels)[0] if i + 1 < len(tokens) else None
+        determiner = following is not None or (tokens[i + 1 : i + 2] and tokens[i + 1] in labels.qualities)
+        return (None, 0) if determiner else (Subject(pronoun=True), 1)
+    for length in range(min(_LONGEST, len(tokens) - i), 0, -1):
+        known = _known(tokens[i : i + length])
+        if known is not None:
+            return known, length
+    return None, 0
+
+
+def _known(words: Sequence[str]) -> Subject | None:
+    """A category or a class of the detector that is spelt by exactly these words."""
+    phrase = " ".join(words)
+    if not phrase.replace(" ", "").replace("-", "").isalpha() or not phrase.islower() or phrase in NO_NOUNS:
+        return None
+    if words[0] in DETERMINERS or words[0] in _ORDINALS:
+        return None
+    group = category(phrase)
+    if group is not None:
+        return Subject(words=(group,))
+    try:
+        concept = resolve(phrase)
+    except UnknownWord:
+        return None
+    if concept.ignored or len(concept.word.split()) < len([w for w in words if w not in DETERMINERS]):
+        return None
+    narrower = phrase if is_narrower(concept.word) else None
+    return Subject(words=(concept.label,), narrower=narrower)
+
+
+def _with_modifiers(subject: Subject, out: list[str], qualities: frozenset[str]) -> Subject:
+    """Take from the end of `out` the words before a noun that say which ones."""
+    while out:
+        word = out[-1]
+        if word in qualities:
+            subject = replace(subject, qualities=(word, *subject.qualities), generic=False)
+        elif word in _OTHER:
+            subject = replace(subject, other=True)
+        elif word in _ORDINALS and not subject.pronoun and not subject.ids:
+            subject = replace(subject, ordinal=_ORDINALS[word])
+        elif word not in DETERMINERS:
+            break
+        out.pop()
+    return subject
+
+
+def _id_after_noun(found: re.Match[str]) -> str:
+    """“Person 7” is an id; “least 2” is a number."""
+    word, number = found[1], found[2]
+    noun = word in ANYBODY or word in GENERIC or _known([word]) is not None
+    return f"{word} #{number}" if noun else found[0]
+
+
+def _singulars(phrase: str) -> tuple[str, ...]:
+    forms = [phrase]
+    if phrase.endswith("ies"):
+        forms.append(phrase[:-3] + "y")
+    if phrase.endswith("es"):
+        forms.append(phrase[:-2])
+    if phrase.endswith("s"):
+        forms.append(phrase[:-1])
+    return tuple(forms)

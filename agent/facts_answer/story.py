@@ -1,0 +1,118 @@
+"""Answers about what happened, what is there, and all about one object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from agent.facts_answer import knowledge
+from agent.facts_answer.answers import Asked, CannotTell
+from agent.facts_answer.phrases import article, edge, grouped, name, sentence, where_is, word_for
+from agent.facts_answer.places import gone
+from agent.scene import SceneObject, Visit
+from agent.types import Event, EventKind, RegionKind
+
+MOST_TOLD = 12
+_WEIGHT = {
+    EventKind.ALERT: 0, EventKind.ENTER: 1, EventKind.EXIT: 1, EventKind.APART: 1, EventKind.FOUND: 1,
+    EventKind.LOST: 1, EventKind.APPEAR: 1, EventKind.COUNT: 2, EventKind.DWELL: 2, EventKind.LINE: 3,
+    EventKind.PROXIMITY: 4, EventKind.CHANGE: 4, EventKind.ZONE_ENTER: 5, EventKind.ZONE_LEAVE: 5,
+}  # fmt: skip
+"""What is told first where there is much to tell; what is not named here is not told."""
+
+
+def happened(asked: Asked) -> str:
+    """The events of the time, at the place, of the objects that are meant."""
+    events = list(_chosen(asked))
+    if not events:
+        return sentence(_nothing(asked))
+    told = sorted(sorted(events, key=lambda e: (_WEIGHT[e.kind], -e.at.timestamp()))[:MOST_TOLD], key=lambda e: e.at)
+    text = " ".join(f"{asked.wording.clock(event.at)} {event.text}" for event in told)
+    more = len(events) - len(told)
+    return text + (f" And {more} smaller things." if more else "")
+
+
+def _chosen(asked: Asked) -> Iterable[Event]:
+    meaning, scene = asked.meaning, asked.scene
+    window = knowledge.widened(meaning.window)
+    about = {thing.id for thing in asked.things()} if meaning.subject.named else None
+    region = knowledge.region_of(meaning.place, scene)
+    for event in scene.events_between(window.since, window.until, _WEIGHT):
+        if region is not None and event.region_id != region.id:
+            continue
+        if about is not None and not about & set(event.track_ids):
+            continue
+        zones = event.kind in (EventKind.ZONE_ENTER, EventKind.ZONE_LEAVE)
+        if zones and region is None and about is None:
+            continue
+        if event.kind is EventKind.APPEAR and _was_there(event, asked):
+            continue
+        yield event
+
+
+def _was_there(event: Event, asked: Asked) -> bool:
+    things = [asked.scene.get(i) for i in event.track_ids]
+    return any(thing is not None and knowledge.from_the_start(thing, asked.scene) for thing in things)
+
+
+def _nothing(asked: Asked) -> str:
+    window = asked.meaning.window
+    time = "in that time" if window.since is not None or window.until is not None else "so far"
+    return f"nothing happened{asked.wording.place(asked.meaning.place)} {time}"
+
+
+def about(asked: Asked) -> str:
+    """All that is known of the objects that are meant; of the whole scene where none is."""
+    meaning = asked.meaning
+    if not meaning.subject.named:
+        return scene_now(asked)
+    things = asked.things()
+    if not things:
+        raise CannotTell(f"I have seen no {word_for(meaning.subject)}")
+    if len(things) > 3:
+        return sentence("; ".join(_short(asked, thing) for thing in things))
+    return " ".join(_life(asked, thing) for thing in things)
+
+
+def scene_now(asked: Asked) -> str:
+    """What is in sight."""
+    there = knowledge.placed(asked.scene.objects, asked.meaning.place, asked.scene)
+    return sentence("I see " + grouped(there)) if there else "Nothing that is tracked is in sight."
+
+
+def _short(asked: Asked, thing: SceneObject) -> str:
+    return f"{name(thing)} is {where_is(thing)}" if thing.visible else gone(asked, thing)
+
+
+def _life(asked: Asked, thing: SceneObject) -> str:
+    visits = knowledge.stays(thing)
+    text = f"[#{thing.id}] is {article(thing.label)}"
+    if knowledge.from_the_start(thing, asked.scene):
+        text += f", there since I began {asked.wording.at(asked.scene.began_at)}"
+    else:
+        first = visits[0]
+        over = f" {edge(first.edge_in)}" if first.edge_in is not None else ""
+        did = "came in" if first.began is EventKind.ENTER else "first seen"
+        text += (
+            f" that {did}{over} {asked.wording.at(first.since)}"
+            if did == "came in"
+            else f", {did} {asked.wording.at(first.since)}"
+        )
+    parts = [sentence(text), *(_later(asked, visits[1:]))]
+    if thing.visible:
+        doing = f"moving {thing.direction}" if thing.moving else "not moving"
+        zones = [r.name for r in asked.scene.regions if r.kind is RegionKind.ZONE and thing in asked.scene.in_region(r)]
+        at = f", at the {zones[0].removeprefix('the ')}" if zones else ""
+        parts.append(f"It is {where_is(thing)}{at}, {doing}.")
+    else:
+        parts.append(sentence(gone(asked, thing)))
+    parts += [
+        event.text for event in asked.scene.events_between(kinds=(EventKind.APART,)) if thing.id in event.track_ids
+    ]
+    if thing.caption:
+        parts.append(sentence(f"described as: {thing.caption}"))
+    return " ".join(parts)
+
+
+def _later(asked: Asked, visits: Sequence[Visit]) -> Iterable[str]:
+    for visit in visits:
+        yield sentence(f"it came back {asked.wording.at(visit.since)}")

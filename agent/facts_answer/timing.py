@@ -1,0 +1,186 @@
+"""Answers about when, since when, how long and how long ago."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from agent.facts_answer import knowledge, times
+from agent.facts_answer.answers import Asked, CannotTell, nobody, present
+from agent.facts_answer.meaning import Ask, Deed, Meaning, Most
+from agent.facts_answer.phrases import listing, name, sentence, word_for
+from agent.scene import SceneObject
+from agent.types import Event, EventKind, RegionKind
+
+_DONE = {Deed.ENTER: "came in", Deed.LEAVE: "left the picture", Deed.RETURN: "came back",
+         Deed.VANISH: "went out of sight", Deed.CROSS: "crossed", Deed.STAY_BEHIND: "was left behind"}  # fmt: skip
+
+
+def when(asked: Asked) -> str:
+    """One time for each object that is meant, the last one unless the first is asked for."""
+    meaning = asked.meaning
+    things = asked.things()
+    if not things:
+        raise CannotTell(f"I have seen no {word_for(meaning.subject)}")
+    deed = meaning.deed or Deed.BE
+    if deed is Deed.BE and meaning.most is Most.LAST:
+        return _last_seen(asked, things)
+    if meaning.place is None and deed in (Deed.BE, Deed.ENTER):
+        return _when_came(asked, things)
+    if deed is Deed.MEET:
+        return _met(asked)
+    if deed in (Deed.MOVE, Deed.REST):
+        return sentence("; ".join(_stood(asked, thing) for thing in things))
+    found = knowledge.deals(deed, things, asked.scene, meaning.window, meaning.place)
+    if not found:
+        return nobody(asked, f" {_DONE.get(deed, 'was')}")
+    return _told(asked, _chosen(found, meaning), deed)
+
+
+def _when_came(asked: Asked, things: list[SceneObject]) -> str:
+    meaning = asked.meaning
+    if len(things) > 1 and not meaning.subject.ids:
+        found = knowledge.deals(Deed.ENTER, things, asked.scene, meaning.window, None)
+        if found:
+            chosen = {Most.FIRST: found[:1], Most.LAST: found[-1:]}.get(meaning.most or Most.LONGEST, found)
+            return _told(asked, chosen, Deed.ENTER)
+    return sentence("; ".join(_arrival(asked, thing) for thing in things))
+
+
+def _chosen(found: list[knowledge.Deal], meaning: Meaning) -> list[knowledge.Deal]:
+    """Of what words name, the first or last of all where one is asked for; else the last of each object."""
+    if meaning.most is not None and not meaning.subject.ids:
+        return found[:1] if meaning.most is Most.FIRST else found[-1:]
+    if meaning.most is Most.FIRST:
+        found = found[::-1]
+    return sorted({deal.thing.id: deal for deal in found}.values(), key=lambda deal: deal.at)
+
+
+def _told(asked: Asked, chosen: list[knowledge.Deal], deed: Deed) -> str:
+    region = knowledge.region_of(asked.meaning.place, asked.scene)
+    where = f" the {region.name.removeprefix('the ')}" if region is not None else ""
+    did = _DONE.get(deed, "was there")
+    if where and deed in (Deed.ENTER, Deed.BE):
+        did = "came to"
+    elif where and deed is Deed.LEAVE:
+        did = "left"
+    ago = asked.meaning.ask is Ask.HOW_LONG_AGO
+    return sentence("; ".join(f"{name(deal.thing)} {did}{where} {_moment(asked, deal.at, ago)}" for deal in chosen))
+
+
+def _moment(asked: Asked, at: datetime, ago: bool) -> str:
+    if ago:
+        return f"{times.duration(asked.wording.now - at)} ago, at {asked.wording.clock(at)}"
+    return asked.wording.at(at)
+
+
+def _arrival(asked: Asked, thing: SceneObject) -> str:
+    first = knowledge.stays(thing)[0]
+    ago = asked.meaning.ask is Ask.HOW_LONG_AGO
+    if knowledge.from_the_start(thing, asked.scene):
+        return f"{name(thing)} has been there since I began {_moment(asked, asked.scene.began_at, ago)}"
+    did = "came in" if first.began is EventKind.ENTER else "was first seen"
+    return f"{name(thing)} {did} {_moment(asked, first.since, ago)}"
+
+
+def _last_seen(asked: Asked, things: list[SceneObject]) -> str:
+    parts = []
+    for thing in things:
+        moment = _moment(asked, thing.last_at, asked.meaning.ask is Ask.HOW_LONG_AGO)
+        parts.append(f"I see {name(thing)} right now" if thing.visible else f"{name(thing)} was last seen {moment}")
+    return sentence("; ".join(parts))
+
+
+def _met(asked: Asked) -> str:
+    found = meetings(asked)
+    if not found:
+        return nobody(asked, " came near each other")
+    last = found[0] if asked.meaning.most is Most.FIRST else found[-1]
+    pair = [thing for i in last.track_ids if (thing := asked.scene.get(i)) is not None]
+    return sentence(f"{listing([name(thing) for thing in pair])} came near each other {asked.wording.at(last.at)}")
+
+
+def meetings(asked: Asked) -> list[Event]:
+    """When those that are meant came near each other, or near the second ones."""
+    meaning = asked.meaning
+    first = {thing.id for thing in asked.things()}
+    second = {thing.id for thing in asked.things(meaning.second)} if meaning.second is not None else first
+    window = knowledge.widened(meaning.window)
+    events = asked.scene.events_between(window.since, window.until, (EventKind.PROXIMITY,))
+    return [
+        event for event in events
+        for a, b in [event.track_ids]
+        if (a in first and b in second) or (b in first and a in second)
+    ]  # fmt: skip
+
+
+def _stood(asked: Asked, thing: SceneObject) -> str:
+    if thing.moving:
+        return f"{name(thing)} is moving right now"
+    return f"{name(thing)} has been where it is {asked.wording.since(thing.resting_since())}"
+
+
+def how_long(asked: Asked) -> str:
+    """For how long, or since when, the objects have been there, or away, or doing so."""
+    meaning = asked.meaning
+    things = asked.things()
+    if not things:
+        raise CannotTell(f"I have seen no {word_for(meaning.subject)}")
+    if meaning.deed in (Deed.LEAVE, Deed.VANISH, Deed.RETURN):
+        return sentence("; ".join(_absence(asked, thing) for thing in things))
+    if meaning.deed is Deed.STAY_BEHIND:
+        found = knowledge.deals(Deed.STAY_BEHIND, things, asked.scene, meaning.window, None)
+        if not found:
+            raise CannotTell("I have not seen that anything was left behind")
+        return sentence("; ".join(f"{name(d.thing)} {asked.wording.long(d.at)}" for d in found))
+    if not meaning.subject.ids and len(things) > 1:
+        things = present(asked, things) or things
+    if meaning.deed in (Deed.MOVE, Deed.REST):
+        return sentence("; ".join(_stood(asked, thing) for thing in things))
+    region = knowledge.region_of(meaning.place, asked.scene)
+    if region is not None and region.kind is RegionKind.ZONE:
+        return _in_zone(asked, things)
+    return sentence("; ".join(_stay(asked, thing) for thing in things))
+
+
+def _stay(asked: Asked, thing: SceneObject) -> str:
+    stay = knowledge.stays(thing)[-1]
+    if stay.until is not None:
+        return f"{name(thing)} was in sight {asked.wording.long(stay.since, stay.until)}"
+    if asked.meaning.ask is Ask.SINCE_WHEN:
+        return f"{name(thing)} has been here {asked.wording.since(stay.since)}"
+    text = f"{name(thing)} has been here {asked.wording.long(stay.since)}"
+    first = knowledge.stays(thing)[0].since
+    return text + (f"; first seen {asked.wording.at(first)}" if first != stay.since else "")
+
+
+def _absence(asked: Asked, thing: SceneObject) -> str:
+    visits = knowledge.stays(thing)
+    if not thing.visible:
+        if asked.meaning.ask is Ask.SINCE_WHEN:
+            return f"{name(thing)} has been out of sight {asked.wording.since(thing.last_at)}"
+        return f"{name(thing)} has been out of sight {asked.wording.long(thing.last_at)}"
+    if asked.meaning.deed is Deed.RETURN and len(visits) > 1:
+        return f"{name(thing)} has been back {asked.wording.long(visits[-1].since)}"
+    if len(visits) > 1 and visits[-2].until is not None:
+        return f"{name(thing)} was away {asked.wording.long(visits[-2].until, visits[-1].since)}"
+    return f"{name(thing)} has not been away: it has been here {asked.wording.since(visits[-1].since)}"
+
+
+def _in_zone(asked: Asked, things: list[SceneObject]) -> str:
+    region = knowledge.region_of(asked.meaning.place, asked.scene)
+    assert region is not None
+    where = asked.wording.place(asked.meaning.place)
+    parts = []
+    for thing in things:
+        since = knowledge.inside_since(thing, region, asked.scene)
+        if since is not None:
+            parts.append(f"{name(thing)} has been{where} {asked.wording.long(since)}")
+    if parts:
+        return sentence("; ".join(parts))
+    entered = knowledge.deals(Deed.ENTER, things, asked.scene, asked.meaning.window, asked.meaning.place)
+    left = knowledge.deals(Deed.LEAVE, things, asked.scene, asked.meaning.window, asked.meaning.place)
+    for deal in left:
+        before = [e.at for e in entered if e.thing.id == deal.thing.id and e.at <= deal.at]
+        if before:
+            parts.append(f"{name(deal.thing)} was{where} {asked.wording.long(before[-1], deal.at)}")
+    return sentence("; ".join(parts)) if parts else nobody(asked, " has been")

@@ -1,0 +1,225 @@
+"""From the words of a question to its meaning. What is not understood is named, never guessed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
+
+from agent.facts_answer import language, times
+from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Place, Relation, Subject, Window
+from agent.facts_answer.nouns import Named, mark_ids, mark_nouns, mark_regions
+from agent.labels import CATEGORIES, class_of
+from agent.scene import Scene
+
+_ASKS = {
+    "PEAKED": Ask.PEAK, "HOWOFTEN": Ask.HOW_OFTEN, "HOWLONGAGO": Ask.HOW_LONG_AGO, "SINCEWHEN": Ask.SINCE_WHEN,
+    "HOWLONG": Ask.HOW_LONG, "HOWMANY": Ask.HOW_MANY, "WHICHWAY": Ask.DIRECTION, "WHEN": Ask.WHEN, "WHERE": Ask.WHERE,
+    "ABOUT": Ask.ABOUT,
+}  # fmt: skip
+"""In the order in which they win over each other."""
+_DEEDS = {
+    "STAYBEHIND": Deed.STAY_BEHIND, "OWN": Deed.OWN, "RETURN": Deed.RETURN, "CROSS": Deed.CROSS, "MEET": Deed.MEET,
+    "LEAVE": Deed.LEAVE, "VANISH": Deed.VANISH, "ENTER": Deed.ENTER, "REST": Deed.REST, "MOVE": Deed.MOVE,
+}  # fmt: skip
+_SIDES = {"SLEFT": "left", "SRIGHT": "right", "STOP": "top", "SBOTTOM": "bottom", "SMIDDLE": "middle"}
+_RELATIONS = {
+    "LEFTOF": Relation.LEFT_OF, "RIGHTOF": Relation.RIGHT_OF, "ABOVE": Relation.ABOVE, "BELOW": Relation.BELOW,
+    "AT": Relation.AT, "INSIDE": Relation.AT, "ON": Relation.AT, "BY": Relation.AT, "FROM": Relation.AT,
+}  # fmt: skip
+_MOST = {most.name: most for most in Most}
+_KNOWN_TOKENS = frozenset(
+    {*_ASKS, *_DEEDS, *_SIDES, *_MOST, "SEEN", "STILLHERE", "HAPPENED", "INPICTURE", "LASTTIME", "FIRSTTIME", "MORE",
+     "ATONCE", "NEWEST"}
+)  # fmt: skip
+_NEGATIONS = frozenset({"not", "no", "longer", "never"})
+_BEYOND = {"FUTURE": "what will be", "WHY": "why", "HOWOLD": "how old"}
+_AUXILIARY = re.compile(
+    r"^(?:so |then |but |well |hey |and |or |please )*"
+    r"(?:is|are|was|were|do|does|did|has|have|had|any|am|can|could|STILLHERE)\b"
+)
+_WHO = re.compile(r"\b(?:who|whom)\b")
+_WHICH = re.compile(r"\b(?:who|whom|what|which|list|name|show|give)\b")
+_DOING = re.compile(r"\bwhat (?:did|does|do|has|have|is|was) (?:N\d+ )?(?:N\d+ )?(?:do|doing|done)\b")
+_IDENTITY = re.compile(r"\b(?:what|who) (?:is|are|was|were) N\d+$")
+_LOGICAL = re.compile(r"\bnot\b|\bno longer\b|\bnever\b")
+
+
+@dataclass
+class _Reading:
+    """A question half read. `left` are tokens that nothing has taken yet."""
+
+    named: Named
+    left: list[str]
+    place: Place | None = None
+    main: list[Subject] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    said: frozenset[str] = frozenset()
+
+
+def understand(question: str, scene: Scene, now: datetime, zone: tzinfo | None) -> Meaning:
+    """What `question` asks about `scene` at `now`; `zone` is where its times of day belong."""
+    text = language.normalise(question)
+    text, window = times.parse(text, now, zone)
+    text, regions = mark_regions(mark_ids(text), scene.regions)
+    named = mark_nouns(language.mark_questions(text), scene, regions)
+    text = language.mark_deeds(named.text)
+    reading = _Reading(replace(named, text=text), text.split(), said=frozenset(text.split()))
+    _take_places(reading)
+    _take_subjects(reading)
+    meaning = _assemble(reading, window)
+    unknown = (*reading.unknown, *_unknown_words(reading))
+    return replace(meaning, unknown=unknown)
+
+
+def _take_places(reading: _Reading) -> None:
+    """Relations with what follows them, and sides of the picture."""
+    tokens, kept, sides, i = reading.left, [], [], 0
+    while i < len(tokens):
+        token = tokens[i]
+        following = next((t for t in tokens[i + 1 : i + 3] if t not in ("the", "a", "POSS")), "")
+        if token in _SIDES:
+            sides.append(_SIDES[token])
+        elif token in _RELATIONS and re.fullmatch(r"[NR]\d+", following):
+            passive = token == "BY" and following[0] == "N" and reading.said & _DEEDS.keys()
+            if passive:
+                i += 1
+                continue
+            i = tokens.index(following, i)
+            _set_place(reading, token, following)
+        elif token in ("NEAREST", "FARTHEST") and re.fullmatch(r"[NR]\d+", following):
+            i = tokens.index(following, i)
+            kept.append(token)
+            _set_place(reading, "AT", following)
+        elif re.fullmatch(r"R\d+", token):
+            _set_place(reading, "AT", token)
+        elif token in _RELATIONS:
+            kept.extend([] if token in ("BY", "INSIDE", "AT") and reading.said & {"ENTER", "RETURN"} else [token])
+        else:
+            kept.append(token)
+        i += 1
+    if sides:
+        reading.place = replace(reading.place or Place(), sides=tuple(dict.fromkeys(sides)))
+    reading.left = kept
+
+
+def _set_place(reading: _Reading, relation: str, token: str) -> None:
+    if token[0] == "R":
+        place = Place(_RELATIONS[relation], region_id=reading.named.regions[int(token[1:])].id)
+    else:
+        subject = reading.named.subjects[int(token[1:])]
+        place = Place(_RELATIONS[relation], subject=subject)
+        electronic = any(class_of(word) in CATEGORIES["electronics"] for word in subject.words)
+        if relation == "INSIDE" or (relation == "ON" and electronic):
+            # Boxes that overlap do not say that one thing is in the other, nor what a screen shows.
+            reading.unknown.append("inside" if relation == "INSIDE" else "what it shows")
+    reading.place = place if reading.place is None else reading.place
+
+
+def _take_subjects(reading: _Reading) -> None:
+    for token in reading.left:
+        if re.fullmatch(r"N\d+", token):
+            reading.main.append(reading.named.subjects[int(token[1:])])
+    reading.left = [token for token in reading.left if not re.fullmatch(r"N\d+", token)]
+
+
+def _assemble(reading: _Reading, window: Window) -> Meaning:
+    said, text = reading.said, reading.named.text
+    for token, words in _BEYOND.items():
+        if token in said:
+            reading.unknown.append(words)
+    subject, second = _roles(reading)
+    deed = next((deed for token, deed in _DEEDS.items() if token in said), None)
+    most = next((most for token, most in _MOST.items() if token in said), None)
+    ask = _ask(reading, deed, most)
+    if "STILLHERE" in said and deed in (None, Deed.REST):
+        deed = Deed.BE
+    if "SEEN" in said and deed is None:
+        deed = Deed.BE
+    most = most or _first_or_last(reading, ask)
+    if "LASTTIME" in said or "NEWEST" in said or (ask in (Ask.WHEN, Ask.WHERE, Ask.HOW_LONG_AGO) and "last" in said):
+        most = most or Most.LAST
+    if "FIRSTTIME" in said or (ask is Ask.WHEN and "first" in said):
+        most = most or Most.FIRST
+    past = bool(re.search(r"\b(?:was|were|did|had|(?:has|have)(?! N?\d? ?(?:come|POSS))|been)\b", text))
+    negated = bool(_LOGICAL.search(text)) and deed not in (Deed.REST, Deed.VANISH)
+    return Meaning(ask, deed, subject, second, reading.place, window, most, past, negated)
+
+
+def _roles(reading: _Reading) -> tuple[Subject, Subject | None]:
+    """Who it is about, and the other one, if any. “Who” is a person unless more is said."""
+    firm = [subject for subject in reading.main if subject.named or subject.ordinal or subject.other]
+    vague = [subject for subject in reading.main if subject not in firm]
+    who = _WHO.search(reading.named.text) is not None
+    if who and not (firm and reading.said & {"ABOUT"}):
+        asked = Subject(words=("person",), pronoun=any(subject.pronoun for subject in vague))
+        if not firm:
+            return asked, None
+        if reading.said & {"LEAVE", "STAYBEHIND", "OWN", "MEET", "CROSS", "ENTER"} or not reading.said & _DEEDS.keys():
+            return asked, firm[0]
+    if firm:
+        return firm[0], firm[1] if len(firm) > 1 else None
+    pronouns = [subject for subject in vague if subject.pronoun]
+    generic = [subject for subject in vague if subject.generic]
+    return (pronouns or generic or [Subject()])[0], None
+
+
+def _ask(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
+    said, text = reading.said, reading.named.text
+    asks = [ask for token, ask in _ASKS.items() if token in said]
+    if "MORE" in said and len(reading.main) > 1:
+        return Ask.COMPARE
+    if len(set(_SIDES) & said) > 1 and " or " in text and not asks:
+        return Ask.WHERE
+    if asks:
+        return Ask.ORIGIN if Ask.WHERE in asks and "FROM" in said else asks[0]
+    if "HAPPENED" in said:
+        return Ask.HAPPENED
+    return _open_or_closed(reading, deed, most)
+
+
+def _open_or_closed(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
+    """Whether yes or no is wanted, or which, where no other word says so."""
+    text = reading.named.text
+    if _AUXILIARY.search(text) and not _WHICH.search(text):
+        return Ask.WHETHER
+    if _DOING.search(text) or _IDENTITY.search(text):
+        return Ask.ABOUT
+    if _WHICH.search(text) or most is not None:
+        return Ask.WHICH
+    stated = reading.main and (deed is not None or reading.place is not None or "SEEN" in reading.said)
+    if stated or _AUXILIARY.search(text):
+        return Ask.WHETHER
+    return Ask.ABOUT if "INPICTURE" in reading.said else None
+
+
+def _first_or_last(reading: _Reading, ask: Ask | None) -> Most | None:
+    if ask is not Ask.WHICH:
+        return None
+    if "first" in reading.left:
+        return Most.FIRST
+    return Most.LAST if "last" in reading.left else None
+
+
+def _unknown_words(reading: _Reading) -> Iterable[str]:
+    """Words that were not understood. Slips of the pen in words that say nothing do not matter."""
+    placed = reading.place is not None
+    posture_alone = not placed and "REST" not in reading.said
+    for token in reading.left:
+        if token in _KNOWN_TOKENS or token in _BEYOND:
+            continue
+        if token in _RELATIONS:
+            known = token == "FROM" and "WHERE" in reading.said
+        elif token in language.POSTURES:
+            known = not posture_alone
+        else:
+            known = token in language.FILLERS or token in _NEGATIONS or _slip_of(token)
+        if not known:
+            yield token.lower()
+
+
+def _slip_of(token: str) -> bool:
+    """Whether it is a word without meaning, misspelt."""
+    return len(token) > 4 and bool(difflib.get_close_matches(token, language.FILLERS, n=1, cutoff=0.84))

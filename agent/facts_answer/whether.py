@@ -1,0 +1,191 @@
+"""Answers of yes or no."""
+
+from __future__ import annotations
+
+from agent.facts_answer import knowledge
+from agent.facts_answer.answers import (
+    DID,
+    HAPPENINGS,
+    Asked,
+    CannotTell,
+    at_of,
+    back_after,
+    happenings,
+    nothing_known,
+    present,
+    unique,
+)
+from agent.facts_answer.meaning import Deed, Meaning
+from agent.facts_answer.phrases import article, be, grouped, name, names, sentence, where_is, word_for
+from agent.facts_answer.places import gone
+from agent.facts_answer.timing import meetings
+from agent.labels import stands_for
+from agent.scene import SceneObject
+
+
+def whether(asked: Asked) -> str:
+    """Whether it is, or was, or happened."""
+    meaning = asked.meaning
+    text = _whether(asked)
+    if meaning.negated:
+        # Yes and no mean either thing after “isn't it?”: the fact alone is clear.
+        return sentence(text.removeprefix("Yes, ").removeprefix("No, ").removeprefix("yes, ").removeprefix("no, "))
+    return sentence(text)
+
+
+def _whether(asked: Asked) -> str:
+    meaning = asked.meaning
+    if (
+        meaning.second is not None
+        and (meaning.subject.ids or meaning.subject.pronoun)
+        and meaning.deed in (None, Deed.BE)
+    ):
+        return _is_a(asked)
+    if meaning.deed is Deed.STAY_BEHIND or (meaning.deed is Deed.LEAVE and meaning.second is not None):
+        return _left_behind(asked)
+    if meaning.deed is Deed.MEET:
+        return _met(asked)
+    if meaning.deed in HAPPENINGS:
+        return _did(asked)
+    if meaning.deed is Deed.VANISH:
+        return _gone(asked)
+    if meaning.deed is Deed.MOVE and meaning.past:
+        return _moved(asked)
+    if meaning.deed is Deed.OWN:
+        raise CannotTell("Who owns what is not to be seen")
+    return _there(asked)
+
+
+def _is_a(asked: Asked) -> str:
+    second = asked.meaning.second
+    assert second is not None
+    things = asked.things()
+    if second.narrower is not None:
+        raise CannotTell(f"Whether it is {article(second.narrower)} I cannot tell: I know {word_for(second)}s only")
+    same = all(stands_for(word_for(second), thing.label) for thing in things)
+    what = grouped(things) if things else "nothing I know"
+    return f"{'yes' if things and same else 'no'}, it is {what}"
+
+
+def _left_behind(asked: Asked) -> str:
+    meaning = asked.meaning
+    subject = meaning.second or meaning.subject
+    # “Did anybody leave something behind?” is about things, whoever left them.
+    things = asked.things(subject) if subject.words != ("person",) else list(asked.scene.objects)
+    found = knowledge.deals(Deed.STAY_BEHIND, things, asked.scene, meaning.window, None)
+    if not found:
+        return "no, I have not seen anything being left behind" if things else f"no, {nothing_known(asked)}"
+    parts = []
+    for deal in found:
+        other = asked.scene.get(deal.other) if deal.other is not None else None
+        who = f" by {name(other)}" if other is not None else ""
+        parts.append(f"{name(deal.thing)} was left{who} {asked.wording.at(deal.at)}")
+    return f"yes, {'; '.join(parts)}"
+
+
+def _met(asked: Asked) -> str:
+    events = meetings(asked)
+    if not events:
+        return "no, I have not seen them come near each other"
+    parts = []
+    for event in events[-3:]:
+        pair = [thing for i in event.track_ids if (thing := asked.scene.get(i)) is not None]
+        parts.append(f"{names(pair)} {asked.wording.at(event.at)}")
+    return f"yes: {'; '.join(parts)}"
+
+
+def _did(asked: Asked) -> str:
+    meaning = asked.meaning
+    found = happenings(asked)
+    did = DID[meaning.deed or Deed.ENTER][0]
+    region = knowledge.region_of(meaning.place, asked.scene)
+    where = f" the {region.name.removeprefix('the ')}" if region is not None else ""
+    if not found:
+        return _did_not(asked, did + where)
+    things = unique(found)
+    parts = []
+    for thing in things:
+        text = f"{name(thing)} {did}{where} {asked.wording.at(at_of(found, thing))}"
+        later = back_after(thing) if meaning.deed is Deed.LEAVE and region is None else None
+        parts.append(text + (f" and came back {asked.wording.at(later)}" if later is not None else ""))
+    return f"yes, {'; '.join(parts)}"
+
+
+def _did_not(asked: Asked, did: str) -> str:
+    things = asked.things()
+    if not things:
+        return f"no, {_seen_none(asked)}"
+    if len(things) == 1:
+        return f"no, {_state(asked, things[0])}"
+    nobody = "nobody" if asked.meaning.subject.words == ("person",) else "nothing"
+    return f"no, {nobody} {did}"
+
+
+def _gone(asked: Asked) -> str:
+    things = asked.things()
+    away = [thing for thing in things if not thing.visible]
+    if not things:
+        return f"no, {_seen_none(asked)}"
+    if away:
+        return f"yes, {'; '.join(gone(asked, thing) for thing in away)}"
+    return f"no, {'; '.join(_state(asked, thing) for thing in things[:3])}"
+
+
+def _moved(asked: Asked) -> str:
+    things = asked.things()
+    if not things:
+        return f"no, {_seen_none(asked)}"
+    moved = [thing for thing in things if thing.moved_since(asked.meaning.window.since)]
+    if not moved:
+        return f"no, {names(things)} {be(len(things))} where {'it was' if len(things) == 1 else 'they were'}"
+    return "yes, " + "; ".join(f"{name(thing)} moved{_and_is(asked, thing)}" for thing in moved)
+
+
+def _and_is(asked: Asked, thing: SceneObject) -> str:
+    return f" and is now {where_is(thing)}" if thing.visible else f"; {gone(asked, thing)}"
+
+
+def _there(asked: Asked) -> str:
+    meaning = asked.meaning
+    things = asked.things()
+    there = present(asked, things)
+    place = asked.wording.place(meaning.place)
+    doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
+    if there and meaning.subject.ids and len(there) < len(things):
+        return f"no, only {names(there)} {be(len(there))}{doing}{place}"
+    if there:
+        verb = "was" if meaning.past and not meaning.window.now else ""
+        now = "" if all(thing.visible for thing in there) else _not_any_more(asked, there)
+        where = place or ("" if verb else f" {where_is(there[0])}" if len(there) == 1 else "")
+        note = f" (I cannot tell {article(meaning.subject.narrower)} from others)" if meaning.subject.narrower else ""
+        if verb:
+            return f"yes, I have seen {names(there)}{place}{now}"
+        return f"yes, {names(there)} {be(len(there))}{doing}{where}{note}"
+    return f"no, {_absent(asked, things, doing + place)}"
+
+
+def _not_any_more(asked: Asked, things: list[SceneObject]) -> str:
+    away = [thing for thing in things if not thing.visible]
+    return "; " + "; ".join(gone(asked, thing) for thing in away[:3])
+
+
+def _absent(asked: Asked, things: list[SceneObject], what: str) -> str:
+    meaning: Meaning = asked.meaning
+    near = meaning.place.subject if meaning.place is not None else None
+    if near is not None and not any(thing.visible for thing in asked.things(near)):
+        return f"I see no {word_for(near)} now"
+    if not things:
+        return _seen_none(asked)
+    if meaning.subject.ids or len(things) <= 2:
+        return "; ".join(_state(asked, thing) for thing in things)
+    nobody = "nobody" if meaning.subject.words == ("person",) else f"no {word_for(meaning.subject)}"
+    return f"{nobody} is{what or ' in sight'}"
+
+
+def _state(asked: Asked, thing: SceneObject) -> str:
+    return f"{name(thing)} is {where_is(thing)}" if thing.visible else gone(asked, thing)
+
+
+def _seen_none(asked: Asked) -> str:
+    word = word_for(asked.meaning.subject)
+    return f"I have seen no {word}" if asked.meaning.subject.named else "nothing is tracked"
