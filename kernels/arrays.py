@@ -157,6 +157,15 @@ class Arguments:
         if not least <= value <= most:
             raise self.error(f"{name} is {value}, not from {least} to {most}")
 
+    def boxes(self, name: str, stats: Array, count: Array, height: int, width: int) -> None:
+        """Check that the boxes of the first `count` statistics lie in a picture; on a device their values are not
+        known here, and taken as they are."""
+        if not self.place.on_host:
+            return
+        low, high = stats[: int(count[0]), 2:4], stats[: int(count[0]), 4:6]
+        if (low < 0).any() or (low > high).any() or (high > (width, height)).any():
+            raise self.error(f"{name} have boxes that are not in a picture of {height} x {width}")
+
     def aligned(self, name: str, array: Array | None, to_bytes: int) -> None:
         """Check that an array, if given, begins at a multiple of `to_bytes`, as kernels with vector loads need."""
         if array is not None and _memory_of(array)[0] % to_bytes:

@@ -160,6 +160,7 @@ def upsample_owner(
     if group is not None:
         check.input("group", group, "int32", n)
     n_valid = check.count("n_valid", n_valid, n)
+    check.boxes("low_stats", low_stats, n_valid, h, w)
     check.number("the number of objects", n, 0, MOST_OBJECTS)
     check.number("groups", groups, 1, MOST_GROUPS)
     if not h * w:
@@ -214,6 +215,8 @@ def iou(
     check.input("stats_a", stats_a, "int32", n, STATS)
     check.input("stats_b", stats_b, "int32", m, STATS)
     n_a, n_b = check.count("n_a", n_a, n), check.count("n_b", n_b, m)
+    check.boxes("stats_a", stats_a, n_a, height, words * 32)
+    check.boxes("stats_b", stats_b, n_b, height, words * 32)
     out = check.output("out", out, "float32", n, m)
     check.done()
     run = runner_for(check.place, runner)
@@ -301,6 +304,7 @@ def rle_coco(
     check.number("height", height, 1, launches.RLE_MAX_HEIGHT_PX)
     check.number("capacity", capacity, 1, 2**24)
     n_valid = check.count("n_valid", n_valid, n)
+    check.boxes("stats", stats, n_valid, height, width)
     run = runner_for(check.place, runner)
     made = RunLengths(
         check.output("data", out and out.data, "uint8", n, capacity),

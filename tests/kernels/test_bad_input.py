@@ -219,6 +219,17 @@ def test_numbers_out_of_range(name: str, changed: dict[str, Any], backend: Any) 
     refused(name, backend, "not from", **changed)
 
 
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [("upsample_owner", "low_stats"), ("iou", "stats_a"), ("iou", "stats_b"), ("rle_coco", "stats")],
+)
+@pytest.mark.parametrize("box", [(-1, 0, 5, 5), (0, -1, 5, 5), (6, 0, 5, 5), (0, 0, 300, 5), (0, 0, 5, 289)])
+def test_boxes_outside_of_the_picture(name: str, argument: str, box: tuple[int, ...], backend: Any) -> None:
+    stats = CALLS[name].arguments[argument].copy()
+    stats[1, 2:6] = box
+    refused(name, backend, f"{argument} have boxes that are not in a picture", **{argument: stats})
+
+
 def test_the_gpu_takes_logits_of_one_size_and_alignment() -> None:
     call = CALLS["clean_masks"]
     with pytest.raises(KernelInputError, match="288"):
