@@ -79,9 +79,9 @@ def iou_bits(
     `bits_a`: u32 `[N, H, words]`, `bits_b`: u32 `[M, H, words]`; `stats_*`: i32 `[*, 8]` with areas and exact or larger
     boxes; `n_a`, `n_b`: i32 `[1]`.
 
-    Floor: every mask once, 0.5 µs for 100 by 100 masks of 288 x 288. A word that is read serves four pairs, so that
-    without any culling an eighth of 2 N M masks, 26 MB for 100 by 100, comes out of the second-level cache; the
-    counting itself is then bound by popcounts, 7 µs.
+    Floor: every mask once, 0.5 µs for 100 by 100 masks of 288 x 288. A word that is read serves four pairs: where boxes
+    cull nothing, a quarter of 2 N M masks, 52 MB for 100 by 100, comes out of the second-level cache, and their
+    popcounts alone take 7 µs.
     """
     count_a, height, words = bits_a.shape
     count_b = bits_b.shape[0]

@@ -176,7 +176,7 @@ __device__ __forceinline__ void store_bits(const J& job, int n, int word0, int Y
   const int lane = threadIdx.x & 31, y = Y0 + (lane >> 1), word = word0 + 2 * (lane & 1), left = job.words() - word;
   if (y >= job.H || left <= 0) return;
   u32* to = job.bits + ((size_t)n * job.H + y) * job.words() + word;
-  if ((job.words() & 1) == 0) {
+  if ((job.words() & 1) == 0 && ((size_t)job.bits & 7) == 0) {
     *(uint2*)to = make_uint2(a, b);
   } else {
     to[0] = a;
