@@ -6,6 +6,7 @@ thread of its own.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +16,8 @@ from types import TracebackType
 from typing import Self
 
 import av
+import cv2
+import numpy as np
 from av.bitstream import BitStreamFilterContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
@@ -34,15 +37,21 @@ MAX_KEYFRAME_GAP_S = 4.0
 
 MAX_TRANSCODED_PIXELS = 1920 * 1088
 SKIP_LATE_S = 0.1
+TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 TICKS = Fraction(1, CLOCK_HZ)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a file holds. `codec` is None where it has to be transcoded, and `note` then says so."""
+    """What a file holds. `codec` is None where it has to be transcoded, and `note` then says so.
+
+    `quarter_turns` is how often the picture has to be turned by 90° to the left to stand upright: phones record as
+    they are held, and say in the file how that was.
+    """
 
     codec: Codec | None
     note: str | None
+    quarter_turns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +118,11 @@ class Reading:
             if late_s(ticks) > SKIP_LATE_S and encoder is not None:
                 continue
             width, height = _fitting(frame.width, frame.height)
-            if encoder is None or (encoder.width, encoder.height) != (width, height):
-                encoder = _open_encoder(width, height)
+            shown = (height, width) if self._layout.quarter_turns % 2 else (width, height)
+            if encoder is None or (encoder.width, encoder.height) != shown:
+                encoder = _open_encoder(*shown)
                 keyframe_at = ticks
-            plain = frame.reformat(width=width, height=height, format="yuv420p")
+            plain = turned(frame.reformat(width=width, height=height, format="yuv420p"), self._layout.quarter_turns)
             plain.pts, plain.time_base = ticks, TICKS
             plain.pict_type = PictureType.I if ticks >= keyframe_at else PictureType.NONE
             if ticks >= keyframe_at:
@@ -178,6 +188,7 @@ def _video(container: av.container.InputContainer, path: Path) -> VideoStream:
 def _layout(container: av.container.InputContainer, stream: VideoStream) -> Layout:
     context = stream.codec_context
     packets = [packet for packet in islice(container.demux(stream), LOOKED_AT_PACKETS) if packet.pts is not None]
+    turns = _quarter_turns(packets)
     codec: Codec | None = "VP8" if context.name in ("vp8", "libvpx") else "H264" if context.name == "h264" else None
     if codec is None:
         reason = f"{context.name.upper()} video"
@@ -187,9 +198,35 @@ def _layout(container: av.container.InputContainer, stream: VideoStream) -> Layo
         reason = "H.264 with B-frames"
     elif _keyframe_gap_s(packets) > MAX_KEYFRAME_GAP_S:
         reason = "Video with so few keyframes"
+    elif turns:
+        reason = f"Video that was turned by {90 * turns if turns < 3 else 90}°"
     else:
         return Layout(codec, None)
-    return Layout(None, f"{reason} cannot be watched live in browsers as it is: transcoded to H.264.")
+    return Layout(None, f"{reason} cannot be watched live in browsers as it is: transcoded to H.264.", turns)
+
+
+def _quarter_turns(packets: list[av.Packet[VideoStream]]) -> int:
+    """What the first picture's display matrix says, 0 to 3."""
+    for packet in packets:
+        with contextlib.suppress(av.error.InvalidDataError):
+            for frame in packet.decode():
+                assert isinstance(frame, av.VideoFrame)
+                return round(frame.rotation / 90) % 4
+    return 0
+
+
+def turned(frame: av.VideoFrame, quarter_turns: int) -> av.VideoFrame:
+    """`frame`, yuv420p of even size, turned to the left by so many quarters."""
+    if not quarter_turns:
+        return frame
+    width, height = frame.width, frame.height
+    samples = frame.to_ndarray()
+    luma, chroma = samples[:height], samples[height:].reshape(2, height // 2, width // 2)
+    planes = [np.asarray(cv2.rotate(plane, TURNS[quarter_turns])) for plane in (luma, *chroma)]
+    joined = np.concatenate([plane.ravel() for plane in planes]).reshape(-1, planes[0].shape[1])
+    upright = av.VideoFrame.from_ndarray(joined, format="yuv420p")
+    upright.color_range, upright.colorspace = frame.color_range, frame.colorspace
+    return upright
 
 
 def _shown_out_of_order(packets: list[av.Packet[VideoStream]]) -> bool:

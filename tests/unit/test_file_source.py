@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import threading
 import time
 from itertools import pairwise
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from stream.bitstream import NAL_PPS, NAL_SPS, nal_units
@@ -117,6 +119,62 @@ def test_large_pictures_are_made_smaller_when_they_are_transcoded(folder: Path) 
     decoder = av.CodecContext.create("h264", "r")
     frames = decoder.decode(av.Packet(pictures[0].data)) + decoder.decode(None)
     assert (frames[0].width, frames[0].height) == (1280, 800)
+
+
+CORNERS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200), "white": (230, 230, 230)}
+
+
+def recorded_by_a_phone(path: Path, turns_left: int, codec: str = "libx264") -> Path:
+    """A clip whose upright picture, 96 wide and 160 tall, has these colours in its corners, clockwise from the left
+    top; its sensor lay turned by `turns_left` quarters to the right, and the file's display matrix says so."""
+    upright = np.full((160, 96, 3), 120, np.uint8)
+    for colour, (rows, columns) in zip(
+        CORNERS.values(), [(slice(40), slice(40)), (slice(40), slice(-40, None)), (slice(-40, None), slice(-40, None)),
+                           (slice(-40, None), slice(40))], strict=True
+    ):  # fmt: skip
+        upright[rows, columns] = colour
+    stored = np.ascontiguousarray(np.rot90(upright, -turns_left))
+    height, width = stored.shape[:2]
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=30, options={"bf": "0", "g": "10"} if codec == "libx264" else {})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for _ in range(12):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(stored, format="rgb24")))
+        out.mux(stream.encode(None))
+    one = 1 << 16
+    matrix = {  # ISO/IEC 14496-12, 8.3.2: a b u c d v x y w
+        0: (one, 0, 0, 0, one, 0, 0, 0, 1 << 30),
+        1: (0, -one, 0, one, 0, 0, 0, width * one, 1 << 30),
+        2: (-one, 0, 0, 0, -one, 0, width * one, height * one, 1 << 30),
+        3: (0, one, 0, -one, 0, 0, height * one, 0, 1 << 30),
+    }[turns_left]
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 44
+    data[place : place + 36] = struct.pack(">9i", *matrix)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+@pytest.mark.parametrize("turns_left", [0, 1, 2, 3])
+def test_what_a_phone_recorded_upright_or_upside_down_is_shown_upright(
+    tmp_path: Path, turns_left: int, codec: str
+) -> None:
+    path = recorded_by_a_phone(tmp_path / "phone.mp4", turns_left, codec)
+    layout = inspect(path)
+    assert layout.quarter_turns == turns_left
+    pictures, _ = read_all(path)
+    decoder = av.CodecContext.create("h264", "r")
+    shown = [frame for picture in pictures for frame in decoder.decode(av.Packet(picture.data))]
+    rgb = shown[-1].to_ndarray(format="rgb24").astype(int)
+    assert rgb.shape == (160, 96, 3)
+    places = [(15, 15), (15, -15), (-15, -15), (-15, 15)]
+    for (name, colour), place in zip(CORNERS.items(), places, strict=True):
+        assert np.abs(rgb[place] - colour).max() < 40, name
+    assert (layout.note is None) == (turns_left == 0 and codec == "libx264")
+    if turns_left and codec == "libx264":
+        assert layout.note is not None
+        assert "turned" in layout.note
 
 
 def test_pictures_that_are_late_are_left_out_before_they_are_encoded(folder: Path) -> None:
