@@ -76,6 +76,12 @@ def test_a_return_needs_looks_quality_and_size() -> None:
     assert not gate.may_return(replace(GOOD, similarity=Similarity(1.0, 0.8)), 0.0, TUNING)
 
 
+def test_what_moves_by_itself_may_return_though_its_features_differ() -> None:
+    half_in_view = replace(GOOD, similarity=Similarity(1.0, 0.8))
+    assert gate.may_return(replace(half_in_view, moving=0.9), 3.0, TUNING)
+    assert not gate.may_return(replace(half_in_view, moving=0.1), 3.0, TUNING)
+
+
 def test_a_long_absence_asks_for_more() -> None:
     barely = replace(GOOD, similarity=Similarity(0.82, 0.90))
     assert gate.may_return(barely, 0.0, TUNING)

@@ -18,13 +18,14 @@ class Verdict(Enum):
 @dataclass(frozen=True, slots=True)
 class Measures:
     """`fit` is the IoU with the carried mask, `quality` SAM's own estimate of it, `area` the ratio of the areas,
-    `intrusion` the share of the new mask that was another object's before."""
+    `intrusion` the share of the new mask that was another object's before, `moving` how much of it moves by itself."""
 
     fit: float
     quality: float
     area: float
     similarity: Similarity
     intrusion: float = 0.0
+    moving: float = 0.0
 
 
 def judge_refresh(measures: Measures, rejects: int, tuning: Tuning) -> Verdict:
@@ -49,10 +50,11 @@ def may_return(measures: Measures, away_s: float, tuning: Tuning) -> bool:
     """Whether a candidate may be the lost object at all."""
     low, high = tuning.area_return
     long = min(1.0, away_s / tuning.long_s)
+    feature = tuning.moving_feature if measures.moving > tuning.moving_share else tuning.return_feature
     return (
         measures.similarity.colour > tuning.return_colour + (tuning.long_colour - tuning.return_colour) * long
         and measures.similarity.look > tuning.return_look + (tuning.long_look - tuning.return_look) * long
-        and measures.similarity.feature > tuning.return_feature
+        and measures.similarity.feature > feature
         and measures.quality > tuning.return_quality
         and low < measures.area < high
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from kernels import cpu
 from stream.engines.light.crops import MASK_STEP, Crop
-from stream.engines.light.grid import F32, U8, Grid, Patch
+from stream.engines.light.grid import F32, ON, U8, Grid, Patch
 from stream.engines.light.sam import Sam
 from stream.engines.light.sight import View
 
@@ -41,3 +41,9 @@ def patch_of(grid: Grid, crop: Crop, logits: F32) -> Patch:
     tidy = cpu.clean(on, max_hole=small, max_speck=small)
     logits = np.where(tidy == on, logits, np.where(tidy > 0, 1.0, -1.0)).astype(np.float32)
     return crop.mask_out(logits, grid)
+
+
+def mean_under(patch: Patch, values: F32, grid: Grid) -> float:
+    """The mean of `values` of the flow grid under a mask; 0 where it has no pixel there."""
+    on = patch.small(grid) >= ON
+    return float(values[on].mean()) if on.any() else 0.0

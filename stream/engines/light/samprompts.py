@@ -12,7 +12,7 @@ import numpy as np
 from kernels import cpu
 from stream.engines.light.appearance import histogram
 from stream.engines.light.crops import MASK_STEP
-from stream.engines.light.grid import F32, ON, U8
+from stream.engines.light.grid import F32, ON, U8, box_iou
 from stream.types import BoxXyxyPx
 
 MASK_LOGIT = 6.0
@@ -104,6 +104,12 @@ def prompts_of(low: U8, others: Sequence[U8]) -> Prompted | None:
                 points.append((x, y))
                 labels.append(0)
     return Prompted(points, labels, box)
+
+
+def filling(logits: F32, quality: F32, box: BoxXyxyPx) -> int:
+    """The index of the one of SAM's masks `(k, n, n)` for a box that fills it best, as far as SAM believes in it."""
+    fits = [box_iou(low_box((one > 0).astype(np.uint8)), box) for one in logits]
+    return int(np.argmax(np.asarray(fits) + quality))
 
 
 def obeys(logits: F32, points: Sequence[tuple[float, float]], labels: Sequence[int]) -> bool:

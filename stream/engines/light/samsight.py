@@ -14,8 +14,8 @@ from stream.engines.light.gate import Measures
 from stream.engines.light.grid import F32, ON, U8, Patch, box_iou
 from stream.engines.light.motion import stands_apart
 from stream.engines.light.sam import Sam
-from stream.engines.light.samcrops import LEAST_PIXELS, Seen, look, patch_of
-from stream.engines.light.samprompts import as_logits, edge_share, inner_points, obeys
+from stream.engines.light.samcrops import LEAST_PIXELS, Seen, look, mean_under, patch_of
+from stream.engines.light.samprompts import as_logits, edge_share, filling, inner_points, obeys
 from stream.engines.light.samrefresh import Refresher
 from stream.engines.light.search import Hunt, hunt
 from stream.engines.light.sight import Answer, Ask, Candidate, Found, Searched, Sighting, Target, View, Wanted
@@ -70,7 +70,8 @@ class SamSight:
             area, pad = (ask.region, 1.0) if ask.region else (ask.box, self._tuning.pad)
             seen = self._shared(view, Crop.around(area, pad, self._sam.side))
             logits, quality = self._decode(seen, ask.points, ask.box)
-            return self._answer(view, seen, logits[0], float(quality[0]))
+            best = filling(logits, quality, seen.crop.box_in(ask.box))
+            return self._answer(view, seen, logits[best], float(quality[best]))
         return self._clicked(view, ask)
 
     def _shared(self, view: View, crop: Crop) -> Seen:
@@ -111,7 +112,7 @@ class SamSight:
     def _clicked(self, view: View, ask: Ask) -> Answer | None:
         part = self._part(view, ask)
         whole = self._whole_thing(view, ask) if ask.look_for_whole else None
-        if whole is None or (part is not None and not _is_part(part.patch, whole[0].patch, ask)):
+        if whole is None or (part is not None and not _belong_together(part.patch, whole[0].patch, ask)):
             return part
         answer, detection = whole
         part_box = part.patch.box() if part else None
@@ -204,15 +205,20 @@ class SamSight:
         seen = look(self._sam, view, where.crop)
         point = _likely_point(view, where)
         logits, quality = self._sam.decode(seen.embedding, [point], [1])
+        boxed, boxed_quality = self._sam.decode(seen.embedding, [], [], seen.crop.box_in(where.body))
+        logits, quality = np.concatenate((logits[1:], boxed[:1])), np.concatenate((quality[1:], boxed_quality[:1]))
         candidates = []
-        for one, expected in zip(logits[1:], quality[1:], strict=True):
+        for one, expected in zip(logits, quality, strict=True):
             on = (one > 0).astype(np.uint8)
             if int(on.sum()) < LEAST_PIXELS:
                 continue
             patch = patch_of(view.grid, seen.crop, one)
             there, area = look_at(seen.image, on, seen.embedding), patch.area()
+            moving = mean_under(patch, where.moving, view.grid)
             measures = {
-                lost.id: Measures(1.0, float(expected), area / max(1.0, lost.area), lost.memory.similarity(there))
+                lost.id: Measures(
+                    1.0, float(expected), area / max(1.0, lost.area), lost.memory.similarity(there), moving=moving
+                )
                 for lost in wanted
             }
             candidates.append(Candidate(patch, there, measures))
@@ -236,12 +242,13 @@ class SamSight:
         return Answer(patch_of(view.grid, seen.crop, logits), look_at(seen.image, on, seen.embedding), quality)
 
 
-def _is_part(part: Patch, whole: Patch, ask: Ask) -> bool:
-    """Whether what was clicked belongs to a detected object: the object's mask has the clicks, and most of the part."""
+def _belong_together(part: Patch, whole: Patch, ask: Ask) -> bool:
+    """Whether what was clicked is a part of a detected object, or SAM's mask for the click takes in that object and
+    more: the object's mask has the clicks, and one of the two masks most of the other."""
     on = whole.cut(part.window) >= ON
     inside = int((on & (part.data >= ON)).sum())
     clicks = [whole.cut((int(x), int(y), int(x) + 1, int(y) + 1)) for x, y, positive in ask.points if positive]
-    return all(int(c[0, 0]) >= ON for c in clicks) and inside > INSIDE_SHARE * max(1, part.area())
+    return all(int(c[0, 0]) >= ON for c in clicks) and inside > INSIDE_SHARE * max(1, min(part.area(), whole.area()))
 
 
 def _apart(view: View, seen: Seen, logits: F32) -> float:

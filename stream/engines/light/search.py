@@ -13,6 +13,7 @@ from stream.engines.light.grid import F32
 from stream.engines.light.motion import moves_by_itself
 from stream.engines.light.sight import View, Wanted
 from stream.engines.light.tuning import Tuning
+from stream.types import BoxXyxyPx
 
 BODY_SCALES = (0.75, 1.1)
 PEAKS_A_SCALE = 2
@@ -20,6 +21,9 @@ COLOUR_FLOOR = 0.3
 AROUND_FOLLOWED = np.ones((7, 7), np.uint8)
 """Flow beside a followed object is dragged along with it."""
 FOLLOWED = 100
+MOVING = 0.5
+BODY_RATIO = 1.6
+"""What moves has about the object's size where its sides differ by no more than this factor."""
 REFUSED_REACH = 0.75
 """How far around it a refusal holds, in sizes of the object: a look takes in all of that."""
 
@@ -33,11 +37,15 @@ class Peak(NamedTuple):
 
 
 class Hunt(NamedTuple):
-    """Where to look for a lost object: `chance` `(h, w)` float32 on the flow grid, and the likeliest place."""
+    """Where to look for a lost object: the likeliest place with its crop, and on the flow grid `(h, w)` float32 0..1
+    `chance` and `moving`, what moves by itself and is not followed. `body` is the box of what moves at that place where
+    that has about the object's size, else a box of that size."""
 
-    chance: F32
     place: Peak
     crop: Crop
+    chance: F32
+    moving: F32
+    body: BoxXyxyPx
 
 
 def colour_map(view: View, wanted: Wanted) -> F32:
@@ -48,7 +56,7 @@ def colour_map(view: View, wanted: Wanted) -> F32:
     return odds
 
 
-def chance_map(view: View, wanted: Wanted, tuning: Tuning) -> F32:
+def chance_map(view: View, wanted: Wanted, moving: F32, tuning: Tuning) -> F32:
     """`(h, w)` float32 on the flow grid: how much speaks for the lost object being there.
 
     Its colours, not followed already, near the expected place. What stands still like the background counts for less,
@@ -62,8 +70,7 @@ def chance_map(view: View, wanted: Wanted, tuning: Tuning) -> F32:
     for x, y in wanted.refused:
         corners = (int((x - width) / sx), int((y - height) / sy)), (int((x + width) / sx), int((y + height) / sy))
         cv2.rectangle(still, *corners, 0.0, -1)
-    moving = _moving(view)
-    chance *= still if moving is None else np.maximum(moving, still)
+    chance *= np.maximum(moving, still)
     for patch in view.masks.values():
         chance[patch.small(view.grid) > FOLLOWED] = 0
     across = np.arange(chance.shape[1], dtype=np.float32) - wanted.expected[0] / sx
@@ -73,10 +80,10 @@ def chance_map(view: View, wanted: Wanted, tuning: Tuning) -> F32:
     return np.asarray(chance * near, np.float32)
 
 
-def _moving(view: View) -> F32 | None:
-    """What moves by itself and is not followed, None where all is unknown."""
+def moving_map(view: View) -> F32:
+    """`(h, w)` float32 0..1 on the flow grid: what moves by itself and is not followed."""
     if view.back is None:
-        return None
+        return np.zeros(view.small.shape[:2], np.float32)
     moving = moves_by_itself(view.grid.flow_xy(), view.back.astype(np.float32))
     for patch in view.masks.values():
         moving[cv2.dilate(patch.small(view.grid), AROUND_FOLLOWED) > FOLLOWED] = 0
@@ -107,9 +114,26 @@ def peaks(chance: F32, view: View, wanted: Wanted, least: float) -> list[Peak]:
 
 def hunt(view: View, wanted: Wanted, pixels: int, tuning: Tuning) -> Hunt | None:
     """Where to look for a lost object, with a crop of `pixels` by `pixels`; None where no place is worth a look."""
-    chance = chance_map(view, wanted, tuning)
+    moving = moving_map(view)
+    chance = chance_map(view, wanted, moving, tuning)
     places = peaks(chance, view, wanted, tuning.peak_least)
     if not places:
         return None
+    x, y = places[0].x, places[0].y
     half = tuning.search_pad * max(wanted.size) / 2
-    return Hunt(chance, places[0], Crop(places[0].x - half, places[0].y - half, 2 * half, pixels))
+    crop = Crop(x - half, y - half, 2 * half, pixels)
+    return Hunt(places[0], crop, chance, moving, _body(view, wanted, moving, x, y))
+
+
+def _body(view: View, wanted: Wanted, moving: F32, x: float, y: float) -> BoxXyxyPx:
+    """The box that the object would have at a place of the mask grid."""
+    sx, sy = view.grid.mask_per_flow
+    width, height = wanted.size
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((moving > MOVING).astype(np.uint8), connectivity=4)
+    label = int(labels[min(int(y / sy), labels.shape[0] - 1), min(int(x / sx), labels.shape[1] - 1)])
+    if label:
+        left, top, w, h = (int(v) for v in stats[label, :4])
+        alike = all(1 / BODY_RATIO < a / b < BODY_RATIO for a, b in ((w * sx, width), (h * sy, height)))
+        if alike:
+            return left * sx, top * sy, (left + w) * sx, (top + h) * sy
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2

@@ -36,6 +36,10 @@ class Tuning:
     """Colour alone must agree too: features of two things of one class are close."""
     return_feature: float = 0.87
     """And so must features: ground of the same colours stays below."""
+    moving_feature: float = 0.76
+    moving_share: float = 0.5
+    """What moves by itself, over this share of it, is no ground: features may differ as they do before another
+    background or half in view."""
     return_quality: float = 0.6
     """SAM's estimate below this is a mask of no thing."""
     sure_look: float = 1.40
@@ -120,7 +124,7 @@ class Tuning:
     # --- the search for lost objects
     search_gaps_s: tuple[tuple[float, float], ...] = ((3.0, 0.15), (1e9, 0.3))
     """(lost for less than, seconds between searches): most returns come soon; all are to be seen within 1.5 s."""
-    search_share: int = 2
+    search_share: int = 1
     """At least this many other jobs between two searches, or lost objects would starve the others."""
     area_return: tuple[float, float] = (0.25, 4.0)
     """How much a thing's area may have changed when it comes back."""
