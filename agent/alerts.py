@@ -14,7 +14,7 @@ from agent.backend import AlertQuery
 from agent.gate import Admission, Gate
 from agent.types import Event, EventKind, Verdict, VerdictKind, Watch
 from agent.worker import Job, Priority
-from stream.errors import FrameTooOld, ModelServerError, NotFound
+from stream.errors import ModelServerError
 
 if TYPE_CHECKING:
     from agent.loop import StreamAgent
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 STALE_S = 20.0
 """An alert that could not be looked at for this long is dropped: its pictures say nothing about now."""
 LOOK_BACK_S = 6.0
+"""Pictures from before the event go along with the present one."""
 
 
 class Alerts:
@@ -63,10 +64,7 @@ class Alerts:
 
     async def _verify(self, watch: Watch, event: Event) -> None:
         agent = self._agent
-        try:
-            moment = await agent.moment(event.frame)
-        except (NotFound, FrameTooOld):
-            moment = await agent.moment()
+        moment = await agent.moment()
         since = event.at - timedelta(seconds=LOOK_BACK_S)
         keyframes = tuple(agent.keyframes.between(since, moment.at))
         query = AlertQuery(watch, event, moment, agent.scene.snapshot(), keyframes)

@@ -74,6 +74,17 @@ class EngineConfig(Section):
     models_dir: UserPath | None = None
 
 
+class VlmConfig(Section):
+    """A server that speaks OpenAI's chat completions. Without one the agent answers from the tracks alone."""
+
+    url: str | None = None
+    model: str | None = None
+    """The first that the server lists, if none is named."""
+    api_key_file: UserPath | None = None
+    describe: bool = True
+    """Describe each object once by itself."""
+
+
 class SourcesConfig(Section):
     allow_roots: tuple[UserPath, ...] = ()
     """Folders whose files a client may open."""
@@ -100,6 +111,7 @@ class Config(BaseSettings):
     server: ServerConfig = ServerConfig()
     webrtc: WebRtcSection = WebRtcSection()
     engine: EngineConfig = EngineConfig()
+    vlm: VlmConfig = VlmConfig()
     sources: SourcesConfig = SourcesConfig()
     feeds: tuple[FeedConfig, ...] = ()
 

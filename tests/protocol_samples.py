@@ -148,7 +148,7 @@ def server_samples() -> dict[str, Any]:
         "hello": {**hello, "at": time_at(AT)},
         "tracks": tracks,
         "tracks-without-masks": bare,
-        "status": wire.status_message(STATUS, NotedEngine()),
+        "status": wire.status_message(STATUS, NotedEngine(), agent.backend),
         **{name: wire.fact_message(Fact(18, AT, body)) for name, body in facts.items()},
         "view": {"type": "view", "session": "s", "rtp_offset": 4_294_967_295, "ref": "r5"},
         "ok-question": {"type": "ok", "question_id": "a" * 32, "ref": "r8"},

@@ -16,7 +16,9 @@ from unittest import mock
 
 import av
 import httpx
+import numpy as np
 from fastapi import FastAPI
+from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 
 from stream.config import Config, load_config
@@ -31,6 +33,7 @@ from web.state import State
 from web.tls import ensure_certificate
 
 T = TypeVar("T")
+U8 = NDArray[np.uint8]
 
 
 class RunningServer:
@@ -139,6 +142,7 @@ class PushedSource:
         self._sink: MediaSink | None = None
         self._count = 0
         self._encoder = _encoder()
+        self.picture: Callable[[int], U8] = lambda number: picture(number, 320, 240)
         self.ready = threading.Event()
 
     async def run(self, sink: MediaSink) -> None:
@@ -154,7 +158,7 @@ class PushedSource:
         return self._count
 
     def push(self, count: int = 1, *, pause_s: float = 0.0) -> None:
-        """`count` pictures of 320×240 with the barcodes 0, 1, …"""
+        """`count` pictures of 320×240, by default with the barcodes 0, 1, …"""
         for _ in range(count):
             received = self._next()
 
@@ -166,7 +170,7 @@ class PushedSource:
             time.sleep(pause_s)
 
     def _next(self) -> Received:
-        frame = av.VideoFrame.from_ndarray(picture(self._count, 320, 240), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(self.picture(self._count), format="rgb24")
         frame.pts = self._count
         (packet,) = self._encoder.encode(frame)
         self._count += 1

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from agent.loop import Agents
+from agent.loop import Agents, AgentSettings
 from agent.vlm.facts import FactsBackend
 from stream.config import Config, FeedConfig, data_dir
 from stream.engines.base import Engine
@@ -37,6 +37,7 @@ from web.jobs import Jobs
 from web.models import fetch_into_engine
 from web.state import State
 from web.tls import own_names
+from web.vlm import ModelServer
 
 log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
@@ -95,16 +96,14 @@ def create_app(
 
 @contextlib.asynccontextmanager
 async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth) -> AsyncIterator[State]:
-    jobs, agents = Jobs(), Agents(FactsBackend())
-    limits = hub_limits(config)
-    try:
-        async with StreamHub(engine, webrtc=webrtc_config(config), limits=limits, on_open=agents.attach) as hub:
-            try:
-                yield State(config, hub, agents, store, auth, jobs, Fanouts(), webrtc_notes=webrtc_notes())
-            finally:
-                await jobs.close()
-    finally:
-        await agents.close()
+    jobs, agents = Jobs(), Agents(FactsBackend(), AgentSettings(describe=config.vlm.describe))
+    limits, webrtc = hub_limits(config), webrtc_config(config)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(agents.close)
+        model_server = await stack.enter_async_context(ModelServer(config.vlm, agents))
+        hub = await stack.enter_async_context(StreamHub(engine, webrtc=webrtc, limits=limits, on_open=agents.attach))
+        stack.push_async_callback(jobs.close)
+        yield State(config, hub, agents, store, auth, jobs, Fanouts(), model_server, webrtc_notes())
 
 
 def _fetch_beside(

@@ -33,15 +33,21 @@ Host = Annotated[str | None, typer.Option(help="Address to listen on; off loopba
 Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
 Engine = Annotated[EngineName | None, typer.Option("--engine", help="The engine that tracks.")]
 ModelsDir = Annotated[Path | None, typer.Option(help="A folder of models, prepared or to be filled.")]
+Vlm = Annotated[str | None, typer.Option("--vlm", help="Address of a language model server, http://host:port/v1.")]
 Open = Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")]
 
 
 @app.command()
 def serve(
-    host: Host = None, port: Port = None, engine: Engine = None, models_dir: ModelsDir = None, open_page: Open = False
+    host: Host = None,
+    port: Port = None,
+    engine: Engine = None,
+    models_dir: ModelsDir = None,
+    vlm: Vlm = None,
+    open_page: Open = False,
 ) -> None:
     """Serve the page and the API; streams come from the page, WHIP and onlooker.toml."""
-    config = _config(host, port, engine, models_dir)
+    config = _config(host, port, engine, models_dir, vlm)
     from web.run import serve as run
 
     run(config, open_page=open_page)
@@ -49,10 +55,15 @@ def serve(
 
 @app.command()
 def demo(
-    host: Host = None, port: Port = None, engine: Engine = None, models_dir: ModelsDir = None, open_page: Open = False
+    host: Host = None,
+    port: Port = None,
+    engine: Engine = None,
+    models_dir: ModelsDir = None,
+    vlm: Vlm = None,
+    open_page: Open = False,
 ) -> None:
     """The same with a clip as camera, already tracked; models that are missing are fetched beside it."""
-    config = _config(host, port, engine, models_dir)
+    config = _config(host, port, engine, models_dir, vlm)
     from web.run import demo as run
 
     run(config, any_port=port is None, open_page=open_page)
@@ -65,11 +76,12 @@ def doctor(
     port: Port = None,
     engine: Engine = None,
     models_dir: ModelsDir = None,
+    vlm: Vlm = None,
 ) -> None:
     """Check this machine and say what to do about what is missing."""
     from web.doctor import examine, report
 
-    findings = examine(_config(host, port, engine, models_dir))
+    findings = examine(_config(host, port, engine, models_dir, vlm))
     report(findings, as_json=as_json)
     if any(finding.level == "fail" for finding in findings):
         raise typer.Exit(1)
@@ -115,12 +127,17 @@ def main() -> None:
 
 
 def _config(
-    host: str | None = None, port: int | None = None, engine: EngineName | None = None, models_dir: Path | None = None
+    host: str | None = None,
+    port: int | None = None,
+    engine: EngineName | None = None,
+    models_dir: Path | None = None,
+    vlm: str | None = None,
 ) -> Config:
     from stream.config import load_config
 
     given: dict[str, dict[str, Any]] = {
         "server": {"host": host, "port": port},
+        "vlm": {"url": vlm},
         "engine": {"name": engine.value if engine else None, "models_dir": models_dir},
     }
     tables = {name: {key: value for key, value in table.items() if value is not None} for name, table in given.items()}

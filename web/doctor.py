@@ -46,7 +46,7 @@ class Finding:
 def examine(config: Config) -> list[Finding]:
     """All checks. None of them changes anything or needs the network; torch is not imported."""
     checks: tuple[Callable[[Config], Iterable[Finding]], ...] = (
-        _python, _names, _packages, _engine, _models, _gpu, _ffmpeg, _port, _tls, _aiortc, _ice, _container,
+        _python, _names, _packages, _engine, _models, _vlm, _gpu, _ffmpeg, _port, _tls, _aiortc, _ice, _container,
     )  # fmt: skip
     return [finding for check in checks for finding in check(config)]
 
@@ -74,6 +74,24 @@ def check_names() -> None:
 def foreign_owners(owners: Mapping[str, Iterable[str]]) -> list[str]:
     """The distributions other than ours that own one of our top-level names."""
     return sorted({owner for name in TOP_LEVEL for owner in owners.get(name, ()) if owner.lower() != DISTRIBUTION})
+
+
+def _vlm(config: Config) -> Iterable[Finding]:
+    from agent.vlm.profiles import probe
+    from web.vlm import check_vlm, read_key
+
+    if config.vlm.url is None:
+        yield Finding("vlm", "ok", "no language model; the tracks alone answer (--vlm http://host:port/v1 adds one)")
+        return
+    try:
+        check_vlm(config.vlm)
+        key = read_key(config.vlm.api_key_file)
+        profile = asyncio.run(probe(config.vlm.url, model=config.vlm.model, api_key=key))
+    except OnlookerError as error:
+        yield Finding("vlm", "fail", error.message, error.action)
+        return
+    for found in profile.findings:
+        yield Finding("vlm", "ok" if found.ok else "warn", f"{found.what}: {found.note}")
 
 
 def _python(_: Config) -> Iterable[Finding]:

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic_core import to_json
 
+from agent.backend import Backend
 from stream.engines.base import Engine
 from stream.session import StreamSession
 from stream.types import TrackUpdate
@@ -39,10 +40,10 @@ class StreamFanout:
             self._texts[masks] = tracks_text(update, self.seq, masks=masks, captions=session.captions)
         return self.seq, self._texts[masks]
 
-    def status(self, session: StreamSession, engine: Engine) -> str:
+    def status(self, session: StreamSession, engine: Engine, backend: Backend) -> str:
         now_s = self._clock()
         if self._status is None or now_s - self._status[0] > STATUS_SHARED_S:
-            self._status = now_s, to_json(status_message(session.status(), engine)).decode()
+            self._status = now_s, to_json(status_message(session.status(), engine, backend)).decode()
         return self._status[1]
 
 

@@ -13,6 +13,7 @@ def checks(state: State) -> list[Json]:
     found = [_check("engine", True, f"{engine.name} on {engine.device}")]
     found += [_check("engine", False, note.message, note.action) for note in engine.notes]
     found += [_check("webrtc", False, note.message, note.action) for note in state.webrtc_notes]
+    found += _model_checks(state)
     for session in state.hub.list():
         name = f"stream {session.id}"
         if session.error is not None:
@@ -22,6 +23,19 @@ def checks(state: State) -> list[Json]:
         else:
             found.append(_check(name, True, session.state.value))
     return found
+
+
+def _model_checks(state: State) -> list[Json]:
+    """What answers questions. No model is no fault; one that was asked for and does not answer is."""
+    server = state.model_server.state
+    if server.error is not None:
+        return [_check("language model", False, server.error.message, server.error.action)]
+    if server.config.url is not None and server.profile is None:
+        return [_check("language model", True, "being asked what it can do; until then the tracks alone answer")]
+    backend = state.agents.backend
+    can = ", ".join(sorted(backend.can)) or "text"
+    message = f"{backend.name} ({can})" if backend.is_model else "none; the tracks alone answer"
+    return [_check("language model", True, message)]
 
 
 def _check(name: str, ok: bool, message: str, action: str = "") -> Json:

@@ -146,7 +146,7 @@ class LiveClient:
 
     async def _status(self) -> None:
         while True:
-            await self._send(self._fanout.status(self._session, self._state.hub.engine))
+            await self._send(self._fanout.status(self._session, self._state.hub.engine, self._agent.backend))
             await asyncio.sleep(STATUS_S)
 
     async def _read(self) -> None:

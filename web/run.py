@@ -23,6 +23,7 @@ from web.doctor import check_names
 from web.engines import check_engine, make_store
 from web.server import make_server, open_sockets, run
 from web.tls import ensure_certificate, fingerprint, own_addresses, own_names
+from web.vlm import check_vlm
 
 DEMO_PORTS = range(8000, 8010)
 DEMO_FEED = FeedConfig(id="demo", name="Demo", kind="demo", prompts=("person",))
@@ -106,6 +107,7 @@ def _prepare(config: Config) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     check_names()
     check_engine(config)
+    check_vlm(config.vlm)
 
 
 def _free_sockets(config: Config) -> list[socket.socket]:

@@ -18,6 +18,7 @@ from stream.session import StreamSession
 from web.auth import Auth
 from web.fanout import Fanouts
 from web.jobs import Jobs
+from web.vlm import ModelServer
 
 SERVER_NAME = "onlooker"
 
@@ -31,6 +32,7 @@ class State:
     auth: Auth
     jobs: Jobs
     fanouts: Fanouts
+    model_server: ModelServer
     webrtc_notes: tuple[Note, ...] = ()
     live_clients: int = 0
     started_s: float = field(default_factory=time.monotonic)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic_core import to_json
 
+from agent.backend import Backend
 from agent.loop import StreamAgent
 from stream.engines.base import Engine
 from stream.errors import OnlookerError, UnknownWord
@@ -67,8 +68,8 @@ def tracks_text(update: TrackUpdate, seq: int, *, masks: bool, captions: Mapping
     return (head[:-1] + b',"tracks":' + tracks + b"}").decode()
 
 
-def status_message(status: StreamStatus, engine: Engine) -> Json:
-    return {"type": "status", **status_body(status), "engine": engine_state(engine)}
+def status_message(status: StreamStatus, engine: Engine, backend: Backend) -> Json:
+    return {"type": "status", **status_body(status), "engine": engine_state(engine), "vlm": vlm_body(backend)}
 
 
 def status_body(status: StreamStatus) -> Json:

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 
 from agent.backend import AlertQuery, Query, Sense
+from agent.facts_answer import FactsAnswerer
 from agent.scene import Scene
 from agent.types import Moment, Verdict, VerdictKind
 
@@ -21,12 +22,13 @@ class FactsBackend:
     is_model = False
     can: frozenset[Sense] = frozenset()
 
-    async def answer(self, query: Query) -> AsyncIterator[str]:
-        from agent.facts_answer import FactsAnswerer
+    def __init__(self) -> None:
+        self._answerer = FactsAnswerer()
 
+    async def answer(self, query: Query) -> AsyncIterator[str]:
         previous = tuple((turn.question, turn.answer) for turn in query.previous)
         question = query.question
-        found = FactsAnswerer().answer(
+        found = self._answerer.answer(
             question.text, query.scene, query.moment, track_ids=question.track_ids, previous=previous
         )
         for word in re.findall(r"\S+\s*", found.text):

@@ -28,6 +28,10 @@ Side = Annotated[int, Field(ge=1, le=4096)]
 Ref = Annotated[str, Field(max_length=MAX_REF_CHARS)]
 
 
+At = Annotated[datetime, Field(strict=False)]
+"""A wall clock time; `strict` would refuse the text that FastAPI hands over."""
+
+
 class Shape(BaseModel):
     """Base of all: strict about types, tolerant of unknown fields."""
 
@@ -166,7 +170,7 @@ class Event(Shape):
     text: str
     frame: FrameRef
     pts: int
-    at: datetime
+    at: At
     thumb: str | None = None
     clip: str | None = None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from web.protocol.parts import (
     U32,
+    At,
     Choice,
     EngineInfo,
     EngineState,
@@ -56,6 +56,7 @@ class Status(Shape):
     drops: dict[str, int]
     latency_ms: Latency
     engine: EngineState
+    vlm: VlmInfo
     policy: list[str]
     viewers: Id
 
@@ -65,7 +66,7 @@ class Status(Shape):
 
 class FactShape(Shape):
     fact_seq: Id
-    at: datetime
+    at: At
 
 
 class Hello(FactShape):
@@ -158,7 +159,7 @@ class AnswerBody(Shape):
     text: str
     track_ids: list[Id]
     frame: FrameRef
-    frame_at: datetime
+    frame_at: At
     frame_age_ms: float
     ttft_ms: float
     total_ms: float

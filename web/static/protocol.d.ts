@@ -333,6 +333,7 @@ export interface Status {
   drops: Record<string, number>;
   latency_ms: Latency;
   engine: EngineState;
+  vlm: VlmInfo;
   policy: string[];
   viewers: number;
 }
