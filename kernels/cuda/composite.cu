@@ -1,7 +1,9 @@
 // Composite: colour, outline, feather, pixelation and a replaced background in one pass over the picture, out of place.
 // One block takes a tile of 64 x 32 pixels through shared memory, so that the picture is read and written in vectors
 // whatever a pixel's size is, and so that a pixelation cell never leaves its block; a thread shades quads of 2 x 2
-// pixels, which share one chroma sample in NV12.
+// pixels, which share one chroma sample in NV12. Shading loops are not unrolled: most tiles are copies, and in the
+// others the size of the code costs more than the branches. Four blocks fit a multiprocessor: 132 of them hold all of
+// 720p at once.
 #ifndef DYN_SMEM
 #define DYN_SMEM(T, name) extern __shared__ T name[]
 #endif
@@ -12,7 +14,7 @@ typedef unsigned long long u64;
 
 enum Mode { FILL = 1, OUTLINE = 2, PIXELATE = 4, COLOUR_BEHIND = 8, IMAGE_BEHIND = 16, BLUR_BEHIND = 32 };
 enum Near { BACKGROUND_NEAR = 1, OBJECT_NEAR = 2 };
-const int TILE_W = 64, TILE_H = 32, THREADS = 256, CELLS = 32;
+const int TILE_W = 64, TILE_H = 32, ROW = TILE_W * 3, THREADS = 256, CELLS = 32;
 
 __device__ __forceinline__ float widen(float v) { return v; }
 __device__ __forceinline__ float widen(u16 v) { return __uint_as_float((u32)v << 16); }
@@ -44,6 +46,7 @@ struct Layers {
   // what else than `own` lies within reach along the axes; other objects count up to their own reach
   __device__ int near(int y, int x, int own, int reach, int object_reach) const {
     int seen = 0;
+#pragma unroll 1
     for (int k = 1; k <= reach; k++) {
       bool objects = k <= object_reach;
       seen |= near_one(y, x - k, own, objects) | near_one(y, x + k, own, objects);
@@ -112,7 +115,8 @@ __device__ Pixel blurred_at(const u8* quarter, int y, int x, int H, int W) {
 }
 
 // `behind` is what lies behind the objects, and only read in the modes that have it
-__device__ __forceinline__ Pixel shaded(Cover c, int mode, Pixel base, Pixel behind, const u8* palette, const Tint* tint) {
+__device__ __forceinline__ Pixel shaded(
+    Cover c, int mode, Pixel base, Pixel behind, const u8* palette, const Tint* tint) {
   Pixel p = base;
   if (mode & (COLOUR_BEHIND | IMAGE_BEHIND | BLUR_BEHIND)) p = mix(behind, p, c.inside);
   if (c.shown && mode & (FILL | OUTLINE)) {
@@ -124,26 +128,25 @@ __device__ __forceinline__ Pixel shaded(Cover c, int mode, Pixel base, Pixel beh
   return p;
 }
 
-// Rows of a tile between global and shared memory, eight bytes at a time where the caller knows them to be aligned.
-__device__ void load_rows(u8* tile, const u8* from, int rows, int width, int pitch, int valid_rows, int valid, int vector) {
-  int step = vector ? 8 : 1, across = width / step;
+// Rows of a tile between global and shared memory, in words of the size that the caller knows them to be aligned to.
+template <int WIDTH, typename V>
+__device__ void copy_rows(u8* to, int to_pitch, const u8* from, int from_pitch, int rows, int valid_rows, int valid) {
+  const int across = WIDTH / (int)sizeof(V);
   for (int i = threadIdx.x; i < rows * across; i += THREADS) {
-    int r = i / across, c = (i - r * across) * step;
+    int r = i / across, c = (i - r * across) * (int)sizeof(V);
     if (r >= valid_rows || c >= valid) continue;
-    const u8* p = from + (size_t)r * pitch + c;
-    if (vector) *(u64*)(tile + r * width + c) = *(const u64*)p;
-    else tile[r * width + c] = *p;
+    *(V*)(to + (size_t)r * to_pitch + c) = *(const V*)(from + (size_t)r * from_pitch + c);
   }
 }
-__device__ void store_rows(const u8* tile, u8* to, int rows, int width, int pitch, int valid_rows, int valid, int vector) {
-  int step = vector ? 8 : 1, across = width / step;
-  for (int i = threadIdx.x; i < rows * across; i += THREADS) {
-    int r = i / across, c = (i - r * across) * step;
-    if (r >= valid_rows || c >= valid) continue;
-    u8* p = to + (size_t)r * pitch + c;
-    if (vector) *(u64*)p = *(const u64*)(tile + r * width + c);
-    else *p = tile[r * width + c];
-  }
+template <int WIDTH>
+__device__ void load_rows(u8* tile, const u8* from, int rows, int pitch, int valid_rows, int valid, int vector) {
+  if (vector) copy_rows<WIDTH, u64>(tile, WIDTH, from, pitch, rows, valid_rows, valid);
+  else copy_rows<WIDTH, u8>(tile, WIDTH, from, pitch, rows, valid_rows, valid);
+}
+template <int WIDTH>
+__device__ void store_rows(const u8* tile, u8* to, int rows, int pitch, int valid_rows, int valid, int vector) {
+  if (vector) copy_rows<WIDTH, u64>(to, pitch, tile, WIDTH, rows, valid_rows, valid);
+  else copy_rows<WIDTH, u8>(to, pitch, tile, WIDTH, rows, valid_rows, valid);
 }
 
 // Whether anything but a copy is to be done in this tile: an object in it or, for soft edges, right beside it.
@@ -186,8 +189,8 @@ __device__ void composite_nv12(u8* tile, int* cells, const u8* y, const u8* uv, 
   const int X0 = blockIdx.x * TILE_W, Y0 = blockIdx.y * TILE_H, CX = X0 / 2, CY = Y0 / 2;
   u8* chroma = tile + TILE_W * TILE_H;
   const size_t luma_at = (size_t)Y0 * W + X0, chroma_at = ((size_t)CY * CW + CX) * 2;
-  load_rows(tile, y + luma_at, TILE_H, TILE_W, W, H - Y0, W - X0, vector);
-  load_rows(chroma, uv + chroma_at, TILE_H / 2, TILE_W, CW * 2, CH - CY, (CW - CX) * 2, vector);
+  load_rows<TILE_W>(tile, y + luma_at, TILE_H, W, H - Y0, W - X0, vector);
+  load_rows<TILE_W>(chroma, uv + chroma_at, TILE_H / 2, CW * 2, CH - CY, (CW - CX) * 2, vector);
   if (threadIdx.x < CELLS * 3) cells[threadIdx.x] = 0;
   const bool replaced = mode & (COLOUR_BEHIND | IMAGE_BEHIND | BLUR_BEHIND);
   if (__syncthreads_or(touches(s, X0, Y0) || replaced)) {
@@ -215,6 +218,7 @@ __device__ void composite_nv12(u8* tile, int* cells, const u8* y, const u8* uv, 
       }
       float u = 0.f, v = 0.f;
       int count = 0;
+#pragma unroll 1
       for (int k = 0; k < 4; k++) {
         int lx = tx * 2 + (k & 1), ly = ty * 2 + (k >> 1), px = X0 + lx, py = Y0 + ly;
         if (px >= W || py >= H) continue;
@@ -237,17 +241,17 @@ __device__ void composite_nv12(u8* tile, int* cells, const u8* y, const u8* uv, 
     }
     __syncthreads();
   }
-  store_rows(tile, out_y + luma_at, TILE_H, TILE_W, W, H - Y0, W - X0, vector);
-  store_rows(chroma, out_uv + chroma_at, TILE_H / 2, TILE_W, CW * 2, CH - CY, (CW - CX) * 2, vector);
+  store_rows<TILE_W>(tile, out_y + luma_at, TILE_H, W, H - Y0, W - X0, vector);
+  store_rows<TILE_W>(chroma, out_uv + chroma_at, TILE_H / 2, CW * 2, CH - CY, (CW - CX) * 2, vector);
 }
 
 template <typename O, typename L>
 __device__ void composite_rgb(u8* tile, int* cells, const u8* frame, const u8* palette, const u8* behind_frame,
                               const u8* quarter, u8* out, int cell, int vector, const Layers<O, L>& s) {
-  const int H = s.H, W = s.W, mode = s.mode, tx = threadIdx.x & 31, ROW = TILE_W * 3;
+  const int H = s.H, W = s.W, mode = s.mode, tx = threadIdx.x & 31;
   const int X0 = blockIdx.x * TILE_W, Y0 = blockIdx.y * TILE_H;
   const size_t at = ((size_t)Y0 * W + X0) * 3;
-  load_rows(tile, frame + at, TILE_H, ROW, W * 3, H - Y0, (W - X0) * 3, vector);
+  load_rows<ROW>(tile, frame + at, TILE_H, W * 3, H - Y0, (W - X0) * 3, vector);
   if (threadIdx.x < CELLS * 3) cells[threadIdx.x] = 0;
   const bool replaced = mode & (COLOUR_BEHIND | IMAGE_BEHIND | BLUR_BEHIND);
   if (__syncthreads_or(touches(s, X0, Y0) || replaced)) {
@@ -264,6 +268,7 @@ __device__ void composite_rgb(u8* tile, int* cells, const u8* frame, const u8* p
       __syncthreads();
     }
     for (int ty = threadIdx.x >> 5; ty < TILE_H / 2; ty += 8)
+#pragma unroll 1
       for (int k = 0; k < 4; k++) {
         int lx = tx * 2 + (k & 1), ly = ty * 2 + (k >> 1), px = X0 + lx, py = Y0 + ly;
         if (px >= W || py >= H) continue;
@@ -288,7 +293,7 @@ __device__ void composite_rgb(u8* tile, int* cells, const u8* frame, const u8* p
       }
     __syncthreads();
   }
-  store_rows(tile, out + at, TILE_H, ROW, W * 3, H - Y0, (W - X0) * 3, vector);
+  store_rows<ROW>(tile, out + at, TILE_H, W * 3, H - Y0, (W - X0) * 3, vector);
 }
 
 #define NV12_PARAMETERS(O, L)                                                                                         \
@@ -312,11 +317,27 @@ __device__ void composite_rgb(u8* tile, int* cells, const u8* frame, const u8* p
   const Layers<O, L> s = {owner, logits, min(*n_valid, N), h, w, H, W, mode, thickness, feather, sy, sx};             \
   composite_rgb((u8*)tile, cells, frame, palette, behind, quarter, out, cell, vector, s);
 
-extern "C" __global__ void __launch_bounds__(256) composite_nv12_f32_u8(NV12_PARAMETERS(u8, float)) { NV12_BODY(u8, float) }
-extern "C" __global__ void __launch_bounds__(256) composite_nv12_bf16_u8(NV12_PARAMETERS(u8, u16)) { NV12_BODY(u8, u16) }
-extern "C" __global__ void __launch_bounds__(256) composite_nv12_f32_u16(NV12_PARAMETERS(u16, float)) { NV12_BODY(u16, float) }
-extern "C" __global__ void __launch_bounds__(256) composite_nv12_bf16_u16(NV12_PARAMETERS(u16, u16)) { NV12_BODY(u16, u16) }
-extern "C" __global__ void __launch_bounds__(256) composite_rgb_f32_u8(RGB_PARAMETERS(u8, float)) { RGB_BODY(u8, float) }
-extern "C" __global__ void __launch_bounds__(256) composite_rgb_bf16_u8(RGB_PARAMETERS(u8, u16)) { RGB_BODY(u8, u16) }
-extern "C" __global__ void __launch_bounds__(256) composite_rgb_f32_u16(RGB_PARAMETERS(u16, float)) { RGB_BODY(u16, float) }
-extern "C" __global__ void __launch_bounds__(256) composite_rgb_bf16_u16(RGB_PARAMETERS(u16, u16)) { RGB_BODY(u16, u16) }
+extern "C" __global__ void __launch_bounds__(256, 4) composite_nv12_f32_u8(NV12_PARAMETERS(u8, float)) {
+  NV12_BODY(u8, float)
+}
+extern "C" __global__ void __launch_bounds__(256, 4) composite_nv12_bf16_u8(NV12_PARAMETERS(u8, u16)) {
+  NV12_BODY(u8, u16)
+}
+extern "C" __global__ void __launch_bounds__(256, 4) composite_nv12_f32_u16(NV12_PARAMETERS(u16, float)) {
+  NV12_BODY(u16, float)
+}
+extern "C" __global__ void __launch_bounds__(256, 4) composite_nv12_bf16_u16(NV12_PARAMETERS(u16, u16)) {
+  NV12_BODY(u16, u16)
+}
+extern "C" __global__ void __launch_bounds__(256, 4) composite_rgb_f32_u8(RGB_PARAMETERS(u8, float)) {
+  RGB_BODY(u8, float)
+}
+extern "C" __global__ void __launch_bounds__(256, 4) composite_rgb_bf16_u8(RGB_PARAMETERS(u8, u16)) {
+  RGB_BODY(u8, u16)
+}
+extern "C" __global__ void __launch_bounds__(256, 4) composite_rgb_f32_u16(RGB_PARAMETERS(u16, float)) {
+  RGB_BODY(u16, float)
+}
+extern "C" __global__ void __launch_bounds__(256, 4) composite_rgb_bf16_u16(RGB_PARAMETERS(u16, u16)) {
+  RGB_BODY(u16, u16)
+}

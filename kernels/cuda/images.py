@@ -65,11 +65,10 @@ def quarter_blur(frame: Picture, look: Look, out: Any) -> Launch:
     height, width = size_of(frame)
     grid = _blocks(-(-width // 4), -(-height // 4), BLUR_TILE)
     weights = _floats(*look.blur_weights())
-    if isinstance(frame, Nv12):
-        vector = width % 4 == 0 and _aligned(4, frame.y, frame.uv)
-        args = (frame.y, frame.uv, out, *_ints(height, width, vector), *weights)
-        return Launch("quarter_blur_nv12", grid, THREADS, args)
-    return Launch("quarter_blur_rgb", grid, THREADS, (frame, out, *_ints(height, width), *weights))
+    planes = (frame.y, frame.uv) if isinstance(frame, Nv12) else (frame,)
+    vector = width % 4 == 0 and _aligned(4, *planes)
+    args = (*planes, out, *_ints(height, width, vector), *weights)
+    return Launch(f"quarter_blur_{'nv12' if isinstance(frame, Nv12) else 'rgb'}", grid, THREADS, args)
 
 
 def roi_crops(frame: Picture, boxes: Any, n_valid: Any, out: Any, owner: Any | None = None, ids: Any | None = None) -> (

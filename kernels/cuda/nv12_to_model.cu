@@ -34,8 +34,9 @@ __device__ __forceinline__ float channel(u32 a, u32 b, u32 c, u32 d, int shift, 
 }
 
 // `pitch`: of a row of converted pixels; `vector`: rows of the picture are whole, aligned words.
-extern "C" __global__ void __launch_bounds__(256) nv12_to_model(const u8* y, const u8* uv, u16* out, int H, int W, int S, int pitch, int rows, float sy, float sx,
-                  float offset, float gain, float r_v, float g_u, float g_v, float b_u, int vector) {
+extern "C" __global__ void __launch_bounds__(256) nv12_to_model(
+    const u8* y, const u8* uv, u16* out, int H, int W, int S, int pitch, int rows, float sy, float sx, float offset,
+    float gain, float r_v, float g_u, float g_v, float b_u, int vector) {
   DYN_SMEM(u32, tile);
   const Colours k = {offset, gain, r_v, g_u, g_v, b_u};
   const int J0 = blockIdx.x * OUT_W, I0 = blockIdx.y * rows, CW = (W + 1) / 2;

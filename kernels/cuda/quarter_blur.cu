@@ -11,7 +11,9 @@ const int OUT_W = 32, OUT_H = 16, RADIUS = 8, IN_W = OUT_W + 2 * RADIUS, IN_H = 
 
 struct Averages { float a, b, c; };
 
-__device__ __forceinline__ int byte_sum(u32 v) { return (v & 255u) + ((v >> 8) & 255u) + ((v >> 16) & 255u) + (v >> 24); }
+__device__ __forceinline__ int byte_sum(u32 v) {
+  return (v & 255u) + ((v >> 8) & 255u) + ((v >> 16) & 255u) + (v >> 24);
+}
 
 struct Nv12 {
   const u8 *y, *uv;
@@ -39,12 +41,17 @@ struct Nv12 {
 
 struct Rgb {
   const u8* frame;
-  int H, W;
+  int H, W, vector;
   __device__ Averages at(int qy, int qx) const {
     int y0 = qy * 4, x0 = qx * 4, rows = min(4, H - y0), columns = min(4, W - x0), a = 0, b = 0, d = 0;
     for (int r = 0; r < rows; r++) {
       const u8* p = frame + ((size_t)(y0 + r) * W + x0) * 3;
-      for (int c = 0; c < columns; c++, p += 3) a += p[0], b += p[1], d += p[2];
+      if (vector) {
+        u32 u = ((const u32*)p)[0], v = ((const u32*)p)[1], w = ((const u32*)p)[2];
+        a += (u & 255u) + (u >> 24) + ((v >> 16) & 255u) + ((w >> 8) & 255u);
+        b += ((u >> 8) & 255u) + (v & 255u) + (v >> 24) + ((w >> 16) & 255u);
+        d += ((u >> 16) & 255u) + ((v >> 8) & 255u) + (w & 255u) + (w >> 24);
+      } else for (int c = 0; c < columns; c++, p += 3) a += p[0], b += p[1], d += p[2];
     }
     float n = (float)(rows * columns);
     return {(float)a / n, (float)b / n, (float)d / n};
@@ -94,11 +101,13 @@ __device__ void quarter_blur(float* in, float* rows, const F& frame, const float
   __shared__ float rows[3 * IN_H * OUT_W];                                                                             \
   const float weight[RADIUS + 1] = {w0, w1, w2, w3, w4, w5, w6, w7, w8};                                               \
   quarter_blur(in, rows, FRAME, weight, out);
-extern "C" __global__ void __launch_bounds__(256) quarter_blur_nv12(const u8* y, const u8* uv, u8* out, int H, int W, int vector, WEIGHTS) {
+extern "C" __global__ void __launch_bounds__(256) quarter_blur_nv12(
+    const u8* y, const u8* uv, u8* out, int H, int W, int vector, WEIGHTS) {
   Nv12 frame = {y, uv, H, W, vector};
   BODY(frame)
 }
-extern "C" __global__ void __launch_bounds__(256) quarter_blur_rgb(const u8* frame, u8* out, int H, int W, WEIGHTS) {
-  Rgb picture = {frame, H, W};
+extern "C" __global__ void __launch_bounds__(256) quarter_blur_rgb(
+    const u8* frame, u8* out, int H, int W, int vector, WEIGHTS) {
+  Rgb picture = {frame, H, W, vector};
   BODY(picture)
 }

@@ -26,7 +26,8 @@ struct Nv12 {
   float offset, gain, r_v, g_u, g_v, b_u;
   __device__ __forceinline__ Colour at(int py, int px) const {
     const u8* q = uv + ((size_t)(py >> 1) * ((W + 1) / 2) + (px >> 1)) * 2;
-    float l = fmaxf((float)y[(size_t)py * W + px] - offset, 0.f) * gain, u = (float)q[0] - 128.f, v = (float)q[1] - 128.f;
+    float l = fmaxf((float)y[(size_t)py * W + px] - offset, 0.f) * gain;
+    float u = (float)q[0] - 128.f, v = (float)q[1] - 128.f;
     return {scaled(level(l + r_v * v)), scaled(level(l - g_u * u - g_v * v)), scaled(level(l + b_u * u))};
   }
 };
