@@ -151,7 +151,8 @@ def upsample_owner(
     object is drawn on, any other number for none. `with_bits`: packed masks of the picture's size too.
 
     A pixel is covered where the bilinear interpolation with half-pixel centres (`align_corners=False`), first along x,
-    then along y, in float32 with every operation rounded, is positive. Owners are uint8 up to 255 objects.
+    then along y, in float32, is positive; each product and sum is rounded, but a position only once. Owners are uint8
+    up to 255 objects.
     """
     check = Arguments("upsample_owner")
     n, h, w = check.logits(logits)

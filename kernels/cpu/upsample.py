@@ -35,8 +35,9 @@ class Window(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _taps(low: int, high: int) -> Taps:
-    """The source positions in float32, each one fused multiply-add: float64 holds its exact value, rounded once."""
+def taps(low: int, high: int) -> Taps:
+    """Between which of `low` samples each of `high` pixels lies. The position is a float32 multiply-add, rounded once:
+    float64 holds its exact value."""
     scale = float(np.float32(low) / np.float32(high))
     at = np.maximum((scale * (np.arange(high) + 0.5) - 0.5).astype(np.float32), np.float32(0))
     first = np.minimum(at.astype(np.intp), low - 1)
@@ -57,7 +58,7 @@ def upsample_owner(
 ) -> None:
     """K2: who owns which pixel of the picture; see `kernels.masks.upsample_owner`."""
     height, width = owner.shape[1:]
-    across, down = _taps(logits.shape[2], width), _taps(logits.shape[1], height)
+    across, down = taps(logits.shape[2], width), taps(logits.shape[1], height)
     owner.fill(0)
     stats[:count] = 0
     moments[:count] = 0

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kernels import masks
 from kernels.association import block_bytes, read_block
+from kernels.cpu.upsample import taps
 from kernels.reference import association, cleaning, overlap, runlength, upsampling
 from tests.kernels.blobs import KINDS, Kind, logits
 
@@ -97,6 +98,13 @@ def test_clean_masks_writes_what_is_valid_and_nothing_else() -> None:
 
 
 UPSAMPLED = (((1, 1), (7, 9)), ((24, 24), (60, 100)), ((40, 30), (95, 77)), ((33, 65), (33, 65)), ((50, 70), (31, 33)))
+
+
+@given(st.integers(1, 400), st.integers(1, 4000))
+def test_pixels_lie_where_the_twin_has_them(low: int, high: int) -> None:
+    ours = taps(low, high)
+    for a, b in zip((ours.first, ours.second, ours.far), upsampling.taps(high, low), strict=True):
+        same(a, b)
 
 
 def upsampled_as_the_twin(values: NDArray[np.float32], order: NDArray[np.int32], size: tuple[int, int]) -> None:
