@@ -8,6 +8,7 @@ typedef unsigned short u16;
 typedef unsigned int u32;
 
 const int THREADS = 512, WARPS = THREADS / 32, AHEAD = 8, MIN_STRIP_ROWS = 8;
+const u32 RUNS = 4;  // that a thread writes between two sums over the block
 #ifndef DYN_SMEM
 #define DYN_SMEM(T, name) extern __shared__ T name[]
 #endif
@@ -132,23 +133,36 @@ __device__ __forceinline__ u32 find_starts(const Part& p, u16* s_count, u32* s_c
 // Groups of five bits, least significant first, in two's complement without repeated sign groups.
 __device__ __forceinline__ u32 text_length(int v) { return (u32)(37 - __clz(v < 0 ? ~v : v)) / 5u; }
 
+// What is written for run i: its length, from the fourth on less that of the run two before.
+__device__ __forceinline__ int run_value(const u32* starts, u32 i, u32 count, u32 pixels) {
+  const auto start = [=](u32 at) { return at < count ? starts[at] : pixels; };
+  int v = (int)(start(i) - (i > 0 ? start(i - 1) : 0u));
+  if (i > 2) v -= (int)(start(i - 2) - start(i - 3));
+  return v;
+}
+
 // Bytes of the text, or -1 where it does not fit.
 __device__ __forceinline__ int write_text(const u32* starts, u32 count, u32 pixels, u32* s_warp, u8* text, u32 capacity) {
-  const auto start = [=](u32 i) { return i < count ? starts[i] : pixels; };
   u32 bytes = 0;
-  for (u32 first = 0; first <= count && bytes <= capacity; first += THREADS) {
-    const u32 i = first + threadIdx.x;
-    int v = 0;
-    u32 length = 0, in_round;
-    if (i <= count) {
-      const u32 previous = i > 0 ? start(i - 1) : 0u;
-      v = (int)(start(i) - previous);
-      if (i > 2) v -= (int)(start(i - 2) - start(i - 3));
-      length = text_length(v);
+  for (u32 first = 0; first <= count && bytes <= capacity; first += RUNS * THREADS) {
+    const u32 i0 = first + RUNS * threadIdx.x;
+    int values[RUNS];
+    u32 lengths = 0, in_round;
+#pragma unroll
+    for (u32 k = 0; k < RUNS; k++) {
+      values[k] = i0 + k <= count ? run_value(starts, i0 + k, count, pixels) : 0;
+      if (i0 + k <= count) lengths += text_length(values[k]);
     }
-    const u32 at = bytes + sum_before(length, s_warp, in_round);
-    if (at + length <= capacity)
-      for (u32 k = 0; k < length; k++, v >>= 5) text[at + k] = (u8)(48 + (v & 31) + (k + 1 < length ? 32 : 0));
+    u32 at = bytes + sum_before(lengths, s_warp, in_round);
+#pragma unroll
+    for (u32 k = 0; k < RUNS; k++) {
+      if (i0 + k > count) break;
+      int v = values[k];
+      const u32 length = text_length(v);
+      if (at + length <= capacity)
+        for (u32 j = 0; j < length; j++, v >>= 5) text[at + j] = (u8)(48 + (v & 31) + (j + 1 < length ? 32 : 0));
+      at += length;
+    }
     bytes += in_round;
   }
   return bytes <= capacity ? (int)bytes : -1;
