@@ -22,6 +22,7 @@ from agent.conversation import Conversation, new_question
 from agent.describe import Describer
 from agent.keyframes import Keyframe, Keyframes, Shot
 from agent.perceive import Perception
+from agent.referring import Referring
 from agent.scene import SceneLog
 from agent.toolbox import StreamToolbox
 from agent.tools import CHANGING, LOOKING, Tools
@@ -42,7 +43,7 @@ from agent.types import (
 from agent.watches import WatchBook
 from agent.worker import Worker
 from stream.errors import BadInput, LimitReached, NotFound
-from stream.facts import TrackFact
+from stream.facts import PromptFact, TrackFact
 from stream.session import StreamSession
 from stream.types import FrameRef, TrackUpdate
 
@@ -77,6 +78,7 @@ class StreamAgent:
         self.conversation = Conversation(session.facts, self.worker, lambda: self.backend)
         self.alerts = Alerts(self)
         self.describer = Describer(self)
+        self.referring = Referring(self)
         self._perception = Perception()
         self._regions: dict[str, Region] = {}
         self._encoding: asyncio.Task[Keyframe] | None = None
@@ -104,12 +106,17 @@ class StreamAgent:
                 if not facts and update is None:
                     return
                 for fact in facts:
-                    if isinstance(fact.body, TrackFact) and fact.body.change == "removed":
-                        self.scene.remove(fact.body.track_id)
+                    self._hear(fact.body)
                 if update is not None:
                     self._see(update)
         finally:
             subscription.close()
+
+    def _hear(self, body: object) -> None:
+        if isinstance(body, TrackFact) and body.change == "removed":
+            self.scene.remove(body.track_id)
+        elif isinstance(body, PromptFact):
+            self.referring.hear(body)
 
     def _see(self, update: TrackUpdate) -> None:
         at = datetime.now(UTC)
@@ -125,6 +132,7 @@ class StreamAgent:
             shot = self.keyframes.offer(frame, update, at)
             if shot is not None:
                 self._keep(shot)
+        self.referring.consider(update)
         self.describer.consider(update, at)
 
     def _keep(self, shot: Shot) -> None:

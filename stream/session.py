@@ -30,7 +30,7 @@ from stream.relay import PacketRelay
 from stream.scheduler import Lane, Scheduler, StepResult
 from stream.snapshot import encode_jpeg
 from stream.sources.base import Received, Source
-from stream.types import EncodedFrame, Frame, PromptState, TrackUpdate
+from stream.types import EncodedFrame, Frame, PromptChange, PromptState, TrackUpdate
 
 log = logging.getLogger(__name__)
 
@@ -263,6 +263,12 @@ class StreamSession:
         await self._scheduler.run(lambda: lane.tracker.restore_prompt(fact.prompt))
         self._book.restore(fact)
         self.facts.publish(fact)
+
+    def tell_prompt(self, prompt_id: int, message: str) -> None:
+        """Say something about a prompt in force. Raises `NotFound`."""
+        fact = self._book.changed(PromptChange(prompt_id, self._book.get(prompt_id).state, message))
+        if fact is not None:
+            self.facts.publish(fact)
 
     async def remove_track(self, track_id: int) -> None:
         """Drop one track; a prompt by text does not bring the same object back. Raises `NotFound`."""

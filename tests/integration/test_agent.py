@@ -424,3 +424,37 @@ async def test_a_model_that_is_not_there_is_told_and_the_tracks_answer(tmp_path:
     assert "does not answer" in model["message"]
     assert model["action"]
     assert hello["vlm"] == {"name": None, "can": []}
+
+
+async def test_a_phrase_that_says_which_keeps_the_one_that_the_model_chooses(scene: Scene, vlm: ScriptedVlm) -> None:
+    vlm.script({"tokens": ['{"ids": [6]}']}, {"tokens": ['{"ids": []}']})
+    other = Block(6, "person", (30, 200, 40), (130, 40, 190, 220))
+    scene.stage.blocks = [BLUE, other]
+    async with scene.server.live("cam") as live:
+        await ask(live, type="prompt.add", ref="p", kind="text", text="the person holding a phone")
+        async with asyncio.timeout(15):
+            while not (prompt := (await receive(live, "prompt"))["prompt"]).get("message"):
+                pass
+        tracks = await receive(live, "tracks")
+        scene.stage.blocks = [BLUE, other, Block(7, "person", (200, 200, 40), (20, 40, 80, 220))]
+        async with asyncio.timeout(15):
+            while len(vlm.requests) < 2 or len((await receive(live, "tracks"))["tracks"]) != 1:
+                pass
+    assert prompt["message"] == "The model took #6 for “the person holding a phone”."
+    assert [track["id"] for track in tracks["tracks"]] == [6]
+    first, second = (request["body"]["messages"][-1] for request in vlm.requests)
+    assert 'Which of the objects 5, 6 are "the person holding a phone"?' in texts(first)[-1]
+    assert "the objects 6, 7 are" in texts(second)[-1], "who comes later is judged beside the one that was chosen"
+
+
+async def test_a_phrase_falls_back_to_its_concept_and_says_so(scene: Scene, vlm: ScriptedVlm) -> None:
+    vlm.script({"status": 500})
+    scene.stage.blocks = [BLUE, Block(6, "person", (30, 200, 40), (130, 40, 190, 220))]
+    async with scene.server.live("cam") as live:
+        await ask(live, type="prompt.add", ref="p", kind="text", text="the person holding a phone")
+        async with asyncio.timeout(15):
+            while not (prompt := (await receive(live, "prompt"))["prompt"]).get("message"):
+                pass
+        tracks = await receive(live, "tracks")
+    assert "all are followed" in prompt["message"]
+    assert [track["id"] for track in tracks["tracks"]] == [5, 6]

@@ -1,0 +1,121 @@
+"""Phrases that say which one: “the person holding a phone”.
+
+The engine follows the concept, every person; the model looks at them and says which are meant; the others are let go.
+Whoever comes later is judged as well. Where no model can see, all are followed, and the prompt says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agent.labels import is_narrower
+from agent.worker import Job, Priority
+from stream.engines.light.words import resolve
+from stream.errors import ModelServerError, NotFound, OnlookerError, UnknownWord
+from stream.facts import PromptFact
+from stream.types import PromptKind, PromptState, Track, TrackState, TrackUpdate
+
+if TYPE_CHECKING:
+    from agent.loop import StreamAgent
+
+SETTLED_S = 0.7
+"""A candidate must have been there so long; those that come together are judged together."""
+MOST_PHRASES = 32
+
+
+@dataclass(slots=True)
+class _Phrase:
+    text: str
+    judged: set[int] = field(default_factory=set)
+    kept: set[int] = field(default_factory=set)
+    busy: bool = False
+
+
+class Referring:
+    """The phrases of one stream. Event loop only."""
+
+    def __init__(self, agent: StreamAgent) -> None:
+        self._agent = agent
+        self._phrases: dict[int, _Phrase] = {}
+
+    def hear(self, fact: PromptFact) -> None:
+        """A prompt was added, changed or removed."""
+        prompt = fact.prompt
+        if fact.state is not PromptState.ACTIVE:
+            self._phrases.pop(prompt.id, None)
+        elif prompt.kind is PromptKind.TEXT and prompt.id not in self._phrases and says_which(prompt.text or ""):
+            self._phrases[prompt.id] = _Phrase(prompt.text or "")
+            while len(self._phrases) > MOST_PHRASES:
+                del self._phrases[next(iter(self._phrases))]
+
+    def consider(self, update: TrackUpdate) -> None:
+        """Have new candidates judged."""
+        if not self._phrases or "image" not in self._agent.backend.can:
+            return
+        for prompt_id, phrase in self._phrases.items():
+            new = {track.id for track in update.tracks if _is_candidate(track, prompt_id)} - phrase.judged
+            if new and not phrase.busy:
+                phrase.busy = True
+                self._submit(prompt_id, phrase, new)
+
+    def _submit(self, prompt_id: int, phrase: _Phrase, new: set[int]) -> None:
+        async def work() -> None:
+            try:
+                await self._judge(prompt_id, phrase, new)
+            finally:
+                phrase.busy = False
+
+        def dropped() -> None:
+            phrase.busy = False
+
+        self._agent.worker.submit(Job(Priority.ALERT, f"phrase {prompt_id}", work, dropped))
+
+    async def _judge(self, prompt_id: int, phrase: _Phrase, new: set[int]) -> None:
+        agent = self._agent
+        moment = await agent.moment()
+        there = {track.id for track in moment.tracks if track.mask is not None}
+        candidates = tuple(sorted((new | phrase.kept) & there))
+        if not new & set(candidates):
+            return
+        try:
+            chosen = set(await agent.backend.choose(phrase.text, moment, agent.scene.snapshot(), candidates))
+        except ModelServerError as error:
+            phrase.judged |= new
+            self._say(prompt_id, f"The model could not say which are meant ({error.message}); all are followed.")
+            return
+        phrase.judged |= new & there
+        if not chosen and not phrase.kept:
+            self._say(prompt_id, f"The model sees none that is “{phrase.text}” yet; all are followed.")
+            return
+        phrase.kept |= chosen
+        await self._let_go(phrase.judged - phrase.kept)
+        names = ", ".join(f"#{track_id}" for track_id in sorted(phrase.kept))
+        self._say(prompt_id, f"The model took {names} for “{phrase.text}”.")
+
+    async def _let_go(self, track_ids: set[int]) -> None:
+        for track_id in sorted(track_ids):
+            try:
+                await self._agent.session.remove_track(track_id)
+            except NotFound:
+                continue
+
+    def _say(self, prompt_id: int, message: str) -> None:
+        try:
+            self._agent.session.tell_prompt(prompt_id, message)
+        except OnlookerError:
+            self._phrases.pop(prompt_id, None)
+
+
+def says_which(text: str) -> bool:
+    """Whether a concept has more to it than the engine's word for it."""
+    try:
+        concept = resolve(text)
+    except UnknownWord:
+        return False
+    return bool(concept.ignored) or is_narrower(concept.word)
+
+
+def _is_candidate(track: Track, prompt_id: int) -> bool:
+    seen = track.state is TrackState.LIVE and track.mask is not None
+    return seen and track.prompt_id == prompt_id and track.age_s >= SETTLED_S
