@@ -1,5 +1,5 @@
-"""The kernels on pictures with OpenCV. Whole areas go through lookup tables and masked copies; only the pixels along
-edges, which outlines and feathers mix from several sources, are computed one by one.
+"""The kernels on pictures with OpenCV. Whole areas go through masked copies; only the pixels along edges, which
+outlines and feathers mix from several sources, are computed one by one.
 
 Arguments are checked by `kernels.images`. Results are within one level of 255 of the twins', two for the blurred
 background and for inputs of models, whose pixels are rounded on the way.
@@ -47,7 +47,7 @@ def composite(
         if look.background != "keep":
             back_values = _gathered(backs, edges)
             values = back_values + edges.inside[:, None] * (values - back_values)
-        _scatter(targets, edges, _coloured(values, edges, colours, shares))
+        _scatter(targets, edges, _edges_coloured(values, edges, colours, shares))
 
 
 def _planes(picture: Picture) -> list[U8]:
@@ -75,16 +75,9 @@ def _backs(bases: list[U8], colour: F32, alpha: float, look: Look, behind: Pictu
         size = bases[0].shape[0], bases[0].shape[1]
         return [_blurred(base, step, look, size) for base, step in zip(bases, (4, 2), strict=False)]
     if look.background == "colour":
-        tables = _table(colour[None], np.array([alpha], np.float32))[0]
         parts = np.cumsum([0] + [base.shape[2] for base in bases])
-        return [_looked_up(base, tables[:, a:b]) for base, a, b in zip(bases, parts, parts[1:], strict=False)]
+        return [_coloured(base, colour[a:b], alpha) for base, a, b in zip(bases, parts, parts[1:], strict=False)]
     return bases
-
-
-def _table(colours: F32, shares: F32) -> U8:
-    """Lookup tables `[n, 256, channels]` that mix every level with a colour."""
-    levels = np.arange(256, dtype=np.float32)[None, :, None]
-    return _levels(levels + shares[:, None, None] * (colours[:, None] - levels))
 
 
 def _levels(values: F32) -> U8:
@@ -92,10 +85,15 @@ def _levels(values: F32) -> U8:
     return levels
 
 
-def _looked_up(plane: U8, table: U8) -> U8:
-    """`plane` `(h, w, c)` through a table `(256, c)`."""
-    found = cv2.LUT(plane, np.ascontiguousarray(table)[None])
-    return np.asarray(found, np.uint8).reshape(plane.shape)
+def _coloured(plane: U8, colour: F32, share: float) -> U8:
+    """Every sample mixed with a colour."""
+    if plane.shape[2] == 1:
+        mixed = cv2.convertScaleAbs(plane, alpha=1 - share, beta=share * float(colour[0]))
+    else:
+        part = np.zeros(4)
+        part[: len(colour)] = np.rint(share * colour)
+        mixed = cv2.add(cv2.convertScaleAbs(plane, alpha=1 - share), part)
+    return np.asarray(mixed, np.uint8).reshape(plane.shape)
 
 
 def _place(target: U8, front: U8, owner: NDArray[Any], colours: F32, shares: F32) -> None:
@@ -103,9 +101,9 @@ def _place(target: U8, front: U8, owner: NDArray[Any], colours: F32, shares: F32
     if not shares.any():
         _copy(front, (owner > 0).view(np.uint8), target)
         return
-    tables = _table(colours, shares)
     for object_, (rows, columns), mask in _objects(owner):
-        _copy(_looked_up(front[rows, columns], tables[object_]), mask, target[rows, columns])
+        mixed = _coloured(front[rows, columns], colours[object_], float(shares[object_]))
+        _copy(mixed, mask, target[rows, columns])
 
 
 def _copy(source: U8, mask: U8, target: U8) -> None:
@@ -177,7 +175,7 @@ def _gathered(planes: list[U8], edges: EdgePixels) -> F32:
     return values
 
 
-def _coloured(values: F32, edges: EdgePixels, colours: F32, shares: F32) -> F32:
+def _edges_coloured(values: F32, edges: EdgePixels, colours: F32, shares: F32) -> F32:
     colour = colours[edges.shown]
     values = values + (shares[edges.shown] * edges.inside)[:, None] * (colour - values)
     return values + edges.line[:, None] * (colour - values)
