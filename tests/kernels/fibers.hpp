@@ -101,12 +101,12 @@ FIBER_FN uint32_t random_u32() {  // xorshift32
 static void grid_started();
 static void block_started();
 static void barrier_passed();
-static void collective_passed(unsigned warp);
+static void warp_synced(unsigned warp);
 #else
 FIBER_FN void grid_started() {}
 FIBER_FN void block_started() {}
 FIBER_FN void barrier_passed() {}
-FIBER_FN void collective_passed(unsigned) {}
+FIBER_FN void warp_synced(unsigned) {}
 #endif
 
 // --- switching stacks: only what the calling convention makes a function preserve has to be kept
@@ -247,7 +247,7 @@ FIBER_FN uint64_t collective(Collective kind, uint32_t mask, uint64_t value, uns
     complete &= lanes[__builtin_ctz(left)].state == State::at_collective;
   if (complete) {
     complete_collective(me, lanes);
-    collective_passed(warp);
+    if (kind == Collective::sync) warp_synced(warp);
     if (!machine.options.seed) return me.result;
   }
   yield_to_scheduler();

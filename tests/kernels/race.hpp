@@ -1,7 +1,8 @@
 // Finds data races and stray accesses. g++'s -fsanitize=thread puts a call before every load and store; these are the
 // callbacks, in place of the sanitizer's library. Each byte of the arrays and of shared memory remembers its last
 // write and its last reads. Two accesses race if one writes, not both are atomic (volatile counts as atomic), and
-// nothing orders them: not the same thread, no barrier between them in one block, no collective between them in one warp.
+// nothing orders them: not the same thread, no barrier between them in one block, no __syncwarp between them in one warp
+// (votes and shuffles order no memory).
 #pragma once
 #include "fibers.hpp"
 
@@ -10,7 +11,7 @@
 namespace race {
 
 struct Access {
-  uint32_t block, barriers, collectives;
+  uint32_t block, barriers, syncs;
   uint16_t thread;
   bool atomic, used;
 };
@@ -27,7 +28,7 @@ struct Region {
 constexpr unsigned kMaxRegions = 64;
 FIBER_STATE Region regions[kMaxRegions]{};
 FIBER_STATE unsigned region_count = 0;
-FIBER_STATE uint32_t barriers = 0, collectives[fiber::kMaxThreads / fiber::kWarp]{};
+FIBER_STATE uint32_t barriers = 0, syncs[fiber::kMaxThreads / fiber::kWarp]{};
 
 FIBER_FN Region* find_region(const char* p) {
   for (unsigned i = 0; i < region_count; i++)
@@ -40,7 +41,7 @@ FIBER_FN bool races(const Access& before, const Access& now) {
   if (before.block != now.block) return true;
   if (before.thread == now.thread || before.barriers != now.barriers) return false;
   const bool same_warp = before.thread / fiber::kWarp == now.thread / fiber::kWarp;
-  return !(same_warp && before.collectives != now.collectives);
+  return !(same_warp && before.syncs != now.syncs);
 }
 
 FIBER_FN void report(const Region& region, size_t offset, const Access& before, bool write) {
@@ -72,13 +73,16 @@ FIBER_FN void touch(const volatile void* pointer, size_t bytes, bool write, bool
   const char* p = const_cast<const char*>(static_cast<const volatile char*>(pointer));
   if (!fiber::machine.current || fiber::machine.failed || own(p)) return;
   Region* region = find_region(p);
-  if (!region || p + bytes > region->begin + region->bytes)
-    return fiber::fail("%s of %zu bytes outside of every array", write ? "write" : "read", bytes);
+  if (!region || p + bytes > region->begin + region->bytes) {
+    fiber::fail("%s of %zu bytes outside of every array", write ? "write" : "read", bytes);
+    return fiber::yield_to_scheduler();
+  }
   const fiber::Thread& me = *fiber::machine.current;
   const fiber::Index b = fiber::machine.block_index, grid = fiber::machine.grid_size;
-  const Access now{(b.z * grid.y + b.y) * grid.x + b.x, barriers,  collectives[me.linear / fiber::kWarp],
+  const Access now{(b.z * grid.y + b.y) * grid.x + b.x, barriers,  syncs[me.linear / fiber::kWarp],
                    static_cast<uint16_t>(me.linear),    atomic, true};
   for (size_t i = 0; i < bytes; i++) record(*region, p - region->begin + i, now, write);
+  if (fiber::machine.failed) fiber::yield_to_scheduler();  // which stops here; going on might never end
   fiber::preemption_point();
 }
 
@@ -106,7 +110,7 @@ FIBER_FN void block_started() {  // shared memory of one block is not that of th
     if (race::regions[i].shared) memset(race::regions[i].cells, 0, race::regions[i].bytes * sizeof(race::Cell));
 }
 FIBER_FN void barrier_passed() { race::barriers++; }
-FIBER_FN void collective_passed(unsigned warp) { race::collectives[warp]++; }
+FIBER_FN void warp_synced(unsigned warp) { race::syncs[warp]++; }
 }  // namespace fiber
 
 extern "C" {

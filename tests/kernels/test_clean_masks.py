@@ -63,7 +63,7 @@ def sizes_around_the_limit(limit: int = 16) -> F32:
         for top, value in ((4, 4.0), (160, -4.0)):
             logits[top + k % 3 * 8, 9 * k : 9 * k + 8] = value
             logits[top + k % 3 * 8 + 1, 9 * k : 9 * k + size - 8] = value
-    logits[0, :limit] = logits[40:56, 0] = logits[60:77, SIDE - 1] = 4
+    logits[0, :limit] = logits[40 : 40 + limit, 0] = logits[44 : 45 + limit, SIDE - 1] = 4
     logits[SIDE - 1, :limit] = logits[200:217, SIDE - 1] = -4
     return logits
 
@@ -96,12 +96,11 @@ def check(
     return got
 
 
-def check_shapes(runner: Runner) -> None:
-    """Empty, full, at every edge, at the limits, the longest component, and corners that touch."""
+def check_sizes(runner: Runner) -> None:
+    """Components around the limits, at every edge, across words, and of a size that 15 bits do not hold."""
     edges = picture((0, 0, 3, 50), (280, 5, SIDE, 9), (100, 0, 140, 2), (90, 280, 130, SIDE))
-    full_but_corners = -picture((0, 0, 1, 1), (287, 0, 288, 1), (0, 287, 1, 288), (287, 287, 288, 288))
-    logits = np.stack([picture(), picture(inside=1, outside=2), edges, full_but_corners, sizes_around_the_limit()])
-    check(runner, np.concatenate([logits, [spiral(), -spiral(), checkerboard()]]).astype(np.float32))
+    large = picture((10, 10, 266, 138), (10, 138, 15, 139), (280, 280, 284, 284))
+    check(runner, np.stack([sizes_around_the_limit(), edges, large]))
 
 
 def check_noise(runner: Runner) -> None:
@@ -113,7 +112,22 @@ def check_noise(runner: Runner) -> None:
     check(runner, twin.float32_to_bfloat16(logits), previous, **rule)
 
 
-def check_n_valid(runner: Runner, n_valid: int) -> None:
+def check_races(runner: Runner) -> None:
+    """Small enough for the race checker: two pictures, everything that is optional."""
+    logits = np.stack([blobs(1, 41, 2.5)[0], sizes_around_the_limit()])
+    logits[0, ::3, ::4] = 0
+    check(runner, logits, twin.pack_bits(blobs(2, 42, 1.0) > 0), hysteresis=0.5)
+
+
+def check_small_masks(runner: Runner) -> None:
+    """With all foreground in specks the limit is half of the area, so that a tiny object does not vanish."""
+    logits = np.stack([picture((10, 10, 13, 12)), picture((10, 10, 12, 12), (50, 50, 54, 53)), picture((7, 9, 8, 10))])
+    _, stats, _ = check(runner, logits)
+    assert stats[:, 1].tolist() == [6, 12, 1]
+    assert stats[1, 2:6].tolist() == [50, 50, 54, 53]
+
+
+def check_n_valid(runner: Runner, n_valid: int = 2) -> None:
     """From `n_valid` on everything stays as it was."""
     logits = blobs(3, 5, 1.0)
     bits, stats, out = run(runner, logits, n_valid=n_valid)
@@ -139,8 +153,15 @@ def test_the_twin_agrees_with_scipy() -> None:
         assert np.array_equal(twin.small_components(mask, 16), mask & (sizes[labels] <= 16))
 
 
-def test_shapes(scheduled_runner: Runner) -> None:
-    check_shapes(scheduled_runner)
+def test_sizes(scheduled_runner: Runner) -> None:
+    check_sizes(scheduled_runner)
+
+
+def test_shapes(runner: Runner) -> None:
+    """Empty, full, full but for the corners, the longest component, and pixels that touch at corners."""
+    full_but_corners = -picture((0, 0, 1, 1), (287, 0, 288, 1), (0, 287, 1, 288), (287, 287, 288, 288))
+    full = picture(inside=1, outside=2)
+    check(runner, np.stack([picture(), full, full_but_corners, spiral(), -spiral(), checkerboard()]))
 
 
 def test_noise(scheduled_runner: Runner) -> None:
@@ -176,12 +197,8 @@ def test_limits_beyond_the_counters_are_refused() -> None:
         clean_masks(nothing, None, None, None, None, None, max_hole=MAX_LIMIT + 1)
 
 
-def test_a_small_mask_keeps_half_of_its_area(runner: Runner) -> None:
-    """With all foreground in specks the limit is half of the area, so that a tiny object does not vanish."""
-    logits = np.stack([picture((10, 10, 13, 12)), picture((10, 10, 12, 12), (50, 50, 54, 53)), picture((7, 9, 8, 10))])
-    _, stats, _ = check(runner, logits)
-    assert stats[:, 1].tolist() == [6, 12, 1]
-    assert stats[1, 2:6].tolist() == [50, 50, 54, 53]
+def test_small_masks(runner: Runner) -> None:
+    check_small_masks(runner)
 
 
 def test_values_at_the_thresholds(runner: Runner) -> None:
@@ -208,8 +225,7 @@ def test_previous_masks_may_be_overwritten_in_place(runner: Runner) -> None:
 
 
 def test_checked(checked_runner: Runner) -> None:
-    logits = np.stack([blobs(1, 41, 2.5)[0], sizes_around_the_limit()])
-    check(checked_runner, logits, twin.pack_bits(blobs(2, 42, 1.0) > 0), hysteresis=0.5)
+    check_races(checked_runner)
 
 
 def test_checked_bfloat16_without_logits(checked_runner: Runner) -> None:
