@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agent.facts_answer import knowledge
-from agent.facts_answer.meaning import Deed, Meaning, Most, Subject
+from agent.facts_answer.meaning import Deed, Meaning, Most, Relation, Subject
 from agent.facts_answer.phrases import (
     Wording,
     article,
@@ -17,16 +17,17 @@ from agent.facts_answer.phrases import (
     listing,
     name,
     names,
+    numbers,
     sentence,
     where_is,
     word_for,
 )
+from agent.labels import BEINGS, class_of
 from agent.scene import Scene, SceneObject
 
-DID = {
-    Deed.ENTER: ("came in", "come in"), Deed.LEAVE: ("left", "left"), Deed.RETURN: ("came back", "come back"),
-    Deed.VANISH: ("went out of sight", "gone out of sight"), Deed.CROSS: ("crossed", "crossed"),
-    Deed.MEET: ("came near", "come near each other"), Deed.STAY_BEHIND: ("was left behind", "been left behind"),
+_DID = {
+    Deed.ENTER: "came in", Deed.LEAVE: "left", Deed.RETURN: "came back", Deed.VANISH: "went out of sight",
+    Deed.CROSS: "crossed", Deed.MEET: "came near", Deed.STAY_BEHIND: "was left behind",
 }  # fmt: skip
 HAPPENINGS = frozenset({Deed.ENTER, Deed.LEAVE, Deed.RETURN, Deed.CROSS, Deed.MEET, Deed.STAY_BEHIND})
 
@@ -44,14 +45,29 @@ class Asked:
         return knowledge.meant(subject or self.meaning.subject, self.scene, self.before)
 
 
+def did(asked: Asked) -> str:
+    """What the objects are said to have done, with the place: `"came in"`, `"crossed the gate"`."""
+    meaning = asked.meaning
+    deed = meaning.deed or Deed.ENTER
+    region = knowledge.region_of(meaning.place, asked.scene)
+    if region is None:
+        return _DID[deed]
+    verb = {Deed.ENTER: "came to", Deed.LEAVE: "left"}.get(deed, "crossed")
+    return f"{verb} the {region.name.removeprefix('the ')}"
+
+
 class CannotTell(Exception):
     """The question is understood, and nothing that is tracked answers it. The text says what is missing."""
 
 
 def how_many(asked: Asked) -> str:
     meaning = asked.meaning
-    if meaning.deed in HAPPENINGS or (meaning.deed is Deed.VANISH and meaning.past):
+    if meaning.deed in HAPPENINGS:
         return _how_many_did(asked)
+    if meaning.deed is Deed.VANISH:
+        away = [thing for thing in asked.things() if not thing.visible]
+        told = ": " + listing([f"{name(thing)}, last seen {asked.wording.at(thing.last_at)}" for thing in away])
+        return sentence(f"{counted(word_for(meaning.subject), len(away))} out of sight{told if away else ''}")
     if meaning.second is not None and meaning.place is None:
         parts = [_number_there(asked, subject) for subject in (meaning.subject, meaning.second)]
         return sentence(f"there are {listing(parts)}")
@@ -67,34 +83,37 @@ def _count_of(asked: Asked, there: Sequence[SceneObject]) -> str:
     meaning, word = asked.meaning, word_for(asked.meaning.subject)
     number, place = len(there), asked.wording.place(asked.meaning.place)
     doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
-    if _is_ever(meaning):
+    if _is_ever(meaning) and not meaning.window.instant:
         text = f"I have seen {counted(word, number)}{place}" + (f": {names(there)}" if there else "")
         return text + _narrow(meaning.subject)
     if number == 0 and not asked.things():
         return f"there {be(0)} {counted(word, 0)}: nothing that is tracked is {article(word)}"
-    which = f": {grouped(there)}" if there else ""
+    which = f": {_which_ones(there)}" if there else ""
+    if meaning.window.instant:
+        return f"there {'was' if number == 1 else 'were'} {counted(word, number)}{place}{which}"
     return f"there {be(number)} {counted(word, number)}{doing}{place}{which}{_narrow(meaning.subject)}"
+
+
+def _which_ones(there: Sequence[SceneObject]) -> str:
+    return numbers(there) if len({thing.label for thing in there}) == 1 else grouped(there)
 
 
 def _how_many_did(asked: Asked) -> str:
     meaning = asked.meaning
     found = happenings(asked)
     things = unique(found)
-    word, did = word_for(meaning.subject), DID[meaning.deed or Deed.ENTER][0]
-    where = asked.wording.place(meaning.place).replace(" at ", " ", 1) if meaning.deed is Deed.CROSS else ""
+    word = word_for(meaning.subject)
     if not things:
-        return sentence(f"{counted(word, 0)} {did}{where}{_when(meaning)}")
+        return sentence(f"{counted(word, 0)} {did(asked)}{_when(meaning)}")
     told = listing([f"{name(thing)} {asked.wording.at(at_of(found, thing))}" for thing in things])
     times = f", {len(found)} times in all" if len(found) > len(things) else ""
-    return sentence(f"{counted(word, len(things))} {did}{where}{times}: {told}")
+    return sentence(f"{counted(word, len(things))} {did(asked)}{times}: {told}")
 
 
 def how_often(asked: Asked) -> str:
     found = happenings(replace(asked, meaning=replace(asked.meaning, deed=asked.meaning.deed or Deed.ENTER)))
-    did = DID.get(asked.meaning.deed or Deed.ENTER, DID[Deed.ENTER])[0]
-    where = asked.wording.place(asked.meaning.place)
     if not found:
-        return sentence(f"not once, 0 times: nobody {did}{where}") if asked.things() else nothing_known(asked)
+        return sentence(f"0 times: {nobody(asked, ' ' + did(asked))}") if asked.things() else nothing_known(asked)
     each = listing([f"{name(deal.thing)} {asked.wording.at(deal.at)}" for deal in found])
     return sentence(f"{len(found)} {'time' if len(found) == 1 else 'times'}: {each}")
 
@@ -123,14 +142,15 @@ def which(asked: Asked) -> str:
         return owners(asked)
     if meaning.deed in HAPPENINGS:
         return _which_did(asked)
-    if meaning.most is not None:
+    if meaning.most is not None and meaning.deed is not Deed.VANISH:
         return _outdone(asked)
-    there = _present(asked, asked.things())
     if meaning.deed is Deed.VANISH:
         return _which_are_gone(asked)
+    there = _present(asked, asked.things())
     place = asked.wording.place(meaning.place)
     if _is_ever(meaning):
-        return sentence(f"{names(there)}{place}") if there else nobody(asked, " has been")
+        were = f" {'was' if len(there) == 1 else 'were'}{place}" if place else ""
+        return sentence(f"{names(there)}{were}") if there else nobody(asked, " has been")
     if not there:
         return nobody(asked, f" {be(1)}")
     doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
@@ -148,17 +168,16 @@ def which(asked: Asked) -> str:
 def _which_did(asked: Asked) -> str:
     meaning = asked.meaning
     found = happenings(asked)
-    did = DID[meaning.deed or Deed.ENTER][0]
     if not found:
-        return nobody(asked, f" {did}") if meaning.deed is not Deed.ENTER else _who_was_there_first(asked)
+        return nobody(asked, f" {did(asked)}") if meaning.deed is not Deed.ENTER else _who_was_there_first(asked)
     if meaning.most is Most.FIRST:
         found = found[:1]
     elif meaning.most in (Most.LAST,):
         found = found[-1:]
     parts = []
     for thing in unique(found):
-        text = f"{name(thing)} {did} {asked.wording.at(at_of(found, thing, meaning.deed))}"
-        later = back_after(thing) if meaning.deed is Deed.LEAVE else None
+        text = f"{name(thing)} {did(asked)} {asked.wording.at(at_of(found, thing, meaning.deed))}"
+        later = back_after(thing) if meaning.deed is Deed.LEAVE and meaning.place is None else None
         parts.append(text + (f" and came back {asked.wording.at(later)}" if later is not None else ""))
     return sentence("; ".join(parts))
 
@@ -174,6 +193,11 @@ def _which_are_gone(asked: Asked) -> str:
     gone = [thing for thing in asked.things() if not thing.visible]
     if not gone:
         return nobody(asked, " is out of sight")
+    gone.sort(key=lambda thing: thing.last_at)
+    if asked.meaning.most in (Most.LONGEST, Most.FIRST):
+        gone = gone[:1]
+    elif asked.meaning.most is not None:
+        gone = gone[-1:]
     return sentence("; ".join(f"{name(thing)}, last seen {asked.wording.at(thing.last_at)}" for thing in gone))
 
 
@@ -225,11 +249,14 @@ def owners(asked: Asked) -> str:
     return sentence("; ".join(told))
 
 
-def nobody(asked: Asked, did: str) -> str:
+def nobody(asked: Asked, done: str) -> str:
+    """That none of those who are meant has done it."""
     meaning = asked.meaning
     word = word_for(meaning.subject)
     who = "nobody" if meaning.subject.words == ("person",) else f"no {word}" if meaning.subject.named else "nothing"
-    return sentence(f"{who}{did}{asked.wording.place(meaning.place)}{_when(meaning)}")
+    told = meaning.deed in HAPPENINGS and meaning.place is not None and meaning.place.region_id is not None
+    place = "" if told else asked.wording.place(meaning.place)
+    return sentence(f"{who}{done}{place}{_when(meaning)}")
 
 
 def nothing_known(asked: Asked) -> str:
@@ -266,17 +293,33 @@ def _present(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject]:
     meaning = asked.meaning
     if _is_ever(meaning):
         if meaning.place is not None:
-            found = knowledge.deals(Deed.BE, things, asked.scene, meaning.window, meaning.place)
-            if meaning.place.region_id is None:
-                raise CannotTell("I only keep who was at zones, not who was near what")
-            return unique(found)
+            return _were_there(asked, things)
         return [thing for thing in things if knowledge.seen_during(thing, meaning.window)]
+    near = meaning.place.subject if meaning.place is not None else None
+    if near is not None and not any(thing.visible for thing in asked.things(near)):
+        raise CannotTell(f"No {word_for(near)} is tracked in sight")
     there = knowledge.placed(things, meaning.place, asked.scene)
     if meaning.deed is Deed.MOVE:
         there = [thing for thing in there if thing.moving]
     elif meaning.deed is Deed.REST:
         there = [thing for thing in there if not thing.moving]
     return there
+
+
+def _were_there(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject]:
+    """Those that were at a place at any time of the window: zones, and who was near whom, are kept."""
+    meaning = asked.meaning
+    place = meaning.place
+    if place is None or (place.region_id is None and (place.subject is None or place.relation is not Relation.AT)):
+        raise CannotTell("I keep who was at zones and who met whom, not who was where else")
+    if place.subject is None:
+        return unique(knowledge.deals(Deed.BE, things, asked.scene, meaning.window, place))
+    others = {thing.id for thing in asked.things(place.subject)}
+    deals = knowledge.deals(Deed.MEET, things, asked.scene, meaning.window, None)
+    near = unique([deal for deal in deals if deal.other in others])
+    if not near and not all(class_of(thing.label) in BEINGS for thing in asked.things(place.subject)):
+        raise CannotTell("I keep which people and animals met, not who was near which thing")
+    return near
 
 
 def _is_ever(meaning: Meaning) -> bool:
@@ -292,4 +335,6 @@ def _narrow(subject: Subject) -> str:
 
 
 def _when(meaning: Meaning) -> str:
-    return " in that time" if meaning.window.since is not None or meaning.window.until is not None else " so far"
+    if meaning.window.since is not None or meaning.window.until is not None:
+        return " in that time"
+    return " so far" if meaning.deed in HAPPENINGS or _is_ever(meaning) else ""

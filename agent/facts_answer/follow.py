@@ -31,6 +31,9 @@ def completed(
             meaning = replace(meaning, subject=before.subject)
         return _resolved(meaning, spoken_of, pointed)
     subject = meaning.subject
+    if meaning.ask is None and not meaning.unknown and (subject.named or (subject.pronoun and pointed)):
+        # “The red cup?”
+        meaning = replace(meaning, ask=Ask.ABOUT)
     silent = not subject.named and not subject.generic and not subject.pronoun
     if silent and meaning.place is None and spoken_of and before is not None and not pointed:
         if meaning.ask in (

@@ -18,8 +18,7 @@ _KINDS = {
     Deed.MEET: (EventKind.PROXIMITY,),
     Deed.STAY_BEHIND: (EventKind.APART,),
 }
-MEASURED = frozenset({Most.FASTEST, Most.SLOWEST, Most.BIGGEST, Most.SMALLEST, Most.LEFTMOST, Most.RIGHTMOST,
-                      Most.TOPMOST, Most.LOWEST})  # fmt: skip
+_WAYS = {"left": "to the left", "right": "to the right", "top": "up", "bottom": "down"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +102,9 @@ def deals(deed: Deed, things: Iterable[SceneObject], scene: Scene, window: Windo
         found = _from_events((kind,), things, scene, region)
     elif deed in _KINDS:
         found = _from_events(_KINDS[deed], things, scene, region)
+        if deed is Deed.CROSS and place is not None:
+            ways = [_WAYS[side] for side in place.sides if side in _WAYS]
+            found = [deal for deal in found if deal.event is not None and all(way in deal.event.text for way in ways)]
     else:
         found = [deal for thing in things for deal in _from_stays(deed, thing, scene)]
         found = [deal for deal in found if _over_side(deal, deed, place)]
@@ -175,6 +177,8 @@ def placed(things: Iterable[SceneObject], place: Place | None, scene: Scene) -> 
         ]
     if place.subject is not None:
         others = [thing for thing in meant(place.subject, scene) if thing.visible]
+        if place.relation is Relation.OTHER_THAN:
+            there = [thing for thing in there if thing not in others]
         there = [t for t in there if any(o.id != t.id and _related(place.relation, t, o, scene.aspect) for o in others)]
     return [thing for thing in there if _on_sides(thing, place.sides)]
 
@@ -188,6 +192,8 @@ def _on_sides(thing: SceneObject, sides: Sequence[str]) -> bool:
 
 
 def _related(relation: Relation, thing: SceneObject, other: SceneObject, aspect: float) -> bool:
+    if relation is Relation.OTHER_THAN:
+        return True
     if relation is Relation.LEFT_OF:
         return thing.centre[0] < other.centre[0]
     if relation is Relation.RIGHT_OF:

@@ -72,6 +72,7 @@ class Most(Enum):
 class Relation(Enum):
     AT = auto()
     """In a zone, or near a line or an object."""
+    OTHER_THAN = auto()
     LEFT_OF = auto()
     RIGHT_OF = auto()
     ABOVE = auto()
@@ -92,6 +93,8 @@ class Subject:
     generic: bool = False
     """Only “one”, “things”, “anything” was said."""
     other: bool = False
+    every: bool = False
+    """All of them together, not any of them."""
     ordinal: int | None = None
     """The first, second, … that came, counted from 1; -1 the last."""
     narrower: str | None = None
@@ -139,4 +142,6 @@ class Meaning:
     most: Most | None = None
     past: bool = False
     negated: bool = False
+    limit: tuple[str, int] | None = None
+    """A number that is asked about, and how it is compared: `">="` for “at least”."""
     unknown: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from stream.errors import UnknownWord
 _LONGEST = 4
 _ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5,
              "last": -1, "latest": -1, "newest": -1}  # fmt: skip
+_EVERY = frozenset({"all", "every", "each", "both"})
 _OTHER = frozenset({"other", "another", "others", "else"})
 
 
@@ -106,10 +107,14 @@ def _noun_at(tokens: Sequence[str], i: int, labels: _Labels) -> tuple[Subject | 
         if any(name in labels.names for name in _singulars(phrase)):
             name = next(name for name in _singulars(phrase) if name in labels.names)
             return Subject(words=(name,)), length
+    if word in ("everyone", "everybody"):
+        return Subject(words=("person",), every=True), 1
     if word in ANYBODY or (word == "no" and tokens[i + 1 : i + 2] == ["one"]):
         return Subject(words=("person",)), 2 if word == "no" else 1
     if word in GENERIC:
-        return Subject(generic=True), 1
+        # “All cups” are cups.
+        of_something = word in _EVERY and i + 1 < len(tokens) and _noun_at(tokens, i + 1, labels)[0] is not None
+        return (None, 0) if of_something else (Subject(generic=True, every=word in (*_EVERY, "everything")), 1)
     if word in PRONOUNS:
         # “That dog” is about a dog; “that” alone is about what was spoken of.
         following = _noun_at(tokens, i + 1, labels)[0] if i + 1 < len(tokens) else None
@@ -150,6 +155,8 @@ def _with_modifiers(subject: Subject, out: list[str], qualities: frozenset[str])
             subject = replace(subject, qualities=(word, *subject.qualities), generic=False)
         elif word in _OTHER:
             subject = replace(subject, other=True)
+        elif word in _EVERY:
+            subject = replace(subject, every=True)
         elif word in _ORDINALS and not subject.pronoun and not subject.ids:
             subject = replace(subject, ordinal=_ORDINALS[word])
         elif word not in DETERMINERS:

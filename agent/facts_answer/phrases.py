@@ -22,7 +22,8 @@ _PLACES = {
 }  # fmt: skip
 _EDGES = ("on the left", "at the top", "on the right", "at the bottom")
 _RELATIONS = {
-    Relation.AT: "near", Relation.LEFT_OF: "left of", Relation.RIGHT_OF: "right of", Relation.ABOVE: "above",
+    Relation.AT: "near", Relation.OTHER_THAN: "other than",
+    Relation.LEFT_OF: "left of", Relation.RIGHT_OF: "right of", Relation.ABOVE: "above",
     Relation.BELOW: "below",
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from agent.facts_answer import knowledge
 from agent.facts_answer.answers import Asked, CannotTell
@@ -12,6 +13,8 @@ from agent.scene import SceneObject, Visit
 from agent.types import Event, EventKind, RegionKind
 
 MOST_TOLD = 12
+_LATELY = timedelta(seconds=15)
+"""What has just happened is part of what is going on right now."""
 _WEIGHT = {
     EventKind.ALERT: 0, EventKind.ENTER: 1, EventKind.EXIT: 1, EventKind.APART: 1, EventKind.FOUND: 1,
     EventKind.LOST: 1, EventKind.APPEAR: 1, EventKind.COUNT: 2, EventKind.DWELL: 2, EventKind.LINE: 3,
@@ -23,12 +26,19 @@ _WEIGHT = {
 def happened(asked: Asked) -> str:
     """The events of the time, at the place, of the objects that are meant."""
     events = list(_chosen(asked))
+    if asked.meaning.window.now and asked.meaning.window.since is None:
+        lately = asked.wording.now - _LATELY
+        return " ".join([scene_now(asked), *(_line(asked, event) for event in events if event.at >= lately)])
     if not events:
         return sentence(_nothing(asked))
     told = sorted(sorted(events, key=lambda e: (_WEIGHT[e.kind], -e.at.timestamp()))[:MOST_TOLD], key=lambda e: e.at)
-    text = " ".join(f"{asked.wording.clock(event.at)} {event.text}" for event in told)
+    text = " ".join(_line(asked, event) for event in told)
     more = len(events) - len(told)
     return text + (f" And {more} smaller things." if more else "")
+
+
+def _line(asked: Asked, event: Event) -> str:
+    return f"{asked.wording.clock(event.at)} {event.text}"
 
 
 def _chosen(asked: Asked) -> Iterable[Event]:

@@ -102,7 +102,7 @@ def _span_s(text: str) -> float:
     found = re.fullmatch(rf"(?:({_AMOUNT}) ?)?({_UNIT})", text.strip())
     assert found is not None
     said, unit = found[1], found[2]
-    amount = 1.0 if said is None else float(_NUMBERS[said]) if said in _NUMBERS else float(said)
+    amount = 1.0 if said is None else number(said)
     singular = unit if unit in _UNITS else unit.removesuffix("s")
     return amount * _UNITS[singular]
 
@@ -120,6 +120,14 @@ def _clock(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
     local = now.astimezone(zone)
     then = local.replace(hour=hour, minute=minute, second=second, microsecond=0)
     return then if then <= local else then - timedelta(days=1)
+
+
+NUMBER_WORDS = tuple(word for word in _SMALL.split(" ") if word not in ("zero", "one"))
+
+
+def number(text: str) -> float:
+    """Of digits or of a word."""
+    return _NUMBERS[text] if text in _NUMBERS else float(text)
 
 
 def clock(when: datetime, zone: tzinfo | None) -> str:

@@ -143,7 +143,7 @@ def how_long(asked: Asked) -> str:
 
 
 def _stay(asked: Asked, thing: SceneObject) -> str:
-    stay = knowledge.stays(thing)[-1]
+    stay = knowledge.stays(thing)[0 if asked.meaning.most is Most.FIRST else -1]
     if stay.until is not None:
         return f"{name(thing)} was in sight {asked.wording.long(stay.since, stay.until)}"
     if asked.meaning.ask is Ask.SINCE_WHEN:

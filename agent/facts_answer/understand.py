@@ -17,7 +17,7 @@ from agent.scene import Scene
 _ASKS = {
     "PEAKED": Ask.PEAK, "HOWOFTEN": Ask.HOW_OFTEN, "HOWLONGAGO": Ask.HOW_LONG_AGO, "SINCEWHEN": Ask.SINCE_WHEN,
     "HOWLONG": Ask.HOW_LONG, "HOWMANY": Ask.HOW_MANY, "WHICHWAY": Ask.DIRECTION, "WHEN": Ask.WHEN, "WHERE": Ask.WHERE,
-    "ABOUT": Ask.ABOUT,
+    "HEADS": Ask.HOW_MANY, "BECAME": Ask.HAPPENED, "ABOUT": Ask.ABOUT,
 }  # fmt: skip
 """In the order in which they win over each other."""
 _DEEDS = {
@@ -26,25 +26,33 @@ _DEEDS = {
 }  # fmt: skip
 _SIDES = {"SLEFT": "left", "SRIGHT": "right", "STOP": "top", "SBOTTOM": "bottom", "SMIDDLE": "middle"}
 _RELATIONS = {
+    "OTHERTHAN": Relation.OTHER_THAN,
     "LEFTOF": Relation.LEFT_OF, "RIGHTOF": Relation.RIGHT_OF, "ABOVE": Relation.ABOVE, "BELOW": Relation.BELOW,
     "AT": Relation.AT, "INSIDE": Relation.AT, "ON": Relation.AT, "BY": Relation.AT, "FROM": Relation.AT,
 }  # fmt: skip
 _MOST = {most.name: most for most in Most}
 _KNOWN_TOKENS = frozenset(
     {*_ASKS, *_DEEDS, *_SIDES, *_MOST, "SEEN", "STILLHERE", "HAPPENED", "INPICTURE", "LASTTIME", "FIRSTTIME", "MORE",
-     "ATONCE", "NEWEST"}
+     "ATONCE", "NEWEST", "POLITE", "BECAME", "HEADS"}
 )  # fmt: skip
 _NEGATIONS = frozenset({"not", "no", "longer", "never"})
-_BEYOND = {"FUTURE": "what will be", "WHY": "why", "HOWOLD": "how old"}
+_BEYOND = {"FUTURE": "what will be", "WHY": "why", "HOWOLD": "how old", "YOURSELF": "myself"}
 _AUXILIARY = re.compile(
     r"^(?:so |then |but |well |hey |and |or |please )*"
     r"(?:is|are|was|were|do|does|did|has|have|had|any|am|can|could|STILLHERE)\b"
 )
+_COMMAND = re.compile(r"^(?:please |can you |could you |help me )*(?:find|locate|spot|show)\b")
+_LIMITS = {"at least": ">=", "at most": "<=", "more than": ">", "over": ">", "fewer than": "<", "less than": "<",
+           "under": "<", "exactly": "==", "only": "==", "just": "=="}  # fmt: skip
+_LIMIT = re.compile(rf"\b(?:({'|'.join(_LIMITS)}) )?(\d+|{'|'.join(times.NUMBER_WORDS)}) (?=N\d+\b)")
 _WHO = re.compile(r"\b(?:who|whom)\b")
 _WHICH = re.compile(r"\b(?:who|whom|what|which|list|name|show|give)\b")
 _DOING = re.compile(r"\bwhat (?:did|does|do|has|have|is|was) (?:N\d+ )?(?:N\d+ )?(?:do|doing|done)\b")
 _IDENTITY = re.compile(r"\b(?:what|who) (?:is|are|was|were) N\d+$")
-_LOGICAL = re.compile(r"\bnot\b|\bno longer\b|\bnever\b")
+_LOGICAL = re.compile(r"\b(?:not|no longer|never|nobody|noone|no one|nothing|none|no(?! #?\d))\b")
+_GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b")
+_PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
+_POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
 
 
 @dataclass
@@ -57,21 +65,34 @@ class _Reading:
     main: list[Subject] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     said: frozenset[str] = frozenset()
+    limit: tuple[str, int] | None = None
+    before: str = ""
+    """The text before its verbs became tokens."""
 
 
 def understand(question: str, scene: Scene, now: datetime, zone: tzinfo | None) -> Meaning:
     """What `question` asks about `scene` at `now`; `zone` is where its times of day belong."""
-    text = language.normalise(question)
-    text, window = times.parse(text, now, zone)
+    plain = language.normalise(question)
+    text, window = times.parse(plain, now, zone)
     text, regions = mark_regions(mark_ids(text), scene.regions)
     named = mark_nouns(language.mark_questions(text), scene, regions)
-    text = language.mark_deeds(named.text)
-    reading = _Reading(replace(named, text=text), text.split(), said=frozenset(text.split()))
+    text, limit = _take_limit(named.text)
+    text = language.mark_deeds(text)
+    reading = _Reading(replace(named, text=text), text.split(), said=frozenset(text.split()), limit=limit, before=plain)
     _take_places(reading)
     _take_subjects(reading)
     meaning = _assemble(reading, window)
     unknown = (*reading.unknown, *_unknown_words(reading))
     return replace(meaning, unknown=unknown)
+
+
+def _take_limit(text: str) -> tuple[str, tuple[str, int] | None]:
+    """“At least two N0”: the number goes, and is kept."""
+    found = _LIMIT.search(text)
+    if found is None:
+        return text, None
+    limit = (_LIMITS[found[1] or "exactly"], int(times.number(found[2])))
+    return text[: found.start()] + text[found.end() :], limit
 
 
 def _take_places(reading: _Reading) -> None:
@@ -143,9 +164,16 @@ def _assemble(reading: _Reading, window: Window) -> Meaning:
         most = most or Most.LAST
     if "FIRSTTIME" in said or (ask is Ask.WHEN and "first" in said):
         most = most or Most.FIRST
-    past = bool(re.search(r"\b(?:was|were|did|had|(?:has|have)(?! N?\d? ?(?:come|POSS))|been)\b", text))
-    negated = bool(_LOGICAL.search(text)) and deed not in (Deed.REST, Deed.VANISH)
-    return Meaning(ask, deed, subject, second, reading.place, window, most, past, negated)
+    if deed is Deed.LEAVE and _GONE.search(reading.before):
+        deed = Deed.VANISH
+    past = bool(_PAST.search(text)) and not _POSSESSES.search(text)
+    negated = bool(_LOGICAL.search(reading.before)) and deed not in (Deed.REST, Deed.VANISH)
+    if ask is Ask.WHICH and deed is not None and subject.ordinal in (1, -1):
+        most = most or (Most.FIRST if subject.ordinal == 1 else Most.LAST)
+        subject = replace(subject, ordinal=None, generic=not subject.named)
+    if "HEADS" in said and not subject.named:
+        subject = Subject(words=("person",))
+    return Meaning(ask, deed, subject, second, reading.place, window, most, past, negated, reading.limit)
 
 
 def _roles(reading: _Reading) -> tuple[Subject, Subject | None]:
@@ -154,9 +182,13 @@ def _roles(reading: _Reading) -> tuple[Subject, Subject | None]:
     vague = [subject for subject in reading.main if subject not in firm]
     who = _WHO.search(reading.named.text) is not None
     if who and not (firm and reading.said & {"ABOUT"}):
-        asked = Subject(words=("person",), pronoun=any(subject.pronoun for subject in vague))
+        those = any(subject.pronoun for subject in vague) and " of N" in reading.named.text
+        asked = Subject(words=("person",), pronoun=those)
         if not firm:
             return asked, None
+        if firm[0].words == ("person",) and not firm[0].ids:
+            # “Who is the person that …”
+            return replace(firm[0], pronoun=False), firm[1] if len(firm) > 1 else None
         if reading.said & {"LEAVE", "STAYBEHIND", "OWN", "MEET", "CROSS", "ENTER"} or not reading.said & _DEEDS.keys():
             return asked, firm[0]
     if firm:
@@ -183,7 +215,10 @@ def _ask(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
 def _open_or_closed(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
     """Whether yes or no is wanted, or which, where no other word says so."""
     text = reading.named.text
-    if _AUXILIARY.search(text) and not _WHICH.search(text):
+    if reading.said & {"SEEN"} and _COMMAND.search(reading.before) and reading.main:
+        return Ask.WHERE
+    closed = _AUXILIARY.search(text) or reading.before.startswith(("any ", "no "))
+    if closed and not _WHICH.search(text):
         return Ask.WHETHER
     if _DOING.search(text) or _IDENTITY.search(text):
         return Ask.ABOUT

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from agent.facts_answer import knowledge
 from agent.facts_answer.answers import (
-    DID,
     HAPPENINGS,
     Asked,
     CannotTell,
     at_of,
     back_after,
+    did,
     happenings,
+    nobody,
     nothing_known,
     present,
     unique,
 )
 from agent.facts_answer.meaning import Deed, Meaning
-from agent.facts_answer.phrases import article, be, grouped, name, names, sentence, where_is, word_for
+from agent.facts_answer.phrases import article, be, counted, grouped, name, names, sentence, where_is, word_for
 from agent.facts_answer.places import gone
 from agent.facts_answer.timing import meetings
 from agent.labels import stands_for
+from agent.perceive.matching import COMPARE
 from agent.scene import SceneObject
 
 
@@ -41,6 +43,8 @@ def _whether(asked: Asked) -> str:
         and meaning.deed in (None, Deed.BE)
     ):
         return _is_a(asked)
+    if meaning.limit is not None and meaning.deed not in HAPPENINGS:
+        return _as_many(asked, *meaning.limit)
     if meaning.deed is Deed.STAY_BEHIND or (meaning.deed is Deed.LEAVE and meaning.second is not None):
         return _left_behind(asked)
     if meaning.deed is Deed.MEET:
@@ -54,6 +58,13 @@ def _whether(asked: Asked) -> str:
     if meaning.deed is Deed.OWN:
         raise CannotTell("Who owns what is not to be seen")
     return _there(asked)
+
+
+def _as_many(asked: Asked, compare: str, number: int) -> str:
+    there = present(asked, asked.things())
+    told = f"there {be(len(there))} {counted(word_for(asked.meaning.subject), len(there))}"
+    told += asked.wording.place(asked.meaning.place) + (f": {names(there)}" if there else "")
+    return f"{'yes' if COMPARE[compare](len(there), number) else 'no'}, {told}"
 
 
 def _is_a(asked: Asked) -> str:
@@ -97,38 +108,39 @@ def _met(asked: Asked) -> str:
 def _did(asked: Asked) -> str:
     meaning = asked.meaning
     found = happenings(asked)
-    did = DID[meaning.deed or Deed.ENTER][0]
-    region = knowledge.region_of(meaning.place, asked.scene)
-    where = f" the {region.name.removeprefix('the ')}" if region is not None else ""
     if not found:
-        return _did_not(asked, did + where)
+        return _did_not(asked)
     things = unique(found)
+    if meaning.subject.every:
+        others = [thing for thing in asked.things() if thing not in things]
+        if others:
+            return f"no, not all of them: {names(others)} did not"
     parts = []
     for thing in things:
-        text = f"{name(thing)} {did}{where} {asked.wording.at(at_of(found, thing))}"
-        later = back_after(thing) if meaning.deed is Deed.LEAVE and region is None else None
+        text = f"{name(thing)} {did(asked)} {asked.wording.at(at_of(found, thing))}"
+        later = back_after(thing) if meaning.deed is Deed.LEAVE and meaning.place is None else None
         parts.append(text + (f" and came back {asked.wording.at(later)}" if later is not None else ""))
     return f"yes, {'; '.join(parts)}"
 
 
-def _did_not(asked: Asked, did: str) -> str:
+def _did_not(asked: Asked) -> str:
     things = asked.things()
     if not things:
         return f"no, {_seen_none(asked)}"
     if len(things) == 1:
         return f"no, {_state(asked, things[0])}"
-    nobody = "nobody" if asked.meaning.subject.words == ("person",) else "nothing"
-    return f"no, {nobody} {did}"
+    return f"no, {nobody(asked, ' ' + did(asked))}"
 
 
 def _gone(asked: Asked) -> str:
     things = asked.things()
+    here = [thing for thing in things if thing.visible]
     away = [thing for thing in things if not thing.visible]
     if not things:
         return f"no, {_seen_none(asked)}"
-    if away:
+    if away and not (asked.meaning.subject.every and here):
         return f"yes, {'; '.join(gone(asked, thing) for thing in away)}"
-    return f"no, {'; '.join(_state(asked, thing) for thing in things[:3])}"
+    return f"no, {'; '.join(_state(asked, thing) for thing in here[:4])}"
 
 
 def _moved(asked: Asked) -> str:
@@ -153,10 +165,14 @@ def _there(asked: Asked) -> str:
     doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
     if there and meaning.subject.ids and len(there) < len(things):
         return f"no, only {names(there)} {be(len(there))}{doing}{place}"
+    if there and meaning.subject.every and meaning.deed in (Deed.MOVE, Deed.REST):
+        others = [thing for thing in things if thing.visible and thing not in there]
+        if others:
+            return f"no, not all of them: {names(others)} {be(len(others))} not"
     if there:
         verb = "was" if meaning.past and not meaning.window.now else ""
         now = "" if all(thing.visible for thing in there) else _not_any_more(asked, there)
-        where = place or ("" if verb else f" {where_is(there[0])}" if len(there) == 1 else "")
+        where = place or (f" {where_is(there[0])}" if len(there) == 1 else "" if doing else " in sight")
         note = f" (I cannot tell {article(meaning.subject.narrower)} from others)" if meaning.subject.narrower else ""
         if verb:
             return f"yes, I have seen {names(there)}{place}{now}"
@@ -171,9 +187,6 @@ def _not_any_more(asked: Asked, things: list[SceneObject]) -> str:
 
 def _absent(asked: Asked, things: list[SceneObject], what: str) -> str:
     meaning: Meaning = asked.meaning
-    near = meaning.place.subject if meaning.place is not None else None
-    if near is not None and not any(thing.visible for thing in asked.things(near)):
-        return f"I see no {word_for(near)} now"
     if not things:
         return _seen_none(asked)
     if meaning.subject.ids or len(things) <= 2:
