@@ -4,7 +4,7 @@
 
 prints `{"url": …}` when it listens. It speaks OpenAI's chat completions as a stream, writes down every request, and
 answers each with the next reply of its script, or with "I see it." when there is none. `POST /script` takes a list of
-replies, `GET /requests` gives what was asked so far, with whether its client went away before the end.
+replies, `GET /requests` gives what was asked so far and when, with whether its client went away before the end.
 
 A reply: {tokens: [str], every_s, first_s, status, retry_after, tool_calls: [{name, arguments}], cut: after n tokens,
 garbage: bool, endless: bool, finish}.
@@ -18,6 +18,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -58,7 +59,7 @@ def make_app(owner: str) -> FastAPI:
     @app.post("/v1/chat/completions")
     async def complete(request: Request) -> Response:
         reply = script.pop(0) if script else {"tokens": ["I ", "see ", "it."]}
-        entry = {"body": await request.json(), "gone": False, "sent": 0}
+        entry = {"body": await request.json(), "gone": False, "sent": 0, "at_s": time.monotonic()}
         requests.append(entry)
         if (status := reply.get("status", 200)) != 200:
             headers = {"retry-after": str(reply["retry_after"])} if "retry_after" in reply else {}

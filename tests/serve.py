@@ -42,9 +42,9 @@ ENGINES: dict[str, Callable[[], Engine]] = {
 
 
 @contextlib.contextmanager
-def serving_process(engine: str) -> Iterator[tuple[str, int]]:
-    """The server's address and its process id."""
-    command = [sys.executable, "-m", "tests.serve", "--engine", engine]
+def serving_process(engine: str, *, vlm: str | None = None) -> Iterator[tuple[str, int]]:
+    """The server's address and its process id. `vlm` is the address of a language model server."""
+    command = [sys.executable, "-m", "tests.serve", "--engine", engine, *(["--vlm", vlm] if vlm else [])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -57,10 +57,12 @@ def serving_process(engine: str) -> Iterator[tuple[str, int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", choices=ENGINES, default="barcode")
+    parser.add_argument("--vlm")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     engine = ENGINES[options.engine]()
-    with tempfile.TemporaryDirectory() as folder, RunningServer(Path(folder), engine=engine) as server:
+    tables = {"vlm": {"url": options.vlm, "describe": False}} if options.vlm else None
+    with tempfile.TemporaryDirectory() as folder, RunningServer(Path(folder), tables, engine=engine) as server:
         print(json.dumps({"url": server.url}), flush=True)  # noqa: T201
         signal.pause()
 
