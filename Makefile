@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: run test check unit integration quality e2e bench soak clean
+.PHONY: run test check unit kernels integration quality e2e bench gpu soak clean
 
 run: .make/run .make/models
 	@$(BIN)/onlooker demo
 
-test: check unit integration quality e2e
+test: check unit kernels integration quality e2e
 
 check: .make/test .make/page
 	$(BIN)/ruff check .
@@ -20,6 +20,10 @@ check: .make/test .make/page
 
 unit: .make/test .make/models
 	$(BIN)/python -m pytest tests/unit
+
+# The CUDA sources on the CPU: no GPU is needed.
+kernels: .make/test .make/compiler
+	$(BIN)/python -m pytest tests/kernels
 
 integration: .make/test .make/models .make/browser
 	$(BIN)/python -m pytest tests/integration
@@ -32,6 +36,15 @@ e2e: .make/test .make/models .make/browser .make/page
 
 bench: .make/bench .make/models .make/browser
 	$(BIN)/python -m tests.bench
+
+# For a machine with an NVIDIA GPU: the same tests through CuPy, those of the GPU alone, the sanitizer, the benchmark.
+gpu: .make/gpu
+	ONLOOKER_KERNELS=cuda $(BIN)/python -m pytest tests/kernels tests/gpu
+	@if command -v compute-sanitizer >/dev/null; then for tool in memcheck racecheck synccheck; do \
+		echo "compute-sanitizer $$tool"; ONLOOKER_KERNELS=cuda compute-sanitizer --tool $$tool --error-exitcode 1 \
+		--target-processes all $(BIN)/python -m pytest -q -m checked tests/kernels || exit 1; done; \
+	else echo "compute-sanitizer is not installed: the kernels were not run under it."; fi
+	$(BIN)/python -m tests.bench.gpu_kernels
 
 soak: .make/test .make/models .make/browser
 	$(BIN)/python -m pytest -m soak --timeout 3600 tests
@@ -58,6 +71,19 @@ soak: .make/test .make/models .make/browser
 .make/bench: .make/test
 	@echo "Installing what the benchmarks compare with …"
 	@$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
+.make/gpu: .make/test
+	@echo "Installing CuPy and torch for CUDA …"
+	@$(BIN)/python -m pip install --quiet --progress-bar on -e '.[gpu]'
+	@touch $@
+
+.make/compiler:
+	@mkdir -p .make
+	@command -v g++ >/dev/null || { \
+		echo "Installing g++ for the kernel tests …"; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends g++ libc6-dev >/dev/null; } || { \
+		echo "The kernel tests compile CUDA sources for the CPU: install g++ first."; exit 1; }
 	@touch $@
 
 # Without the models everything runs, with less to see: a failed download must not keep anyone from starting.
