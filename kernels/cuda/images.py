@@ -132,7 +132,7 @@ def _floats(*values: float) -> tuple[np.float32, ...]:
 def _kind(array: Any) -> str:
     """The part of an entry point's name that stands for a dtype: bf16 comes as torch's, or as its bits in uint16."""
     name = str(array.dtype).removeprefix("torch.")
-    if array.ndim == 3:
+    if len(array.shape) == 3:
         return {"float32": "f32", "bfloat16": "bf16", "uint16": "bf16"}[name]
     return {"uint8": "u8", "uint16": "u16"}[name]
 

@@ -19,17 +19,6 @@ Bool = NDArray[np.bool_]
 ONE, HALF = np.float32(1), np.float32(0.5)
 
 
-def bf16_bits(values: F32) -> NDArray[np.uint16]:
-    """The bits of bfloat16, rounded to nearest even; for finite values."""
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    return ((bits + np.uint32(0x7FFF) + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
-
-
-def from_bf16_bits(bits: NDArray[np.uint16]) -> F32:
-    """The values of bfloat16 bits."""
-    return (bits.astype(np.uint32) << 16).view(np.float32)
-
-
 def composite(
     frame: Picture, owner: NDArray[Any], logits: F32 | None, palette: U8, n_valid: int, look: Look, *,
     behind: Picture | None = None, quarter: U8 | None = None,

@@ -13,6 +13,7 @@ from kernels.cuda import images as launches
 from kernels.cuda.launch import Runner
 from kernels.look import Look
 from kernels.reference import images as reference
+from kernels.reference.cleaning import bfloat16_to_float32, float32_to_bfloat16
 from tests.kernels import pictures
 
 MODES = {
@@ -52,7 +53,7 @@ def composed(
     out = pictures.poisoned_like(frame)
     count = pictures.count_of(n_valid)
     runner.run(launches.composite(frame, owner, logits, palette, count, look, out, **extra))
-    floats = reference.from_bf16_bits(logits) if logits is not None and logits.dtype == np.uint16 else logits
+    floats = bfloat16_to_float32(logits) if logits is not None and logits.dtype == np.uint16 else logits
     return out, reference.composite(frame, owner, floats, palette, n_valid, look, **extra)
 
 
@@ -96,7 +97,7 @@ def test_without_logits_edges_are_hard(runner: Runner, kind: str) -> None:
 @pytest.mark.parametrize("half", [False, True])
 def test_every_dtype(runner: Runner, kind: str, owner_dtype: type, half: bool) -> None:
     logits, owner = pictures.ellipses(33, 24, 40, 48, 80, seed=5)
-    given: Any = reference.bf16_bits(logits) if half else logits
+    given: Any = float32_to_bfloat16(logits) if half else logits
     frame, palette = frame_of(kind, 48, 80, 1), pictures.palette_of(33)
     assert_close(*composed(runner, frame, owner.astype(owner_dtype), given, palette, 33, MODES["all"]))
 

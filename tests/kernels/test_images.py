@@ -1,4 +1,4 @@
-"""`kernels.images` gives the same on both backends, through the same arguments."""
+"""`kernels.images` gives the same on both backends, through the same arguments, where the arguments live."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from kernels.arrays import KernelInputError
 from kernels.colour import Nv12
 from kernels.cuda.launch import Runner
 from kernels.images import Look
-from kernels.reference.images import from_bf16_bits
-from tests.kernels import pictures
+from kernels.reference.cleaning import bfloat16_to_float32, float32_to_bfloat16
+from tests.kernels import devices, pictures
+from tests.kernels.devices import fake_torch  # noqa: F401
 
 HEIGHT, WIDTH, COUNT = 72, 120, 6
 
@@ -58,13 +59,13 @@ def test_crops_are_alike(runner: Runner, kind: str, count: int) -> None:
     cuda = images.roi_crops(frame, boxes, side=20, owner=owner, runner=runner)
     assert cuda.dtype == np.uint16
     host = images.roi_crops(frame, boxes, side=20, owner=owner)
-    assert np.abs(from_bf16_bits(cuda) - host).max(initial=0) <= 0.012
+    assert np.abs(bfloat16_to_float32(cuda) - host).max(initial=0) <= 0.012
 
 
 def test_models_inputs_are_alike(runner: Runner) -> None:
     frame = pictures.nv12(HEIGHT, WIDTH, 3, matrix="bt709")
     cuda = images.nv12_to_model(frame, side=50, runner=runner)
-    assert np.abs(from_bf16_bits(cuda) - images.nv12_to_model(frame, side=50)).max() <= 0.02
+    assert np.abs(bfloat16_to_float32(cuda) - images.nv12_to_model(frame, side=50)).max() <= 0.02
 
 
 def test_an_output_that_is_not_aligned_to_words_is_refused(runner: Runner) -> None:
@@ -72,3 +73,43 @@ def test_an_output_that_is_not_aligned_to_words_is_refused(runner: Runner) -> No
     with pytest.raises(KernelInputError, match="does not begin at a multiple of 4 bytes"):
         images.nv12_to_model(pictures.nv12(8, 8), side=8, out=out, runner=runner)
     assert not out.any()
+
+
+def on_device(picture: Any) -> Any:
+    if isinstance(picture, Nv12):
+        return Nv12(devices.cuda(picture.y), devices.cuda(picture.uv), picture.matrix, picture.full_range)
+    return devices.cuda(picture)
+
+
+@pytest.mark.usefixtures("fake_torch")
+@pytest.mark.parametrize("kind", ["nv12", "rgb"])
+def test_tensors_are_composed_on_their_device(runner: Runner, kind: str) -> None:
+    logits, owner = pictures.ellipses(COUNT, 30, 40, HEIGHT, WIDTH, seed=1)
+    frame, palette = frame_of(kind), pictures.palette_of(COUNT)
+    half, look = float32_to_bfloat16(logits), Look(outline_px=2, background="blur")
+    made = images.composite(
+        on_device(frame), devices.cuda(owner), devices.cuda(palette), logits=devices.cuda(half, dtype="bfloat16"),
+        look=look, runner=devices.TensorRunner(runner),
+    )  # fmt: skip
+    planes = (made.y, made.uv) if isinstance(made, Nv12) else (made,)
+    assert all(str(plane.device) == "cuda:0" for plane in planes)
+    host = Nv12(made.y.memory, made.uv.memory) if isinstance(made, Nv12) else made.memory
+    assert difference(host, images.composite(frame, owner, palette, logits=half, look=look)) <= 2
+
+
+@pytest.mark.usefixtures("fake_torch")
+def test_inputs_of_models_are_bfloat16_tensors(runner: Runner) -> None:
+    frame, boxes = pictures.nv12(HEIGHT, WIDTH, 3), np.array([[10, 5, 60, 70]], np.float32)
+    tensors = devices.TensorRunner(runner)
+    whole = images.nv12_to_model(on_device(frame), side=50, runner=tensors)
+    crops = images.roi_crops(on_device(frame), devices.cuda(boxes), side=20, runner=tensors)
+    for made, host in ((whole, images.nv12_to_model(frame, side=50)), (crops, images.roi_crops(frame, boxes, side=20))):
+        assert made.dtype == "torch.bfloat16"
+        assert np.abs(bfloat16_to_float32(made.memory) - host).max() <= 0.02
+
+
+@pytest.mark.usefixtures("fake_torch")
+def test_pictures_of_two_places_are_refused() -> None:
+    frame, owner, palette = pictures.rgb(8, 8), np.zeros((8, 8), np.uint8), pictures.palette_of(1)
+    with pytest.raises(KernelInputError, match="owner is on the host"):
+        images.composite(devices.cuda(frame), owner, devices.cuda(palette))

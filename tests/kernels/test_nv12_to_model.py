@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from kernels.colour import Nv12, nv12_to_bgr
 from kernels.cuda import images as launches
 from kernels.cuda.launch import Runner
 from kernels.reference import images as reference
+from kernels.reference.cleaning import bfloat16_to_float32
 from tests.kernels import pictures
 
 COLOURS = [("bt601", False), ("bt601", True), ("bt709", False), ("bt709", True)]
@@ -24,7 +26,7 @@ def model_input(runner: Runner, frame: Nv12, side: int) -> NDArray[np.uint16]:
 def assert_close(bits: NDArray[np.uint16], values: NDArray[np.float32]) -> None:
     """At most a step of bf16 between 0.5 and 1 apart."""
     assert bits.shape == values.shape
-    assert np.abs(reference.from_bf16_bits(bits) - values).max(initial=0) <= 2**-8
+    assert np.abs(bfloat16_to_float32(bits) - values).max(initial=0) <= 2**-8
 
 
 @pytest.mark.parametrize(("matrix", "full_range"), COLOURS)
@@ -43,11 +45,16 @@ def test_odd_sizes_larger_and_smaller(runner: Runner, size: tuple[int, int], sid
 def test_same_size_is_the_conversion_alone(runner: Runner) -> None:
     frame = pictures.nv12(66, 66, 5)
     rgb = nv12_to_bgr(frame.y, frame.uv)[..., ::-1].astype(np.float32)
-    assert np.abs(
-        reference.from_bf16_bits(model_input(runner, frame, 66)) - (rgb / 127.5 - 1).transpose(2, 0, 1)
-    ).max() < (
+    assert np.abs(bfloat16_to_float32(model_input(runner, frame, 66)) - (rgb / 127.5 - 1).transpose(2, 0, 1)).max() < (
         1 / 127.5 + 2**-8  # OpenCV's conversion rounds to a neighbouring level now and then
     )
+
+
+def test_is_what_opencv_makes_of_the_converted_picture(runner: Runner) -> None:
+    frame = pictures.nv12(72, 128, 7)
+    bgr = nv12_to_bgr(frame.y, frame.uv).astype(np.float32)
+    theirs = cv2.resize(bgr, (100, 100), interpolation=cv2.INTER_LINEAR)[..., ::-1].transpose(2, 0, 1) / 127.5 - 1
+    assert np.abs(bfloat16_to_float32(model_input(runner, frame, 100)) - theirs).max() <= 1 / 127.5 + 2**-8
 
 
 @pytest.mark.parametrize(("matrix", "full_range"), COLOURS)
@@ -58,7 +65,7 @@ def test_is_what_torch_makes_of_the_converted_picture(runner: Runner, matrix: st
     batch = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255
     resized = torch.nn.functional.interpolate(batch, (100, 100), mode="bilinear", align_corners=False)
     theirs = ((resized - 0.5) / 0.5)[0].numpy()
-    assert np.abs(reference.from_bf16_bits(model_input(runner, frame, 100)) - theirs).max() <= 1 / 127.5 + 2**-8
+    assert np.abs(bfloat16_to_float32(model_input(runner, frame, 100)) - theirs).max() <= 1 / 127.5 + 2**-8
 
 
 def test_a_picture_too_large_for_shared_memory_is_refused() -> None:

@@ -12,6 +12,7 @@ from kernels.colour import Nv12
 from kernels.cuda import images as launches
 from kernels.cuda.launch import Runner
 from kernels.reference import images as reference
+from kernels.reference.cleaning import bfloat16_to_float32
 from tests.kernels import pictures
 
 HEIGHT, WIDTH = 45, 70
@@ -52,7 +53,7 @@ def crops(runner: Runner, frame: Any, boxes: NDArray[np.float32], n_valid: int, 
 
 def assert_close(bits: NDArray[np.uint16], values: NDArray[np.float32]) -> None:
     assert bits.shape == values.shape
-    assert np.abs(reference.from_bf16_bits(bits) - values).max(initial=0) <= 2**-8
+    assert np.abs(bfloat16_to_float32(bits) - values).max(initial=0) <= 2**-8
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -88,7 +89,7 @@ def test_a_box_of_the_size_of_the_crop_is_the_picture_itself(runner: Runner) -> 
     frame = pictures.rgb(40, 40)
     ours = crops(runner, frame, np.array([[4, 8, 36, 40]], np.float32), 1, 32)
     exact = frame[8:40, 4:36].transpose(2, 0, 1).astype(np.float32) / 127.5 - 1
-    assert np.abs(reference.from_bf16_bits(ours)[0] - exact).max() <= 2**-8
+    assert np.abs(bfloat16_to_float32(ours)[0] - exact).max() <= 2**-8
 
 
 def test_is_what_torch_makes_of_the_whole_picture(runner: Runner) -> None:
@@ -97,7 +98,7 @@ def test_is_what_torch_makes_of_the_whole_picture(runner: Runner) -> None:
     whole = crops(runner, frame, np.array([[0, 0, 72, 40]], np.float32), 1, 30)[0]
     batch = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 127.5 - 1
     theirs = torch.nn.functional.interpolate(batch, (30, 30), mode="bilinear", align_corners=False)[0].numpy()
-    assert np.abs(reference.from_bf16_bits(whole) - theirs).max() <= 2**-8 + 1e-5
+    assert np.abs(bfloat16_to_float32(whole) - theirs).max() <= 2**-8 + 1e-5
 
 
 @pytest.mark.parametrize("kind", KINDS)
