@@ -148,6 +148,7 @@ def test_what_does_not_fit_is_reported_and_disturbs_nobody(scheduled_runner: Run
 def test_without_races_or_stray_accesses(checked_runner: Runner) -> None:
     check(checked_runner, np.concatenate([masks("noisy", 2, 30, 70, 10), corners(30, 70)]), grow=2)
     check(checked_runner, masks("random", 1, 40, 33, 11))
+    check(checked_runner, masks("random", 1, 6, 1100, 12))  # more columns than threads, and runs than one round writes
     check_overflow(checked_runner, 40, 60)
 
 
