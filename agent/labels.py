@@ -30,6 +30,7 @@ _CATEGORY_OF = {
     "luggage": "bag",
     "baggage": "bag",
 }
+_LOOSE = frozenset({"guy", "dude", "bloke", "visitor", "pedestrian", "stranger", "customer", "walker", "tourist"})
 BEINGS = CATEGORIES["animal"] | {"person"}
 """What comes and goes of its own accord."""
 
@@ -56,6 +57,15 @@ def is_narrower(word: str) -> bool:
     """Whether a word means only some of its class, such as “man”, so that tracks cannot tell."""
     plain = word.casefold()
     return any(w in NARROWER for w in (plain, plain.removesuffix("s"), IRREGULAR_PLURALS.get(plain, plain)))
+
+
+def is_of_its_own(word: str | None) -> bool:
+    """Whether somebody who says `word` wants others of its class left out: “women” are not any people, while
+    “guys” are, and a “puppy” is most often any dog."""
+    if word is None or class_of(word) != "person":
+        return False
+    plain = word.casefold()
+    return not any(w in _LOOSE for w in (plain, plain.removesuffix("s"), IRREGULAR_PLURALS.get(plain, plain)))
 
 
 @lru_cache(maxsize=4096)

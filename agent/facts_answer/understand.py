@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -36,7 +35,12 @@ _KNOWN_TOKENS = frozenset(
      "ATONCE", "NEWEST", "POLITE", "BECAME", "HEADS"}
 )  # fmt: skip
 _NEGATIONS = frozenset({"not", "no", "longer", "never"})
-_BEYOND = {"FUTURE": "what will be", "WHY": "why", "HOWOLD": "how old", "YOURSELF": "myself"}
+_BEYOND = {
+    "FUTURE": "what will be", "WHY": "why", "HOWOLD": "how old", "YOURSELF": "myself",
+    "COMMAND": "anything but questions",
+}  # fmt: skip
+_POSSESSION = re.compile(r"(?:N\d+|\bwho) (?:has|have|had)(?: got)? N\d+|\bdo(?:es)? N\d+ have N\d+|N\d+ got N\d+")
+_DONE_TO = re.compile(r"\bMOVE N\d+")
 _AUXILIARY = re.compile(
     r"^(?:so |then |but |well |hey |and |or |please )*"
     r"(?:is|are|was|were|do|does|did|has|have|had|any|am|can|could|STILLHERE)\b"
@@ -148,32 +152,56 @@ def _take_subjects(reading: _Reading) -> None:
 
 def _assemble(reading: _Reading, window: Window) -> Meaning:
     said, text = reading.said, reading.named.text
-    for token, words in _BEYOND.items():
-        if token in said:
-            reading.unknown.append(words)
+    reading.unknown += _beyond(reading)
     subject, second = _roles(reading)
-    deed = next((deed for token, deed in _DEEDS.items() if token in said), None)
-    most = next((most for token, most in _MOST.items() if token in said), None)
-    ask = _ask(reading, deed, most)
-    if "STILLHERE" in said and deed in (None, Deed.REST):
-        deed = Deed.BE
-    if "SEEN" in said and deed is None:
-        deed = Deed.BE
-    most = most or _first_or_last(reading, ask)
-    if "LASTTIME" in said or "NEWEST" in said or (ask in (Ask.WHEN, Ask.WHERE, Ask.HOW_LONG_AGO) and "last" in said):
-        most = most or Most.LAST
-    if "FIRSTTIME" in said or (ask is Ask.WHEN and "first" in said):
-        most = most or Most.FIRST
-    if deed is Deed.LEAVE and _GONE.search(reading.before):
-        deed = Deed.VANISH
-    past = bool(_PAST.search(text)) and not _POSSESSES.search(text)
-    negated = bool(_LOGICAL.search(reading.before)) and deed not in (Deed.REST, Deed.VANISH)
-    if ask is Ask.WHICH and deed is not None and subject.ordinal in (1, -1):
-        most = most or (Most.FIRST if subject.ordinal == 1 else Most.LAST)
-        subject = replace(subject, ordinal=None, generic=not subject.named)
+    if "else" in reading.left:
+        reading.left.remove("else")
+        subject = replace(subject, other=True)
     if "HEADS" in said and not subject.named:
         subject = Subject(words=("person",))
+    deed = _deed(reading)
+    ask = _ask(reading, deed, next((most for token, most in _MOST.items() if token in said), None))
+    most = _most(reading, ask)
+    if ask is Ask.WHICH and deed is not None and subject.ordinal in (1, -1):
+        # “The last thing that left” is not the last thing.
+        most = most or (Most.FIRST if subject.ordinal == 1 else Most.LAST)
+        subject = replace(subject, ordinal=None, generic=not subject.named)
+    past = bool(_PAST.search(text)) and not _POSSESSES.search(text)
+    negated = bool(_LOGICAL.search(reading.before)) and deed not in (Deed.REST, Deed.VANISH)
     return Meaning(ask, deed, subject, second, reading.place, window, most, past, negated, reading.limit)
+
+
+def _beyond(reading: _Reading) -> Iterable[str]:
+    """What is asked that tracks do not tell."""
+    yield from (words for token, words in _BEYOND.items() if token in reading.said)
+    if _POSSESSION.search(reading.named.text):
+        yield "who has what"
+    if _DONE_TO.search(reading.named.text):
+        yield "who moved what"
+
+
+def _deed(reading: _Reading) -> Deed | None:
+    said = reading.said
+    deed = next((deed for token, deed in _DEEDS.items() if token in said), None)
+    if "STILLHERE" in said and deed in (None, Deed.REST):
+        return Deed.BE
+    if deed is Deed.LEAVE and _GONE.search(reading.before):
+        return Deed.VANISH
+    return Deed.BE if deed is None and "SEEN" in said else deed
+
+
+def _most(reading: _Reading, ask: Ask | None) -> Most | None:
+    """The superlative; the first or last time or one, where that is meant."""
+    said = reading.said
+    for token, most in _MOST.items():
+        if token in said:
+            return most
+    by_time = ask in (Ask.WHEN, Ask.WHERE, Ask.HOW_LONG_AGO)
+    which = ask is Ask.WHICH
+    if "FIRSTTIME" in said or (which and "first" in reading.left) or (ask is Ask.WHEN and "first" in said):
+        return Most.FIRST
+    last = "LASTTIME" in said or "NEWEST" in said
+    return Most.LAST if last or (which and "last" in reading.left) or (by_time and "last" in said) else None
 
 
 def _roles(reading: _Reading) -> tuple[Subject, Subject | None]:
@@ -230,14 +258,6 @@ def _open_or_closed(reading: _Reading, deed: Deed | None, most: Most | None) -> 
     return Ask.ABOUT if "INPICTURE" in reading.said else None
 
 
-def _first_or_last(reading: _Reading, ask: Ask | None) -> Most | None:
-    if ask is not Ask.WHICH:
-        return None
-    if "first" in reading.left:
-        return Most.FIRST
-    return Most.LAST if "last" in reading.left else None
-
-
 def _unknown_words(reading: _Reading) -> Iterable[str]:
     """Words that were not understood. Slips of the pen in words that say nothing do not matter."""
     placed = reading.place is not None
@@ -250,11 +270,6 @@ def _unknown_words(reading: _Reading) -> Iterable[str]:
         elif token in language.POSTURES:
             known = not posture_alone
         else:
-            known = token in language.FILLERS or token in _NEGATIONS or _slip_of(token)
+            known = token in language.FILLERS or token in _NEGATIONS
         if not known:
             yield token.lower()
-
-
-def _slip_of(token: str) -> bool:
-    """Whether it is a word without meaning, misspelt."""
-    return len(token) > 4 and bool(difflib.get_close_matches(token, language.FILLERS, n=1, cutoff=0.84))
