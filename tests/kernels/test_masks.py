@@ -42,6 +42,16 @@ def test_clean_masks(runner: Runner, count: int) -> None:
     same_on_both(runner, lambda r: masks.clean_masks(half, max_hole=40, max_speck=5, with_logits=False, runner=r))
 
 
+def test_masks_of_the_frame_before_may_be_overwritten(runner: Runner) -> None:
+    values = logits("noisy", 2, 288, 288)
+
+    def overwritten(r: Runner | None) -> masks.CleanMasks:
+        before = masks.clean_masks(logits("crowded", 2, 288, 288, seed=1))
+        return masks.clean_masks(values, previous=before.bits, hysteresis=0.6, out=before, runner=r)
+
+    same_on_both(runner, overwritten)
+
+
 @pytest.mark.parametrize("count", [0, 1, 33])
 @pytest.mark.parametrize("kind", KINDS)
 def test_from_owners_to_codes(runner: Runner, kind: Kind, count: int) -> None:
