@@ -88,7 +88,8 @@ __device__ __forceinline__ void walk(const Part& p, int strip, int w, Found foun
 
 // Writes where runs start, y + H x, in order, to `starts`; returns how many, also if more than `capacity`.
 // s_count: u16 [strips, 32, wide], s_column: u32 [wide, 33].
-__device__ __forceinline__ u32 find_starts(const Part& p, u16* s_count, u32* s_column, u32* s_warp, u32* starts, u32 capacity) {
+__device__ __forceinline__ u32 find_starts(const Part& p, u16* s_count, u32* s_column, u32* s_warp, u32* starts,
+                                           u32 capacity) {
   const int tid = threadIdx.x, strip = tid / p.wide, w = tid % p.wide, columns = p.wide * 32;
   u16* mine = s_count + strip * columns + w;
   bool any = false;
@@ -142,7 +143,8 @@ __device__ __forceinline__ int run_value(const u32* starts, u32 i, u32 count, u3
 }
 
 // Bytes of the text, or -1 where it does not fit.
-__device__ __forceinline__ int write_text(const u32* starts, u32 count, u32 pixels, u32* s_warp, u8* text, u32 capacity) {
+__device__ __forceinline__ int write_text(const u32* starts, u32 count, u32 pixels, u32* s_warp, u8* text,
+                                          u32 capacity) {
   u32 bytes = 0;
   for (u32 first = 0; first <= count && bytes <= capacity; first += RUNS * THREADS) {
     const u32 i0 = first + RUNS * threadIdx.x;

@@ -4,7 +4,7 @@
 //
 // Only the sign of a bilinear value counts, so a warp stops early where all its horizontal interpolations agree.
 // Statistics go through a workspace that is zero between launches: every field there grows from zero, by addition or
-// maximum, so that nothing has to be set up before, and the last block to finish turns it into the result and zeroes it.
+// maximum, so that nothing has to be set up before. The last block to finish turns it into the result and zeroes it.
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
@@ -185,8 +185,8 @@ __device__ __forceinline__ void store_bits(const J& job, int n, int word0, int Y
 }
 
 __device__ __forceinline__ int index_sum(u32 b) {  // of the positions of the set bits
-  return __popc(b & 0xaaaaaaaau) + 2 * __popc(b & 0xccccccccu) + 4 * __popc(b & 0xf0f0f0f0u) + 8 * __popc(b & 0xff00ff00u) +
-         16 * __popc(b & 0xffff0000u);
+  return __popc(b & 0xaaaaaaaau) + 2 * __popc(b & 0xccccccccu) + 4 * __popc(b & 0xf0f0f0f0u) +
+         8 * __popc(b & 0xff00ff00u) + 16 * __popc(b & 0xffff0000u);
 }
 
 // One warp adds the tile's part of one object to the workspace.
@@ -209,7 +209,8 @@ __device__ __forceinline__ void measure(const J& job, int n, int word0, int Y0, 
   }
   const int first = a ? x + __ffs(a) - 1 : b ? x + 31 + __ffs(b) : 32 * TILE_WORDS;
   const int end = b ? x + 64 - __clz(b) : a ? x + 32 - __clz(a) : 0;
-  const int x0 = min(first, __shfl_xor_sync(0xffffffffu, first, 1)), x1 = max(end, __shfl_xor_sync(0xffffffffu, end, 1));
+  const int x0 = min(first, __shfl_xor_sync(0xffffffffu, first, 1));
+  const int x1 = max(end, __shfl_xor_sync(0xffffffffu, end, 1));
   const int y0 = (__ffs(rows) - 1) >> 1, y1 = ((31 - __clz(rows)) >> 1) + 1;
   const u32 area = area_and_x & 4095u;
   const int X0 = 32 * word0;
@@ -295,7 +296,11 @@ __device__ __forceinline__ void upsample(const Job<T, O>& job) {
   Job<T, O>{logits, low_stats, order, group, n_valid, owner, bits, stats, moments, workspace, capacity, groups,  \
             h, w, H, W, sy, sx}
 
-extern "C" __global__ void __launch_bounds__(256, 4) upsample_owner_f32_u8(PARAMETERS(float, u8)) { upsample(JOB(float, u8)); }
-extern "C" __global__ void __launch_bounds__(256, 4) upsample_owner_f32_u16(PARAMETERS(float, u16)) { upsample(JOB(float, u16)); }
-extern "C" __global__ void __launch_bounds__(256, 4) upsample_owner_bf16_u8(PARAMETERS(u16, u8)) { upsample(JOB(u16, u8)); }
-extern "C" __global__ void __launch_bounds__(256, 4) upsample_owner_bf16_u16(PARAMETERS(u16, u16)) { upsample(JOB(u16, u16)); }
+extern "C" __global__ void __launch_bounds__(256, 4)
+upsample_owner_f32_u8(PARAMETERS(float, u8)) { upsample(JOB(float, u8)); }
+extern "C" __global__ void __launch_bounds__(256, 4)
+upsample_owner_f32_u16(PARAMETERS(float, u16)) { upsample(JOB(float, u16)); }
+extern "C" __global__ void __launch_bounds__(256, 4)
+upsample_owner_bf16_u8(PARAMETERS(u16, u8)) { upsample(JOB(u16, u8)); }
+extern "C" __global__ void __launch_bounds__(256, 4)
+upsample_owner_bf16_u16(PARAMETERS(u16, u16)) { upsample(JOB(u16, u16)); }
