@@ -99,7 +99,8 @@ class DeviceRunner:
         import cupy
 
         on_device = {array.ctypes.data: cupy.asarray(array) for array in _distinct_arrays(launch)}
-        args = tuple(on_device[a.ctypes.data] if isinstance(a, np.ndarray) else a for a in launch.args)
+        # An array without elements has no memory there: a null pointer.
+        args = tuple(on_device.get(a.ctypes.data) if isinstance(a, np.ndarray) else a for a in launch.args)
         self._runner.run(Launch(launch.kernel, launch.grid, launch.block, args, launch.shared_bytes))
         cupy.cuda.runtime.deviceSynchronize()
         for array in _distinct_arrays(launch):
