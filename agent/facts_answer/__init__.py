@@ -13,7 +13,7 @@ from datetime import tzinfo
 
 from agent.facts_answer import answers, places, story, timing
 from agent.facts_answer.answers import HAPPENINGS, Asked, CannotTell
-from agent.facts_answer.follow import completed, referred
+from agent.facts_answer.follow import Talk, completed, referred
 from agent.facts_answer.meaning import Ask, Meaning
 from agent.facts_answer.phrases import Wording, grouped, plural, word_for
 from agent.facts_answer.understand import understand
@@ -64,13 +64,12 @@ class FactsAnswerer:
     ) -> FactsAnswer:  # fmt: skip
         """Answer `text` about `scene` as it was at `moment`. `track_ids` are what the user pointed at, `previous` the
         questions and answers that it goes on from, oldest first."""
-        before: Meaning | None = None
-        spoken_of: tuple[int, ...] = ()
+        talk = Talk()
         for question, said in previous[-KEPT_TURNS:]:
-            before = completed(understand(question, scene, moment.at, self._zone), before, spoken_of, ())
-            spoken_of = referred(said) or spoken_of
-        meaning = completed(understand(text, scene, moment.at, self._zone), before, spoken_of, track_ids)
-        asked = Asked(meaning, scene, Wording(scene, moment.at, self._zone), spoken_of)
+            earlier = completed(understand(question, scene, moment.at, self._zone), talk, (), scene)
+            talk = talk.after(earlier, said, scene)
+        meaning = completed(understand(text, scene, moment.at, self._zone), talk, track_ids, scene)
+        asked = Asked(meaning, scene, Wording(scene, moment.at, self._zone), talk.ids)
         try:
             said = self._said(asked)
         except CannotTell as reason:
@@ -88,7 +87,7 @@ class FactsAnswerer:
         missing = [i for i in meaning.subject.ids if asked.scene.get(i) is None]
         if missing:
             raise CannotTell(f"I know no object number {missing[0]}")
-        if meaning.subject.pronoun and not meaning.subject.ids:
+        if meaning.subject.pronoun and not meaning.subject.named:
             raise CannotTell("I do not know which object is meant")
         if meaning.ask in _OF_SOMETHING and _silent(meaning):
             raise CannotTell("I do not know which object is meant")

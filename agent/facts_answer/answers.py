@@ -138,7 +138,7 @@ def compare(asked: Asked) -> str:
 
 def which(asked: Asked) -> str:
     meaning = asked.meaning
-    if meaning.deed in (Deed.OWN, Deed.STAY_BEHIND) or (meaning.deed is Deed.LEAVE and meaning.second is not None):
+    if meaning.deed in (Deed.OWN, Deed.STAY_BEHIND):
         return owners(asked)
     if meaning.deed in HAPPENINGS:
         return _which_did(asked)
@@ -155,13 +155,9 @@ def which(asked: Asked) -> str:
         return nobody(asked, f" {be(1)}")
     doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
     if len(there) == 1:
-        return sentence(f"{name(there[0])}{doing}{place or ' ' + where_is(there[0])}")
+        return sentence(f"{name(there[0])} is{doing}{place or ' ' + where_is(there[0])}")
     if meaning.place is not None or doing:
-        return (
-            sentence(f"{names(there)}{place}: {len(there)} in all, {be(2)}{doing}")
-            if doing
-            else sentence(f"{names(there)} {be(2)}{place}")
-        )
+        return sentence(f"{names(there)} {be(2)}{doing}{place}")
     return sentence("I see " + grouped(there))
 
 
@@ -172,7 +168,7 @@ def _which_did(asked: Asked) -> str:
         return nobody(asked, f" {did(asked)}") if meaning.deed is not Deed.ENTER else _who_was_there_first(asked)
     if meaning.most is Most.FIRST:
         found = found[:1]
-    elif meaning.most in (Most.LAST,):
+    elif meaning.most is Most.LAST:
         found = found[-1:]
     parts = []
     for thing in unique(found):

@@ -1,13 +1,39 @@
-"""What a question leaves to the one before."""
+"""What a question leaves to the one before it, and to what the user pointed at."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from agent.facts_answer.meaning import Ask, Deed, Meaning, Place, Subject, Window
+from agent.facts_answer.knowledge import meant
+from agent.facts_answer.meaning import Ask, Deed, Meaning, Subject, Window
+from agent.scene import Scene
 
 _REFERENCE = re.compile(r"\[#(\d+)\]")
+_TIMES = frozenset({Ask.WHEN, Ask.SINCE_WHEN, Ask.HOW_LONG, Ask.HOW_LONG_AGO})
+_PLACES = frozenset({Ask.WHERE, Ask.DIRECTION, Ask.ORIGIN})
+_NUMBERS = frozenset({Ask.HOW_MANY, Ask.HOW_OFTEN})
+_MOST_SPOKEN_OF = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What was spoken of: the last question that was understood, the objects that its answer named, and those that
+    were named further back."""
+
+    before: Meaning | None = None
+    ids: tuple[int, ...] = ()
+    earlier: tuple[int, ...] = ()
+
+    def after(self, meaning: Meaning, said: str, scene: Scene) -> Talk:
+        """The talk once `meaning` was answered by `said`."""
+        named = referred(said)
+        if not named and meaning.subject.named:
+            of_words = tuple(thing.id for thing in meant(meaning.subject, scene))
+            named = of_words if len(of_words) <= _MOST_SPOKEN_OF else ()
+        understood = meaning.ask is not None and not meaning.unknown
+        earlier = (*self.ids, *self.earlier) if named else self.earlier
+        return Talk(meaning if understood else self.before, named or self.ids, earlier)
 
 
 def referred(text: str) -> tuple[int, ...]:
@@ -15,62 +41,81 @@ def referred(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(number) for number in _REFERENCE.findall(text)))
 
 
-def completed(
-    meaning: Meaning, before: Meaning | None, spoken_of: tuple[int, ...], pointed: tuple[int, ...]
-) -> Meaning:
+def completed(meaning: Meaning, talk: Talk, pointed: tuple[int, ...], scene: Scene) -> Meaning:
     """`meaning` with its gaps filled: pronouns by what was pointed at, else by what was spoken of; a question that
     names only other objects by the question before; one that names none by its objects."""
-    if before is not None and meaning.ask is None and not meaning.unknown:
-        window = meaning.window if meaning.window != Window() else before.window
-        meaning = replace(
-            meaning, ask=before.ask, deed=meaning.deed or before.deed, most=meaning.most or before.most,
-            place=meaning.place or before.place, window=window, past=before.past, second=meaning.second,
-            subject=_like(meaning.subject, before.subject),
-        )  # fmt: skip
-        if not meaning.subject.named and not meaning.subject.generic and not meaning.subject.pronoun:
-            meaning = replace(meaning, subject=before.subject)
-        return _resolved(meaning, spoken_of, pointed)
-    subject = meaning.subject
-    if meaning.ask is None and not meaning.unknown and (subject.named or (subject.pronoun and pointed)):
+    if meaning.unknown:
+        return meaning
+    before = talk.before
+    if before is not None and meaning.ask is None:
+        meaning = _same_of_others(meaning, before)
+    elif before is not None and _silent(meaning.subject) and meaning.place is None and not pointed:
+        meaning = _more_of_the_same(meaning, before, talk)
+    elif before is not None and meaning.subject.pronoun and meaning.ask is Ask.WHEN and meaning.deed is None:
+        meaning = replace(meaning, deed=before.deed)
+    if before is not None:
+        meaning = replace(meaning, subject=_of_its_kind(meaning.subject, before.subject))
+    if meaning.ask is None and (meaning.subject.named or (meaning.subject.pronoun and pointed)):
         # “The red cup?”
         meaning = replace(meaning, ask=Ask.ABOUT)
-    silent = not subject.named and not subject.generic and not subject.pronoun
-    if silent and meaning.place is None and spoken_of and before is not None and not pointed:
-        if meaning.ask in (
-            Ask.WHEN,
-            Ask.SINCE_WHEN,
-            Ask.HOW_LONG,
-            Ask.HOW_LONG_AGO,
-            Ask.WHERE,
-            Ask.DIRECTION,
-            Ask.ORIGIN,
-        ):
-            deed = meaning.deed or (before.deed if meaning.ask not in (Ask.WHERE, Ask.DIRECTION, Ask.ORIGIN) else None)
-            meaning = replace(meaning, deed=deed, subject=Subject(pronoun=True), place=_kept_place(meaning, before))
-    elif subject.pronoun and before is not None and meaning.deed is None and meaning.ask is Ask.WHEN:
-        meaning = replace(meaning, deed=before.deed)
-    return _resolved(meaning, spoken_of, pointed)
+    meaning = replace(meaning, subject=_that(meaning.subject, (pointed, talk.ids, talk.earlier), scene))
+    return _resolved(meaning, pointed or talk.ids, bool(pointed))
 
 
-def _kept_place(meaning: Meaning, before: Meaning) -> Place | None:
-    return before.place if meaning.ask is not Ask.WHERE and before.deed in (None, Deed.BE, Deed.CROSS) else None
+def _silent(subject: Subject) -> bool:
+    return not subject.named and not subject.generic and not subject.pronoun
 
 
-def _like(subject: Subject, before: Subject) -> Subject:
-    """“The blue one” after a question about a cup is a cup."""
-    if subject.qualities and not subject.words:
-        kinds = tuple(word.split()[-1] for word in before.words)
-        return replace(subject, words=kinds)
+def _same_of_others(meaning: Meaning, before: Meaning) -> Meaning:
+    """“And the cups?”, “And at the door?”, “And in the last minute?”"""
+    window = meaning.window if meaning.window != Window() else before.window
+    subject = before.subject if _silent(meaning.subject) else meaning.subject
+    return replace(
+        meaning, ask=before.ask, deed=meaning.deed or before.deed, most=meaning.most or before.most,
+        place=meaning.place or before.place, window=window, past=before.past, subject=subject,
+    )  # fmt: skip
+
+
+def _more_of_the_same(meaning: Meaning, before: Meaning, talk: Talk) -> Meaning:
+    """“When?”, “Where?”, “How many?”"""
+    if meaning.ask in _NUMBERS and meaning.deed is None:
+        window = meaning.window if meaning.window != Window() else before.window
+        return replace(
+            meaning, subject=before.subject, deed=before.deed, place=before.place, window=window, past=before.past
+        )
+    if not talk.ids or meaning.ask not in _TIMES | _PLACES:
+        return meaning
+    crossing = before.deed is Deed.CROSS and meaning.ask is not Ask.WHERE
+    deed = before.deed if meaning.ask in _TIMES or crossing else None
+    kept = crossing or (meaning.ask in _TIMES and before.deed in (None, Deed.BE))
+    place = before.place if kept else None
+    return replace(meaning, deed=meaning.deed or deed, subject=Subject(pronoun=True), place=place)
+
+
+def _of_its_kind(subject: Subject, before: Subject) -> Subject:
+    """“The blue one”, or the other one, after a question about a cup is a cup."""
+    if (subject.qualities or (subject.generic and subject.other)) and not subject.words and before.words:
+        return replace(subject, words=tuple(word.split()[-1] for word in before.words), generic=False)
     return subject
 
 
-def _resolved(meaning: Meaning, spoken_of: tuple[int, ...], pointed: tuple[int, ...]) -> Meaning:
-    ids = pointed or spoken_of
+def _that(subject: Subject, spoken_of: tuple[tuple[int, ...], ...], scene: Scene) -> Subject:
+    """“That person”, or “who of them”: the newest of its kind that was spoken of."""
+    if not (subject.pronoun and subject.words) or subject.ids:
+        return subject
+    of_its_kind = {thing.id for thing in meant(subject, scene)}
+    for ids in spoken_of:
+        same = tuple(i for i in ids if i in of_its_kind)
+        if same:
+            return replace(subject, ids=same, pronoun=False)
+    return replace(subject, pronoun=False)
+
+
+def _resolved(meaning: Meaning, ids: tuple[int, ...], pointed: bool) -> Meaning:
     if not ids:
         return meaning
     subject = meaning.subject
-    vague = not subject.named and not subject.generic
-    if (subject.pronoun and not subject.ids) or (vague and pointed and meaning.place is None):
+    if (subject.pronoun and not subject.ids) or (pointed and _silent(subject) and meaning.place is None):
         meaning = replace(meaning, subject=replace(subject, ids=ids, pronoun=False))
     place = meaning.place
     if place is not None and place.subject is not None and place.subject.pronoun:

@@ -18,6 +18,7 @@ _LONGEST = 4
 _ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5,
              "last": -1, "latest": -1, "newest": -1}  # fmt: skip
 _EVERY = frozenset({"all", "every", "each", "both"})
+_THAT = frozenset({"this", "that", "these", "those", "same"})
 _OTHER = frozenset({"other", "another", "others", "else"})
 
 
@@ -159,6 +160,8 @@ def _with_modifiers(subject: Subject, out: list[str], qualities: frozenset[str])
             subject = replace(subject, every=True)
         elif word in _ORDINALS and not subject.pronoun and not subject.ids:
             subject = replace(subject, ordinal=_ORDINALS[word])
+        elif word in _THAT and subject.words:
+            subject = replace(subject, pronoun=True)
         elif word not in DETERMINERS:
             break
         out.pop()

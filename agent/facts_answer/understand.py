@@ -160,6 +160,8 @@ def _assemble(reading: _Reading, window: Window) -> Meaning:
     if "HEADS" in said and not subject.named:
         subject = Subject(words=("person",))
     deed = _deed(reading)
+    if deed is Deed.LEAVE and second is not None:
+        deed = Deed.STAY_BEHIND
     ask = _ask(reading, deed, next((most for token, most in _MOST.items() if token in said), None))
     most = _most(reading, ask)
     if ask is Ask.WHICH and deed is not None and subject.ordinal in (1, -1):
@@ -213,7 +215,8 @@ def _roles(reading: _Reading) -> tuple[Subject, Subject | None]:
         those = any(subject.pronoun for subject in vague) and " of N" in reading.named.text
         asked = Subject(words=("person",), pronoun=those)
         if not firm:
-            return asked, None
+            object_of = reading.said & {"LEAVE", "STAYBEHIND", "OWN"} and not those
+            return asked, next((subject for subject in vague if subject.pronoun and object_of), None)
         if firm[0].words == ("person",) and not firm[0].ids:
             # “Who is the person that …”
             return replace(firm[0], pronoun=False), firm[1] if len(firm) > 1 else None

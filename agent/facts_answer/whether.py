@@ -45,7 +45,7 @@ def _whether(asked: Asked) -> str:
         return _is_a(asked)
     if meaning.limit is not None and meaning.deed not in HAPPENINGS:
         return _as_many(asked, *meaning.limit)
-    if meaning.deed is Deed.STAY_BEHIND or (meaning.deed is Deed.LEAVE and meaning.second is not None):
+    if meaning.deed is Deed.STAY_BEHIND:
         return _left_behind(asked)
     if meaning.deed is Deed.MEET:
         return _met(asked)

@@ -128,3 +128,78 @@ def test_things_without_a_name_of_their_own_are_said_to_be_told_apart_only_so_fa
     assert not ask(ended, "Is #3 a woman?").known
     assert ask(ended, "Is #3 a person?").text.startswith("Yes")
     assert ask(ended, "Is #3 a dog?").text.startswith("No")
+
+
+def talk(*turns: tuple[float, str]) -> list[FactsAnswer]:
+    """The answers to questions that go on from each other, each asked at its second."""
+    scenes = {t: _scene(t) for t, _ in turns}
+    previous: tuple[tuple[str, str], ...] = ()
+    answers = []
+    for t, text in turns:
+        answer = FactsAnswerer(UTC).answer(text, *scenes[t], previous=previous)
+        previous = (*previous, (text, answer.text))
+        answers.append(answer)
+    return answers
+
+
+def test_a_talk_about_one_thing_goes_on_over_its_coming_and_going() -> None:
+    answers = talk(
+        (26, "Is there a dog?"), (28, "Which way is it going?"), (31, "Where did it go?"), (31, "When did it leave?"),
+        (60, "Is it back?"), (61, "How long was it away?"),
+    )  # fmt: skip
+    assert all(answer.track_ids == (5,) for answer in answers)
+    there, way, went, left, back, away = (answer.text for answer in answers)
+    assert there.startswith("Yes")
+    assert "to the right" in way
+    assert "left the picture on the right" in went
+    assert "10:00:29" in left
+    assert back.startswith("Yes")
+    assert "29 s" in away
+
+
+def test_a_question_that_names_others_or_another_place_or_time_is_the_one_before() -> None:
+    happened, door, longer = talk(
+        (95, "What happened in the last 20 seconds?"), (95, "And at the door?"), (95, "And in the last minute?")
+    )
+    assert 10 in happened.track_ids
+    assert "Nothing happened" in door.text
+    assert set(longer.track_ids) == {3, 7}
+    _, other, blue = talk((63, "How many cups are there?"), (63, "Where is the other one?"), (63, "And the blue one?"))
+    assert (other.track_ids, blue.track_ids) == ((1,), (2,))
+    _, who, when, where = talk(
+        (36, "Where is the bag?"), (36, "Who left it there?"), (36, "When?"), (36, "Where is that person now?")
+    )
+    assert who.track_ids == (4, 6)
+    assert "10:00:29" in when.text
+    assert where.track_ids == (4,)
+
+
+def test_a_question_that_was_not_understood_does_not_break_the_talk() -> None:
+    _, colour, where = talk((47, "Is there a tv?"), (47, "What colour is it?"), (47, "Where is it?"))
+    assert not colour.known
+    assert where.track_ids == (8,)
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        ("Are there exactly 3 people?", "Yes"), ("Are there more than three people?", "No"),
+        ("Is everyone moving?", "No, not all"), ("Are all people gone?", "No"), ("Is anyone besides #3 here?", "Yes"),
+    ],
+)  # fmt: skip
+def test_numbers_and_all_and_exceptions(text: str, begins: str) -> None:
+    assert talk((47, text))[0].text.startswith(begins)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Does #3 have a bag?", "Who has the red cup?", "Who moved the red cup?", "How many men are there?",
+        "Is #3 going to leave?", "Is the camera moving?", "Can I come in?", "What's in the bag?", "What's on the tv?",
+        "Is the cup on?", "Where am I?", "Who are you?", "Follow the dog", "Tell me when someone leaves",
+        "What is #3 saying?", "What does #3 look like?", "Is #3 sitting?", "What objects are on the table?",
+    ],
+)  # fmt: skip
+def test_what_sounds_like_a_question_about_tracks_but_is_none_gets_an_honest_no(text: str) -> None:
+    answer = talk((47, text))[0]
+    assert not answer.known, answer.text
