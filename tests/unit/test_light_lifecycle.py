@@ -88,6 +88,15 @@ def test_a_long_absence_asks_for_more() -> None:
     assert not gate.may_return(barely, 20.0, TUNING)
 
 
+def test_a_mask_that_stands_still_where_its_object_went_on_is_stuck() -> None:
+    slipped = replace(GOOD, similarity=Similarity(0.86, 0.77), moving=0.0)
+    assert gate.is_stuck(slipped, 0.9, TUNING)
+    assert not gate.is_stuck(slipped, 0.1, TUNING), "it stood before"
+    assert not gate.is_stuck(replace(slipped, moving=0.9), 0.9, TUNING), "it moves on"
+    assert not gate.is_stuck(replace(slipped, moving=None), 0.9, TUNING), "there is no one background"
+    assert not gate.is_stuck(replace(GOOD, moving=0.0), 0.9, TUNING), "it stopped"
+
+
 def test_an_object_is_covered_only_where_colours_and_pixels_agree_on_it() -> None:
     assert gate.is_covered(0.1, 0.1, TUNING)
     assert not gate.is_covered(0.9, 0.1, TUNING)

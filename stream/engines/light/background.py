@@ -194,7 +194,8 @@ class Background:
         measures = sighting.measures
         verdict = gate.judge_refresh(measures, thing.rejects, tuning)
         thing.calm = thing.calm + 1 if measures.fit > tuning.stable_iou else 0
-        if verdict is Verdict.LOSE:
+        stuck = not thing.by_detector and gate.is_stuck(measures, thing.moved, tuning)
+        if verdict is Verdict.LOSE or stuck:
             scene.lose(thing)
         elif verdict is Verdict.REJECT:
             thing.rejects += 1
@@ -206,6 +207,8 @@ class Background:
                 thing.memory = thing.memory.learn(sighting.look, measures.similarity)
             if not thing.from_text:
                 thing.score = 0.7 * thing.score + 0.3 * measures.quality
+            if measures.moving is not None:
+                thing.moved = 0.6 * thing.moved + 0.4 * measures.moving
             thing.astray = False
             if not scene.install(thing, replay, sighting.look):
                 scene.lose(thing)

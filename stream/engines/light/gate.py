@@ -18,14 +18,15 @@ class Verdict(Enum):
 @dataclass(frozen=True, slots=True)
 class Measures:
     """`fit` is the IoU with the carried mask, `quality` SAM's own estimate of it, `area` the ratio of the areas,
-    `intrusion` the share of the new mask that was another object's before, `moving` how much of it moves by itself."""
+    `intrusion` the share of the new mask that was another object's before, `moving` how much of it moves by itself,
+    None where that is not known."""
 
     fit: float
     quality: float
     area: float
     similarity: Similarity
     intrusion: float = 0.0
-    moving: float = 0.0
+    moving: float | None = None
 
 
 def judge_refresh(measures: Measures, rejects: int, tuning: Tuning) -> Verdict:
@@ -46,11 +47,19 @@ def judge_refresh(measures: Measures, rejects: int, tuning: Tuning) -> Verdict:
     return Verdict.LOSE if rejects + 1 >= tuning.rejects_most else Verdict.REJECT
 
 
+def is_stuck(measures: Measures, moved: float, tuning: Tuning) -> bool:
+    """Whether a mask has slipped off an object that went on: it moved by itself, its mask does not any more, and what
+    is there looks less like it than good refreshes do. `moved`: how much of it moved by itself of late."""
+    stopped = measures.moving is not None and measures.moving < tuning.stopped_share
+    return stopped and moved > tuning.moving_share and measures.similarity.look < tuning.learn_look
+
+
 def may_return(measures: Measures, away_s: float, tuning: Tuning) -> bool:
     """Whether a candidate may be the lost object at all."""
     low, high = tuning.area_return
     long = min(1.0, away_s / tuning.long_s)
-    feature = tuning.moving_feature if measures.moving > tuning.moving_share else tuning.return_feature
+    moves = measures.moving is not None and measures.moving > tuning.moving_share
+    feature = tuning.moving_feature if moves else tuning.return_feature
     return (
         measures.similarity.colour > tuning.return_colour + (tuning.long_colour - tuning.return_colour) * long
         and measures.similarity.look > tuning.return_look + (tuning.long_look - tuning.return_look) * long

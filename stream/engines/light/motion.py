@@ -147,16 +147,16 @@ def strays(on: U8, xy: F32, back: F32) -> U8:
     return np.where(off > STRAY_PX, 255, 0).astype(np.uint8)
 
 
-def moves_by_itself(xy: F32, back: F32) -> F32:
-    """`(h, w)` float32, 0..1: how clearly each pixel moves otherwise than the picture as a whole. All 0 where most of
-    it does: then there is no one background. Arguments as `stands_apart`, for the whole picture."""
+def moves_by_itself(xy: F32, back: F32) -> F32 | None:
+    """`(h, w)` float32, 0..1: how clearly each pixel moves otherwise than the picture as a whole; None where most of
+    it does, since then there is no one background. Arguments as `stands_apart`, for the whole picture."""
     step = max(1, int(np.sqrt(back.shape[0] * back.shape[1] / MOST_POINTS)))
     points, flow = (v[step // 2 :: step, step // 2 :: step].reshape(-1, 2) for v in (xy, back))
     a, b, tx, ty = fit_similarity(points, flow)
     x, y = xy[..., 0], xy[..., 1]
     off = np.hypot(a * x - b * y + tx - back[..., 0], b * x + a * y + ty - back[..., 1])
     moving: F32 = np.clip(off / np.float32(ALIKE_PX) - 1, 0, 1).astype(np.float32)
-    return moving if float(moving.mean()) < BACKGROUND_SHARE else np.zeros_like(moving)
+    return moving if float(moving.mean()) < BACKGROUND_SHARE else None
 
 
 def _held(points: F32, fit: tuple[float, float, float, float], usual: F32) -> tuple[float, float]:

@@ -147,7 +147,7 @@ def target(thing: Object, now_s: float, tuning: Tuning) -> Target | None:
     if box and thing.detected is not None and now_s - thing.detected_s < DETECTED_FRESH_S:
         d = thing.detected
         detected = box[0] + d[0], box[1] + d[1], box[2] + d[2], box[3] + d[3]
-    return Target(thing.id, thing.raw, thing.memory, thing.area, detected, thing.whole, thing.hypothesis_s is not None)
+    return Target(thing.id, thing.raw, thing.memory, thing.area, detected, thing.whole)
 
 
 def wanted(first: Object, things: Iterable[Object], now_s: float, tuning: Tuning) -> list[Wanted]:

@@ -12,7 +12,7 @@ from stream.engines.light.appearance import Look, Similarity, histogram, look_at
 from stream.engines.light.crops import MASK_STEP
 from stream.engines.light.gate import Measures
 from stream.engines.light.grid import F32, ON, U8, Patch, box_iou
-from stream.engines.light.motion import moves_by_itself, strays
+from stream.engines.light.motion import strays
 from stream.engines.light.sam import Sam
 from stream.engines.light.samcrops import LEAST_PIXELS, Seen, mean_under, patch_of
 from stream.engines.light.samprompts import (
@@ -65,8 +65,9 @@ class Refresher:
         self._sam = sam
         self._tuning = tuning
 
-    def refresh(self, view: View, seen: Seen, target: Target) -> Sighting | None:
-        """The new mask of `target` in the crop `seen`; None where there is nothing to ask with."""
+    def refresh(self, view: View, seen: Seen, target: Target, moving: F32 | None) -> Sighting | None:
+        """The new mask of `target` in the crop `seen`; None where there is nothing to ask with. `moving`: what of the
+        picture moves by itself, on the flow grid, where that is known."""
         low = seen.crop.mask_in(target.patch)
         before = (low >= 128).astype(np.uint8)
         others = [seen.crop.mask_in(patch) for i, patch in view.shown.items() if i != target.id]
@@ -95,9 +96,9 @@ class Refresher:
         best = self._whole_again(seen, prompted, best, known, target) or best
         area = float(best.on.sum() + 1) / float(before.sum() + 1)
         fit = max(best.fit, box_iou(low_box(best.on), prompted.box)) if shrunk else best.fit
-        measures = Measures(
-            fit, best.quality, area, best.similarity, best.intrusion, moving=_moving(view, seen, target, best)
-        )
+        there = seen.crop.mask_out(best.logits, view.grid)
+        share = None if moving is None else mean_under(there, moving, view.grid)
+        measures = Measures(fit, best.quality, area, best.similarity, best.intrusion, share)
         colours = (target.memory.first, target.memory.recent)
         strange = strange_islands(best.on, seen.image, colours, self._tuning.island_colour)
         logits = np.where(strange > 0, np.float32(-1), best.logits).astype(np.float32)
@@ -201,14 +202,6 @@ class Refresher:
                 best = Choice(one, on, float(expected), look, similarity, fit, score, intrusion)
         assert best is not None
         return best
-
-
-def _moving(view: View, seen: Seen, target: Target, best: Choice) -> float:
-    """How much of a mask moves by itself; asked only where that decides whether it is the lost object."""
-    if not target.unconfirmed or view.back is None:
-        return 0.0
-    moving = moves_by_itself(view.grid.flow_xy(), view.back.astype(np.float32))
-    return mean_under(seen.crop.mask_out(best.logits, view.grid), moving, view.grid)
 
 
 def _strays(view: View, seen: Seen, target: Target) -> U8:

@@ -82,9 +82,9 @@ def chance_map(view: View, wanted: Wanted, moving: F32, tuning: Tuning) -> F32:
 
 def moving_map(view: View) -> F32:
     """`(h, w)` float32 0..1 on the flow grid: what moves by itself and is not followed."""
-    if view.back is None:
+    moving = None if view.back is None else moves_by_itself(view.grid.flow_xy(), view.back.astype(np.float32))
+    if moving is None:
         return np.zeros(view.small.shape[:2], np.float32)
-    moving = moves_by_itself(view.grid.flow_xy(), view.back.astype(np.float32))
     for patch in view.masks.values():
         moving[cv2.dilate(patch.small(view.grid), AROUND_FOLLOWED) > FOLLOWED] = 0
     return moving

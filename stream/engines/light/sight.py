@@ -74,8 +74,7 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Target:
     """An object to refresh: its carried mask, what is remembered of its look and of its area, and the detector's box
-    for it, if any. `whole` is the box that the whole object has now, for all that is known of its size and motion;
-    `unconfirmed` says that it was lost and found once since."""
+    for it, if any. `whole` is the box that the whole object has now, for all that is known of its size and motion."""
 
     id: int
     patch: Patch
@@ -83,7 +82,6 @@ class Target:
     area: float = 0.0
     detected: BoxXyxyPx | None = None
     whole: BoxXyxyPx | None = None
-    unconfirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

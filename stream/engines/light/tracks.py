@@ -50,6 +50,8 @@ class Object:
     key_colour: float = 0.0
     colour: float = 0.0
     visible: float = 1.0
+    moved: float = 0.0
+    """How much of it moved by itself at the refreshes of late, 0..1."""
     rejects: int = 0
     calm: int = 0
     searches: int = 0

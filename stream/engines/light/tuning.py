@@ -40,6 +40,8 @@ class Tuning:
     moving_share: float = 0.5
     """What moves by itself, over this share of it, is no ground: features may differ as they do before another
     background or half in view."""
+    stopped_share: float = 0.15
+    """A mask of which no more moves by itself stands still like the background."""
     return_quality: float = 0.6
     """SAM's estimate below this is a mask of no thing."""
     sure_look: float = 1.40
