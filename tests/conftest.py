@@ -10,7 +10,7 @@ import pytest
 from stream.models.fetch import fetch_all
 from stream.models.store import ModelStore
 
-PACKAGES = ("stream", "agent", "web", "kernels")
+LOGGERS = ("stream", "agent", "web", "kernels", "asyncio")
 
 
 class _Collector(logging.Handler):
@@ -30,7 +30,7 @@ def no_error_is_logged(request: pytest.FixtureRequest) -> Iterator[None]:
     Tests that provoke such a fault say so with `@pytest.mark.logs_errors`.
     """
     collector = _Collector()
-    loggers = [logging.getLogger(name) for name in PACKAGES]
+    loggers = [logging.getLogger(name) for name in LOGGERS]
     for logger in loggers:
         logger.addHandler(collector)
     try:

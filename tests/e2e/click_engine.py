@@ -29,6 +29,9 @@ from stream.types import (
 GRID = (180, 320)
 RADIUS = 0.09
 """Of the picture's height."""
+LOWEST = 0.9
+"""What is clicked below this leaves after a second."""
+STAYS_S = 1.0
 WORDS = ("person", "cup", "dog", "bicycle", "car", "chair")
 
 
@@ -52,10 +55,12 @@ class Thing:
         self.box: BoxXyxyPx | None = prompt.box_xyxy_px
         self.points = list(prompt.points)
         self.swings = prompt.kind is PromptKind.TEXT
+        self.leaves = False
 
     def track(self, frame: Frame) -> Track:
         width, height = frame.width, frame.height
         half_width, half_height = RADIUS * height / width, RADIUS
+        self.leaves = bool(self.points) and self.points[0].y_px > LOWEST * height
         x, y, hole = 0.5, 0.45, None
         if self.box is not None:
             x0, y0, x1, y1 = self.box
@@ -78,6 +83,8 @@ class Thing:
         box = (max(0.0, px[0]), max(0.0, px[1]), min(float(width), px[2]), min(float(height), px[3]))
         mask = ellipse(x, y, half_width, half_height, hole)
         age_s = (frame.pts - self.since_pts) / 90_000
+        if self.leaves and age_s > STAYS_S:
+            return Track(self.track_id, self.label, 0.0, box, None, TrackState.LOST, self.prompt_id, age_s)
         return Track(self.track_id, self.label, 0.9, box, mask, TrackState.LIVE, self.prompt_id, max(0.0, age_s))
 
 

@@ -13,7 +13,7 @@ from stream.engines.base import Engine
 from tests.barcode import write_clip
 from tests.browser import chromium
 from tests.e2e.click_engine import ClickEngine
-from tests.server import RunningServer
+from tests.server import PushedSource, RunningServer
 
 SCREEN_FLAG = "--auto-select-desktop-capture-source=Entire screen"
 DEMO: dict[str, Any] = {"id": "demo", "name": "Demo", "kind": "demo"}
@@ -38,6 +38,11 @@ class Served:
         running = RunningServer(self._folder, {"feeds": self._feeds}, engine=engine, port=self._port)
         self._port = running.port
         self._running = running.__enter__()
+
+    def open_stream(self, stream_id: str) -> PushedSource:
+        """A stream fed by hand."""
+        assert self._running is not None
+        return self._running.open_stream(stream_id)
 
     def stop(self) -> None:
         if self._running is not None:

@@ -99,7 +99,7 @@ const menu = new ObjectMenu(element("object-menu"), {
   remove: (id) => void actions.remove(id),
 });
 const list = new ObjectList(
-  { list: element("objects"), empty: element("objects-empty"), count: element("objects-count") },
+  { list: element("objects"), lost: find("#lost", HTMLDetailsElement), empty: element("objects-empty"), count: element("objects-count") },
   {
     mark: hover,
     select: (id) => select(model.selected === id ? null : id),
@@ -131,6 +131,8 @@ const sources = new SourceMenu(element("sources"), element("source"), {
   demo: () => void station.playDemo(),
   watch: ({ id, name, kind }) => station.watch(id, name, kind),
   current: () => station.feed?.id ?? null,
+  own: () => (station.feed?.own ? station.feed.id : null),
+  usedCamera: () => station.capture.deviceId,
   failed: (error) => actions.fail(error),
 });
 
@@ -251,7 +253,7 @@ let listDue = 0;
 function showObjects() {
   listDue ||= requestAnimationFrame(() => {
     listDue = 0;
-    list.update(model.list, model.hovered, model.selected);
+    list.update(model.list, model.hovered, model.selected, performance.now());
   });
 }
 

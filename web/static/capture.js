@@ -3,6 +3,9 @@ import { CaptureError, facesUser, openCamera, openScreen } from "./publish.js";
 
 /** @typedef {import("./types.js").StateName} StateName */
 
+/** @type {Record<string, string>} */
+const SURFACES = { monitor: "Screen", window: "Window", browser: "Browser tab" };
+
 export class Capture {
   /** @type {MediaStream | null} */
   media = null;
@@ -25,7 +28,15 @@ export class Capture {
   }
 
   get name() {
-    return this.media?.getVideoTracks()[0]?.label || (this.kind === "screen" ? "Screen" : "Webcam");
+    const track = this.media?.getVideoTracks()[0];
+    // A shared screen's label is an identifier of the browser's own.
+    if (this.kind === "screen") return SURFACES[track?.getSettings().displaySurface ?? ""] ?? "Screen";
+    return track?.label || "Webcam";
+  }
+
+  /** Which camera is used at present. */
+  get deviceId() {
+    return (this.kind === "camera" && this.media?.getVideoTracks()[0]?.getSettings().deviceId) || null;
   }
 
   /**

@@ -19,7 +19,7 @@ import { Viewing } from "./watch.js";
 
 const ID_KEY = "onlooker.stream";
 const ETAG_KEY = "onlooker.etag";
-const RTC_TRIES = 3;
+const RTC_TRIES = 2;
 const GONE_TRIES = 6;
 const OFFSET_WITHIN_MS = 20_000;
 
@@ -38,6 +38,8 @@ export class Feed {
   connected = false;
   wasConnected = false;
   rtcFailed = false;
+  /** The media connection was there, and is being made again. */
+  rtcLost = false;
   /** @type {StateName | null} */
   refused = null;
   /** @type {ApiError | null} the server's words, where it refused */
@@ -100,7 +102,13 @@ export class Feed {
 
   /** @param {{media: MediaStream, screen: boolean, codec: string | null}} own */
   async #publish({ media, screen, codec }) {
-    const publication = new Publication(media, { screen, codec, onEncoded: this.events.encoded, onLost: () => this.#onLost(publication) });
+    const publication = new Publication(media, {
+      screen,
+      codec,
+      onEncoded: this.events.encoded,
+      onConnected: () => this.#onConnected(publication),
+      onLost: () => this.#onLost(publication),
+    });
     this.#media = publication;
     try {
       await publication.start(this.id, sessionStorage.getItem(ETAG_KEY));
@@ -119,7 +127,7 @@ export class Feed {
   }
 
   async #watch() {
-    const viewing = new Viewing(() => this.#onLost(viewing));
+    const viewing = new Viewing(() => this.#onConnected(viewing), () => this.#onLost(viewing));
     this.#media = viewing;
     await viewing.start(this.id);
     if (this.#closed || this.#media !== viewing) return viewing.close();
@@ -155,9 +163,18 @@ export class Feed {
   }
 
   /** @param {Publication | Viewing} media */
+  #onConnected(media) {
+    if (this.#closed || this.#media !== media) return;
+    this.#rtcTries = 0;
+    this.rtcLost = false;
+    this.events.change();
+  }
+
+  /** @param {Publication | Viewing} media */
   #onLost(media) {
     if (this.#closed || this.#media !== media) return;
-    if (this.#rtcTries++ < RTC_TRIES) this.#later();
+    this.rtcLost = this.#rtcTries < RTC_TRIES;
+    if (this.rtcLost) this.#later();
     else this.rtcFailed = true;
     this.events.change();
   }
@@ -188,14 +205,15 @@ export class Feed {
       this.connected = this.wasConnected = true;
       this.#goneTries = 0;
       this.refused = null;
-      if (restarted) {
-        this.events.restarted();
+      if (restarted) this.events.restarted();
+      // What kept the server away may have kept the video away as well.
+      if (restarted || this.rtcFailed) {
+        this.#rtcTries = 0;
         this.connectMedia();
       }
       this.#askOffset();
       this.events.change();
     }
-    if (message.type === "tracks") this.#rtcTries = 0;
     this.events.message(message);
   }
 

@@ -43,6 +43,7 @@ export class Notes {
         bar.value = job.done;
       });
       this.say("The models are here");
+      this.#shown = "";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.section.replaceChildren(
@@ -51,7 +52,6 @@ export class Notes {
       this.say(error.message);
     } finally {
       this.#fetching = false;
-      this.#shown = "";
     }
   }
 }

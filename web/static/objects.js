@@ -17,6 +17,8 @@ import { shapePath } from "./paint.js";
 /** @type {Record<Track["state"], string>} */
 const STATE_WORDS = { tentative: "looking", live: "live", lost: "lost", gone: "gone" };
 const SWATCH = 14;
+/** An object that is lost for longer is folded away. */
+const FOLD_MS = 3000;
 
 /** @param {number} seconds */
 export function age(seconds) {
@@ -125,12 +127,15 @@ export class ObjectList {
   #rows = new Map();
 
   /**
-   * @param {{list: HTMLElement, empty: HTMLElement, count: HTMLElement}} parts
+   * @param {{list: HTMLElement, lost: HTMLDetailsElement, empty: HTMLElement, count: HTMLElement}} parts
    * @param {ObjectActions} actions
    * @param {import("./settings.js").Settings} settings
    */
   constructor(parts, actions, settings) {
     this.parts = parts;
+    this.summary = make("summary", "lost-summary");
+    this.lostRows = make("ul", "list");
+    parts.lost.replaceChildren(this.summary, this.lostRows);
     this.actions = actions;
     this.settings = settings;
   }
@@ -139,28 +144,70 @@ export class ObjectList {
    * @param {Item[]} items in the order of their ids
    * @param {number | null} marked
    * @param {number | null} selected
+   * @param {number} now
    */
-  update(items, marked, selected) {
+  update(items, marked, selected, now) {
     const wanted = new Set(items.map((item) => item.track.id));
     for (const [id, row] of this.#rows) {
       if (wanted.has(id)) continue;
       row.element.remove();
       this.#rows.delete(id);
     }
-    items.forEach((item, index) => {
+    for (const item of items) {
       const { id } = item.track;
       const row = this.#rows.get(id) ?? new Row(id, this.actions);
       this.#rows.set(id, row);
       row.update(item, marked === id, selected === id, this.settings);
-      const there = this.parts.list.children[index];
-      if (there !== row.element) this.parts.list.insertBefore(row.element, there ?? null);
-    });
+    }
+    const isSelected = (/** @type {number} */ id) => id === selected && !this.parts.lost.open;
+    const [shown, folded] = fold(items, now, (id) => isSelected(id) || this.#isUsed(id, marked, selected));
+    this.#fill(this.parts.list, shown);
+    this.#fill(this.lostRows, folded);
+    this.parts.lost.hidden = !folded.length;
+    const words = `${folded.length} lost`;
+    if (this.summary.textContent !== words) this.summary.textContent = words;
     this.parts.empty.hidden = items.length > 0;
-    this.parts.count.textContent = items.length ? String(items.length) : "";
+    this.parts.count.textContent = shown.length ? String(shown.length) : "";
+  }
+
+  /**
+   * @param {HTMLElement} list
+   * @param {Item[]} items
+   */
+  #fill(list, items) {
+    items.forEach(({ track }, index) => {
+      const element = this.#rows.get(track.id)?.element;
+      const there = list.children[index];
+      if (element && there !== element) list.insertBefore(element, there ?? null);
+    });
+  }
+
+  /**
+   * What one is at work with stays where it is.
+   * @param {number} id
+   * @param {number | null} marked
+   * @param {number | null} selected
+   */
+  #isUsed(id, marked, selected) {
+    const row = this.#rows.get(id)?.element;
+    if (row?.parentElement !== this.parts.list) return false;
+    return id === marked || id === selected || row.contains(document.activeElement);
   }
 
   /** @param {number} id */
   edit(id) {
     this.#rows.get(id)?.edit();
   }
+}
+
+/**
+ * Objects to show one by one, and those that have been lost for a while, which go under one row until they are found.
+ * @param {Item[]} items
+ * @param {number} now
+ * @param {(id: number) => boolean} inUse
+ * @returns {[Item[], Item[]]}
+ */
+export function fold(items, now, inUse) {
+  const isFolded = (/** @type {Item} */ { track, lostAt }) => lostAt !== null && now - lostAt > FOLD_MS && !inUse(track.id);
+  return [items.filter((item) => !isFolded(item)), items.filter(isFolded)];
 }

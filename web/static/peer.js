@@ -38,15 +38,17 @@ export async function negotiate(connection, path, headers = {}) {
 }
 
 /**
- * Tell of the connection's end once: `failed`, or `disconnected` for longer than a hiccup.
+ * Tell when media can flow, and of the connection's end: `failed`, or `disconnected` for longer than a hiccup.
  * @param {RTCPeerConnection} connection
+ * @param {() => void} onConnected
  * @param {() => void} onLost
  */
-export function watchConnection(connection, onLost) {
+export function watchConnection(connection, onConnected, onLost) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   connection.addEventListener("connectionstatechange", () => {
     clearTimeout(timer);
+    if (connection.connectionState === "connected") onConnected();
     if (connection.connectionState === "failed") onLost();
     if (connection.connectionState === "disconnected") timer = setTimeout(onLost, 3000);
   });

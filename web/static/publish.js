@@ -76,7 +76,7 @@ export class Publication {
 
   /**
    * @param {MediaStream} media
-   * @param {{screen: boolean, codec: string | null, onEncoded: (note: EncodedNote) => void, onLost: () => void}} options
+   * @param {{screen: boolean, codec: string | null, onEncoded: (note: EncodedNote) => void, onConnected: () => void, onLost: () => void}} options
    */
   constructor(media, options) {
     const track = media.getVideoTracks()[0];
@@ -91,7 +91,7 @@ export class Publication {
     this.#observe(transceiver.sender, options.onEncoded);
     if (options.codec) preferCodec(transceiver, options.codec);
     this.sender = transceiver.sender;
-    watchConnection(this.#connection, options.onLost);
+    watchConnection(this.#connection, options.onConnected, options.onLost);
   }
 
   /**

@@ -12,6 +12,8 @@ import { listCameras } from "./publish.js";
  * @property {() => void} demo
  * @property {(stream: {id: string, name: string, kind: string}) => void} watch
  * @property {() => string | null} current id of the stream on screen
+ * @property {() => string | null} own id of the stream that this page publishes
+ * @property {() => string | null} usedCamera
  * @property {(error: unknown) => void} failed
  */
 
@@ -67,19 +69,31 @@ export class SourceMenu {
       const only = named[0];
       return [this.#row("camera", "Use my webcam", only?.label ?? "", () => this.actions.camera(only?.deviceId ?? null))];
     }
-    return named.map((camera) => this.#row("camera", camera.label, "", () => this.actions.camera(camera.deviceId)));
+    return named.map((camera) => {
+      const row = this.#row("camera", camera.label, "", () => this.actions.camera(camera.deviceId));
+      this.#markCurrent(row, camera.deviceId === this.actions.usedCamera());
+      return row;
+    });
   }
 
   /** @param {StreamInfo} stream */
   #streamRow(stream) {
     const size = stream.width ? `${stream.width} × ${stream.height} · ` : "";
-    const row = this.#row(KIND_ICONS[stream.source.kind] ?? "film", stream.name || stream.id, `${size}${stream.state}`, () =>
-      this.actions.watch({ id: stream.id, name: stream.name || stream.id, kind: stream.source.kind }),
+    const name = stream.id === this.actions.own() ? "From this page" : stream.name || stream.id;
+    const row = this.#row(KIND_ICONS[stream.source.kind] ?? "film", name, `${size}${stream.state}`, () =>
+      this.actions.watch({ id: stream.id, name, kind: stream.source.kind }),
     );
-    const current = this.actions.current() === stream.id;
-    row.querySelector(".menu-item")?.setAttribute("aria-current", String(current));
-    row.append(iconButton("close", `Close the stream ${stream.name || stream.id}`, () => this.#close(stream, row)));
+    this.#markCurrent(row, this.actions.current() === stream.id);
+    row.append(iconButton("close", `Close the stream ${name}`, () => this.#close(stream, row)));
     return row;
+  }
+
+  /**
+   * @param {HTMLElement} row
+   * @param {boolean} current
+   */
+  #markCurrent(row, current) {
+    row.querySelector(".menu-item")?.setAttribute("aria-current", String(current));
   }
 
   /**

@@ -115,6 +115,13 @@ export const STATES = {
     actions: [["token", "Enter"]],
     place: "cover",
   },
+  reconnecting: {
+    title: "Reconnecting",
+    text: "The video connection was lost. It is made again by itself.",
+    actions: [],
+    place: "badge",
+    busy: true,
+  },
   rtc_failed: {
     title: "The video connection failed",
     text: "The server was reached, but no video got through. A firewall or VPN may block UDP; `onlooker doctor` tells more.",
@@ -146,6 +153,7 @@ export const STATES = {
  * @property {StateName | null} refused the server's final word
  * @property {boolean} hasPicture
  * @property {boolean} rtcFailed
+ * @property {boolean} rtcLost the media connection is being made again
  * @property {boolean} paused
  * @property {"waiting" | "live" | "still" | "stalled" | "ended" | null} stream what the server says
  * @property {boolean} published by this page
@@ -165,6 +173,7 @@ export function stateOf(situation) {
   if (stream === "ended") return "ended";
   if (stream === "waiting" && !situation.published) return "waiting";
   if (!situation.hasPicture) return "connecting";
+  if (situation.rtcLost) return "reconnecting";
   if (situation.paused) return "paused";
   if (stream === "stalled") return "stalled";
   if (stream === "still") return "still";

@@ -72,6 +72,7 @@ export class Station {
       refused: feed.refused,
       hasPicture: stage.drawn !== null,
       rtcFailed: feed.rtcFailed,
+      rtcLost: feed.rtcLost,
       paused: stage.paused,
       stream: status?.state ?? null,
       published: feed.own !== null,

@@ -52,7 +52,7 @@ export type StateName =
   | "stream_gone"
   | "server_gone"
   | "token"
-  | "rtc_failed"
+  | "reconnecting" | "rtc_failed"
   | "refused"
   | "version"
   | "background"

@@ -9,6 +9,9 @@ import { STATES } from "./states.js";
 const CALM = new Set(["still", "paused", "background", "starting", "connecting"]);
 const HINT_KEY = "onlooker.hint";
 
+/** What the status line says in trouble, where it is not that there is no picture. @type {Partial<Record<StateName, string>>} */
+const TROUBLE = { server_gone: "offline", reconnecting: "reconnecting", stalled: "stalled" };
+
 /** @type {Record<string, "good" | "warn" | "bad">} */
 const TONES = { live: "good", still: "good", paused: "warn", stalled: "bad", waiting: "warn", ended: "warn" };
 
@@ -72,7 +75,7 @@ export class View {
   #showStatus(state) {
     const troubled = state !== null && !CALM.has(state);
     const calm = state === "background" ? "live" : (state ?? this.station.status?.state ?? "live");
-    const word = troubled ? (state === "server_gone" ? "offline" : "no picture") : calm;
+    const word = troubled ? (TROUBLE[state] ?? "no picture") : calm;
     element("status-state").textContent = word;
     element("status-dot").dataset.tone = state === "choose" ? "" : troubled ? "bad" : (TONES[word] ?? "warn");
     const live = !troubled && this.stage.drawn !== null;

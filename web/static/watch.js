@@ -8,11 +8,14 @@ export class Viewing {
   #location = "";
   session = "";
 
-  /** @param {() => void} onLost */
-  constructor(onLost) {
+  /**
+   * @param {() => void} onConnected
+   * @param {() => void} onLost
+   */
+  constructor(onConnected, onLost) {
     const transceiver = this.#connection.addTransceiver("video", { direction: "recvonly" });
     this.media = new MediaStream([transceiver.receiver.track]);
-    watchConnection(this.#connection, onLost);
+    watchConnection(this.#connection, onConnected, onLost);
   }
 
   /** @param {string} streamId */
