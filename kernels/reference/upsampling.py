@@ -21,7 +21,11 @@ def taps(size: int, low_size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], 
 
 
 def bilinear(logits: F32, height: int, width: int) -> F32:
-    """One float32 picture `[h, w]` at another size: along x first, then along y, rounded after every operation."""
+    """One float32 picture `[h, w]` at another size: along x first, then along y, rounded after every operation.
+
+    Within four roundings of the largest logit of `torch.nn.functional.interpolate` on the CPU, which may sum in
+    another order.
+    """
     one = np.float32(1)
     left, right, across = taps(width, logits.shape[1])
     top, bottom, down = taps(height, logits.shape[0])
