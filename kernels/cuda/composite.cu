@@ -13,6 +13,7 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 
 enum Mode { FILL = 1, OUTLINE = 2, PIXELATE = 4, COLOUR_BEHIND = 8, IMAGE_BEHIND = 16, BLUR_BEHIND = 32 };
+const int REPLACED = COLOUR_BEHIND | IMAGE_BEHIND | BLUR_BEHIND;
 enum Near { BACKGROUND_NEAR = 1, OBJECT_NEAR = 2 };
 const int TILE_W = 64, TILE_H = 32, ROW = TILE_W * 3, THREADS = 256, CELLS = 32;
 
@@ -91,14 +92,6 @@ struct Layers {
   }
 };
 
-struct Tint { float k_r, k_g, k_b, gain, offset, u_b, v_r; };
-__device__ __forceinline__ Pixel tinted(const u8* rgba, const Tint* t) {
-  Pixel p = {(float)rgba[0], (float)rgba[1], (float)rgba[2]};
-  if (!t) return p;
-  float l = t->k_r * p.a + t->k_g * p.b + t->k_b * p.c;
-  return {l * t->gain + t->offset, (p.c - l) * t->u_b + 128.f, (p.a - l) * t->v_r + 128.f};
-}
-
 __device__ Pixel blurred_at(const u8* quarter, int y, int x, int H, int W) {
   int h = (H + 3) >> 2, w = (W + 3) >> 2;
   float fy = fminf(fmaxf(0.25f * (y + 0.5f) - 0.5f, 0.f), (float)(h - 1));
@@ -112,20 +105,6 @@ __device__ Pixel blurred_at(const u8* quarter, int y, int x, int H, int W) {
     out[k] = (1.f - ly) * ((1.f - lx) * (float)(a & 255u) + lx * (float)(b & 255u)) +
              ly * ((1.f - lx) * (float)(c & 255u) + lx * (float)(d & 255u));
   return {out[0], out[1], out[2]};
-}
-
-// `behind` is what lies behind the objects, and only read in the modes that have it
-__device__ __forceinline__ Pixel shaded(
-    Cover c, int mode, Pixel base, Pixel behind, const u8* palette, const Tint* tint) {
-  Pixel p = base;
-  if (mode & (COLOUR_BEHIND | IMAGE_BEHIND | BLUR_BEHIND)) p = mix(behind, p, c.inside);
-  if (c.shown && mode & (FILL | OUTLINE)) {
-    const u8* rgba = palette + 4 * c.shown;
-    Pixel colour = tinted(rgba, tint);
-    if (mode & FILL) p = mix(p, colour, (float)rgba[3] / 255.f * c.inside);
-    if (c.line > 0.f) p = mix(p, colour, c.line);
-  }
-  return p;
 }
 
 // Rows of a tile between global and shared memory, in words of the size that the caller knows them to be aligned to.
@@ -166,134 +145,192 @@ __device__ bool touches(const Layers<O, L>& s, int X0, int Y0) {
   return any != 0;
 }
 
+struct Sums { int a, b, c; };
+
 // Adds a quad's sums to its cell's: lanes of one cell lie side by side, so that a shuffle saves most of the atomics.
-__device__ void add_to_cell(int* cells, int cell, int tx, int ty, int a, int b, int c) {
+__device__ void add_to_cell(int* cells, int cell, int tx, int ty, Sums of) {
   int quads = cell / 2;
   for (int s = 1; s < quads; s <<= 1) {
-    a += __shfl_xor_sync(0xffffffffu, a, s);
-    b += __shfl_xor_sync(0xffffffffu, b, s);
-    c += __shfl_xor_sync(0xffffffffu, c, s);
+    of.a += __shfl_xor_sync(0xffffffffu, of.a, s);
+    of.b += __shfl_xor_sync(0xffffffffu, of.b, s);
+    of.c += __shfl_xor_sync(0xffffffffu, of.c, s);
   }
   if (tx % quads) return;
   int* sum = cells + 3 * (ty / quads * (TILE_W / cell) + tx / quads);
-  atomicAdd(sum, a);
-  atomicAdd(sum + 1, b);
-  atomicAdd(sum + 2, c);
+  atomicAdd(sum, of.a);
+  atomicAdd(sum + 1, of.b);
+  atomicAdd(sum + 2, of.c);
+}
+__device__ __forceinline__ const int* cell_of(const int* cells, int cell, int tx, int ty) {
+  return cells + 3 * (ty * 2 / cell * (TILE_W / cell) + tx * 2 / cell);
+}
+// How many pixels of a cell lie within a side of the picture.
+__device__ __forceinline__ int cell_side(int cell, int quad, int start, int side) {
+  return min(cell, side - start - quad * 2 / cell * cell);
 }
 
-template <typename O, typename L>
-__device__ void composite_nv12(u8* tile, int* cells, const u8* y, const u8* uv, const u8* palette, const u8* behind_y,
-                               const u8* behind_uv, const u8* quarter, u8* out_y, u8* out_uv, int cell, int vector,
-                               const Layers<O, L>& s, const Tint& tint) {
-  const int H = s.H, W = s.W, CW = (W + 1) / 2, CH = (H + 1) / 2, mode = s.mode, tx = threadIdx.x & 31;
-  const int X0 = blockIdx.x * TILE_W, Y0 = blockIdx.y * TILE_H, CX = X0 / 2, CY = Y0 / 2;
-  u8* chroma = tile + TILE_W * TILE_H;
-  const size_t luma_at = (size_t)Y0 * W + X0, chroma_at = ((size_t)CY * CW + CX) * 2;
-  load_rows<TILE_W>(tile, y + luma_at, TILE_H, W, H - Y0, W - X0, vector);
-  load_rows<TILE_W>(chroma, uv + chroma_at, TILE_H / 2, CW * 2, CH - CY, (CW - CX) * 2, vector);
+// A tile of a picture, its rows in shared memory: what depends on the picture's kind.
+struct Nv12Tile {
+  u8* tile;
+  const u8 *y, *uv, *behind_y, *behind_uv;
+  u8 *out_y, *out_uv;
+  int X0, Y0, H, W, vector;
+  float k_r, k_g, k_b, gain, offset, u_b, v_r;
+
+  __device__ __forceinline__ u8* chroma() const { return tile + TILE_W * TILE_H; }
+  __device__ __forceinline__ int chroma_width() const { return (W + 1) / 2; }
+  __device__ __forceinline__ size_t luma_at() const { return (size_t)Y0 * W + X0; }
+  __device__ __forceinline__ size_t chroma_at() const { return ((size_t)(Y0 / 2) * chroma_width() + X0 / 2) * 2; }
+  __device__ void load() const {
+    const int CW = chroma_width(), CH = (H + 1) / 2;
+    load_rows<TILE_W>(tile, y + luma_at(), TILE_H, W, H - Y0, W - X0, vector);
+    load_rows<TILE_W>(chroma(), uv + chroma_at(), TILE_H / 2, CW * 2, CH - Y0 / 2, CW * 2 - X0, vector);
+  }
+  __device__ void store() const {
+    const int CW = chroma_width(), CH = (H + 1) / 2;
+    store_rows<TILE_W>(tile, out_y + luma_at(), TILE_H, W, H - Y0, W - X0, vector);
+    store_rows<TILE_W>(chroma(), out_uv + chroma_at(), TILE_H / 2, CW * 2, CH - Y0 / 2, CW * 2 - X0, vector);
+  }
+  __device__ Sums sums(int tx, int ty) const {
+    Sums of = {0, 0, 0};
+    for (int k = 0; k < 4; k++) {
+      int lx = tx * 2 + (k & 1), ly = ty * 2 + (k >> 1);
+      if (X0 + lx < W && Y0 + ly < H) of.a += tile[ly * TILE_W + lx];
+    }
+    const u8* pair = chroma() + ty * TILE_W + tx * 2;
+    if (X0 + tx * 2 < W && Y0 + ty * 2 < H) of.b = pair[0], of.c = pair[1];
+    return of;
+  }
+  __device__ Pixel mosaic(const int* cells, int cell, int tx, int ty) const {
+    const int *sum = cell_of(cells, cell, tx, ty), w = cell_side(cell, tx, X0, W), h = cell_side(cell, ty, Y0, H);
+    float whole = (float)(w * h), halved = (float)(((w + 1) / 2) * ((h + 1) / 2));
+    return {(float)sum[0] / whole, (float)sum[1] / halved, (float)sum[2] / halved};
+  }
+  __device__ Pixel colour(const u8* rgba) const {
+    float r = (float)rgba[0], g = (float)rgba[1], b = (float)rgba[2], l = k_r * r + k_g * g + k_b * b;
+    return {l * gain + offset, (b - l) * u_b + 128.f, (r - l) * v_r + 128.f};
+  }
+  __device__ Pixel behind(int py, int px) const {
+    const u8* q = behind_uv + ((size_t)(py >> 1) * chroma_width() + (px >> 1)) * 2;
+    return {(float)behind_y[(size_t)py * W + px], (float)q[0], (float)q[1]};
+  }
+  template <typename Shade>
+  __device__ void shade(int tx, int ty, const Shade& shaded) const {
+    u8* pair = chroma() + ty * TILE_W + tx * 2;
+    float u = 0.f, v = 0.f;
+    int count = 0;
+#pragma unroll 1
+    for (int k = 0; k < 4; k++) {
+      int lx = tx * 2 + (k & 1), ly = ty * 2 + (k >> 1), px = X0 + lx, py = Y0 + ly;
+      if (px >= W || py >= H) continue;
+      Pixel p = shaded({(float)tile[ly * TILE_W + lx], (float)pair[0], (float)pair[1]}, py, px);
+      tile[ly * TILE_W + lx] = level(p.a);
+      u += p.b;
+      v += p.c;
+      count++;
+    }
+    pair[0] = level(u / (float)count);
+    pair[1] = level(v / (float)count);
+  }
+};
+
+struct RgbTile {
+  u8* tile;
+  const u8 *frame, *behind_frame;
+  u8* out;
+  int X0, Y0, H, W, vector;
+
+  __device__ __forceinline__ size_t at() const { return ((size_t)Y0 * W + X0) * 3; }
+  __device__ void load() const {
+    load_rows<ROW>(tile, frame + at(), TILE_H, W * 3, H - Y0, (W - X0) * 3, vector);
+  }
+  __device__ void store() const {
+    store_rows<ROW>(tile, out + at(), TILE_H, W * 3, H - Y0, (W - X0) * 3, vector);
+  }
+  __device__ Sums sums(int tx, int ty) const {
+    Sums of = {0, 0, 0};
+    for (int k = 0; k < 4; k++) {
+      int lx = tx * 2 + (k & 1), ly = ty * 2 + (k >> 1);
+      const u8* p = tile + ly * ROW + lx * 3;
+      if (X0 + lx < W && Y0 + ly < H) of.a += p[0], of.b += p[1], of.c += p[2];
+    }
+    return of;
+  }
+  __device__ Pixel mosaic(const int* cells, int cell, int tx, int ty) const {
+    const int* sum = cell_of(cells, cell, tx, ty);
+    float whole = (float)(cell_side(cell, tx, X0, W) * cell_side(cell, ty, Y0, H));
+    return {(float)sum[0] / whole, (float)sum[1] / whole, (float)sum[2] / whole};
+  }
+  __device__ Pixel colour(const u8* rgba) const { return {(float)rgba[0], (float)rgba[1], (float)rgba[2]}; }
+  __device__ Pixel behind(int py, int px) const {
+    const u8* q = behind_frame + ((size_t)py * W + px) * 3;
+    return {(float)q[0], (float)q[1], (float)q[2]};
+  }
+  template <typename Shade>
+  __device__ void shade(int tx, int ty, const Shade& shaded) const {
+#pragma unroll 1
+    for (int k = 0; k < 4; k++) {
+      int lx = tx * 2 + (k & 1), ly = ty * 2 + (k >> 1), px = X0 + lx, py = Y0 + ly;
+      if (px >= W || py >= H) continue;
+      u8* pixel = tile + ly * ROW + lx * 3;
+      Pixel p = shaded({(float)pixel[0], (float)pixel[1], (float)pixel[2]}, py, px);
+      pixel[0] = level(p.a);
+      pixel[1] = level(p.b);
+      pixel[2] = level(p.c);
+    }
+  }
+};
+
+// One pixel: what it was (or its cell's mean), what lies behind it, its object's colour, the outline.
+template <typename T, typename O, typename L>
+struct Shading {
+  const T& tile;
+  const Layers<O, L>& layers;
+  const u8 *palette, *quarter;
+  Pixel mosaic;
+
+  __device__ Pixel behind(Pixel base, int y, int x) const {
+    if (layers.mode & IMAGE_BEHIND) return tile.behind(y, x);
+    if (layers.mode & BLUR_BEHIND) return blurred_at(quarter, y, x, layers.H, layers.W);
+    return mix(base, tile.colour(palette), (float)palette[3] / 255.f);
+  }
+  __device__ Pixel operator()(Pixel base, int y, int x) const {
+    const int mode = layers.mode;
+    const Cover c = layers.cover(y, x);
+    Pixel p = mode & PIXELATE && c.own ? mosaic : base;
+    if (mode & REPLACED) p = mix(behind(base, y, x), p, c.inside);
+    if (c.shown && mode & (FILL | OUTLINE)) {
+      const u8* rgba = palette + 4 * c.shown;
+      Pixel colour = tile.colour(rgba);
+      if (mode & FILL) p = mix(p, colour, (float)rgba[3] / 255.f * c.inside);
+      if (c.line > 0.f) p = mix(p, colour, c.line);
+    }
+    return p;
+  }
+};
+
+template <typename T, typename O, typename L>
+__device__ void composite(
+    const T& tile, const Layers<O, L>& s, int* cells, int cell, const u8* palette, const u8* quarter) {
+  const int tx = threadIdx.x & 31, mode = s.mode;
+  tile.load();
   if (threadIdx.x < CELLS * 3) cells[threadIdx.x] = 0;
-  const bool replaced = mode & (COLOUR_BEHIND | IMAGE_BEHIND | BLUR_BEHIND);
-  if (__syncthreads_or(touches(s, X0, Y0) || replaced)) {
+  if (__syncthreads_or(touches(s, tile.X0, tile.Y0) || mode & REPLACED)) {
     if (mode & PIXELATE) {
-      for (int ty = threadIdx.x >> 5; ty < TILE_H / 2; ty += 8) {
-        int a = 0, b = 0, c = 0;
-        for (int k = 0; k < 4; k++) {
-          int lx = tx * 2 + (k & 1), ly = ty * 2 + (k >> 1);
-          if (X0 + lx < W && Y0 + ly < H) a += tile[ly * TILE_W + lx];
-        }
-        if (CX + tx < CW && CY + ty < CH) b = chroma[ty * TILE_W + tx * 2], c = chroma[ty * TILE_W + tx * 2 + 1];
-        add_to_cell(cells, cell, tx, ty, a, b, c);
-      }
+      for (int ty = threadIdx.x >> 5; ty < TILE_H / 2; ty += 8)
+        add_to_cell(cells, cell, tx, ty, tile.sums(tx, ty));
       __syncthreads();
     }
+#pragma unroll 1
     for (int ty = threadIdx.x >> 5; ty < TILE_H / 2; ty += 8) {
-      if (X0 + tx * 2 >= W || Y0 + ty * 2 >= H) continue;
-      u8* pair = chroma + ty * TILE_W + tx * 2;
-      Pixel mosaic = {0.f, 0.f, 0.f};
-      if (mode & PIXELATE) {
-        int gx = tx * 2 / cell, gy = ty * 2 / cell, *sum = cells + 3 * (gy * (TILE_W / cell) + gx);
-        int cw = min(cell, W - X0 - gx * cell), ch = min(cell, H - Y0 - gy * cell);
-        float whole = (float)(cw * ch), halved = (float)(((cw + 1) / 2) * ((ch + 1) / 2));
-        mosaic = {(float)sum[0] / whole, (float)sum[1] / halved, (float)sum[2] / halved};
-      }
-      float u = 0.f, v = 0.f;
-      int count = 0;
-#pragma unroll 1
-      for (int k = 0; k < 4; k++) {
-        int lx = tx * 2 + (k & 1), ly = ty * 2 + (k >> 1), px = X0 + lx, py = Y0 + ly;
-        if (px >= W || py >= H) continue;
-        Pixel base = {(float)tile[ly * TILE_W + lx], (float)pair[0], (float)pair[1]}, behind = base;
-        Cover c = s.cover(py, px);
-        if (mode & COLOUR_BEHIND) behind = mix(base, tinted(palette, &tint), (float)palette[3] / 255.f);
-        if (mode & IMAGE_BEHIND) {
-          const u8* q = behind_uv + ((size_t)(py >> 1) * CW + (px >> 1)) * 2;
-          behind = {(float)behind_y[(size_t)py * W + px], (float)q[0], (float)q[1]};
-        }
-        if (mode & BLUR_BEHIND) behind = blurred_at(quarter, py, px, H, W);
-        Pixel p = shaded(c, mode, mode & PIXELATE && c.own ? mosaic : base, behind, palette, &tint);
-        tile[ly * TILE_W + lx] = level(p.a);
-        u += p.b;
-        v += p.c;
-        count++;
-      }
-      pair[0] = level(u / (float)count);
-      pair[1] = level(v / (float)count);
+      if (tile.X0 + tx * 2 >= s.W || tile.Y0 + ty * 2 >= s.H) continue;
+      Shading<T, O, L> shading = {tile, s, palette, quarter, {0.f, 0.f, 0.f}};
+      if (mode & PIXELATE) shading.mosaic = tile.mosaic(cells, cell, tx, ty);
+      tile.shade(tx, ty, shading);
     }
     __syncthreads();
   }
-  store_rows<TILE_W>(tile, out_y + luma_at, TILE_H, W, H - Y0, W - X0, vector);
-  store_rows<TILE_W>(chroma, out_uv + chroma_at, TILE_H / 2, CW * 2, CH - CY, (CW - CX) * 2, vector);
-}
-
-template <typename O, typename L>
-__device__ void composite_rgb(u8* tile, int* cells, const u8* frame, const u8* palette, const u8* behind_frame,
-                              const u8* quarter, u8* out, int cell, int vector, const Layers<O, L>& s) {
-  const int H = s.H, W = s.W, mode = s.mode, tx = threadIdx.x & 31;
-  const int X0 = blockIdx.x * TILE_W, Y0 = blockIdx.y * TILE_H;
-  const size_t at = ((size_t)Y0 * W + X0) * 3;
-  load_rows<ROW>(tile, frame + at, TILE_H, W * 3, H - Y0, (W - X0) * 3, vector);
-  if (threadIdx.x < CELLS * 3) cells[threadIdx.x] = 0;
-  const bool replaced = mode & (COLOUR_BEHIND | IMAGE_BEHIND | BLUR_BEHIND);
-  if (__syncthreads_or(touches(s, X0, Y0) || replaced)) {
-    if (mode & PIXELATE) {
-      for (int ty = threadIdx.x >> 5; ty < TILE_H / 2; ty += 8) {
-        int a = 0, b = 0, c = 0;
-        for (int k = 0; k < 4; k++) {
-          int lx = tx * 2 + (k & 1), ly = ty * 2 + (k >> 1);
-          const u8* p = tile + ly * ROW + lx * 3;
-          if (X0 + lx < W && Y0 + ly < H) a += p[0], b += p[1], c += p[2];
-        }
-        add_to_cell(cells, cell, tx, ty, a, b, c);
-      }
-      __syncthreads();
-    }
-    for (int ty = threadIdx.x >> 5; ty < TILE_H / 2; ty += 8)
-#pragma unroll 1
-      for (int k = 0; k < 4; k++) {
-        int lx = tx * 2 + (k & 1), ly = ty * 2 + (k >> 1), px = X0 + lx, py = Y0 + ly;
-        if (px >= W || py >= H) continue;
-        u8* pixel = tile + ly * ROW + lx * 3;
-        Pixel base = {(float)pixel[0], (float)pixel[1], (float)pixel[2]}, behind = base;
-        Cover c = s.cover(py, px);
-        if (mode & COLOUR_BEHIND) behind = mix(base, tinted(palette, 0), (float)palette[3] / 255.f);
-        if (mode & IMAGE_BEHIND) {
-          const u8* q = behind_frame + ((size_t)py * W + px) * 3;
-          behind = {(float)q[0], (float)q[1], (float)q[2]};
-        }
-        if (mode & BLUR_BEHIND) behind = blurred_at(quarter, py, px, H, W);
-        if (mode & PIXELATE && c.own) {
-          int gx = lx / cell, gy = ly / cell, *sum = cells + 3 * (gy * (TILE_W / cell) + gx);
-          float whole = (float)(min(cell, W - X0 - gx * cell) * min(cell, H - Y0 - gy * cell));
-          base = {(float)sum[0] / whole, (float)sum[1] / whole, (float)sum[2] / whole};
-        }
-        Pixel p = shaded(c, mode, base, behind, palette, 0);
-        pixel[0] = level(p.a);
-        pixel[1] = level(p.b);
-        pixel[2] = level(p.c);
-      }
-    __syncthreads();
-  }
-  store_rows<ROW>(tile, out + at, TILE_H, W * 3, H - Y0, (W - X0) * 3, vector);
+  tile.store();
 }
 
 #define NV12_PARAMETERS(O, L)                                                                                         \
@@ -305,8 +342,9 @@ __device__ void composite_rgb(u8* tile, int* cells, const u8* frame, const u8* p
   __shared__ u64 tile[TILE_W * TILE_H * 3 / 2 / 8];                                                                   \
   __shared__ int cells[CELLS * 3];                                                                                    \
   const Layers<O, L> s = {owner, logits, min(*n_valid, N), h, w, H, W, mode, thickness, feather, sy, sx};             \
-  const Tint tint = {k_r, k_g, k_b, gain, offset, u_b, v_r};                                                          \
-  composite_nv12((u8*)tile, cells, y, uv, palette, behind_y, behind_uv, quarter, out_y, out_uv, cell, vector, s, tint);
+  const Nv12Tile picture = {(u8*)tile, y, uv, behind_y, behind_uv, out_y, out_uv, (int)blockIdx.x * TILE_W,           \
+                            (int)blockIdx.y * TILE_H, H, W, vector, k_r, k_g, k_b, gain, offset, u_b, v_r};           \
+  composite(picture, s, cells, cell, palette, quarter);
 #define RGB_PARAMETERS(O, L)                                                                                          \
   const u8 *frame, const O *owner, const L *logits, const u8 *palette, const int *n_valid, const u8 *behind,          \
       const u8 *quarter, u8 *out, int N, int h, int w, int H, int W, int mode, int cell, float thickness,             \
@@ -315,7 +353,9 @@ __device__ void composite_rgb(u8* tile, int* cells, const u8* frame, const u8* p
   __shared__ u64 tile[TILE_W * TILE_H * 3 / 8];                                                                       \
   __shared__ int cells[CELLS * 3];                                                                                    \
   const Layers<O, L> s = {owner, logits, min(*n_valid, N), h, w, H, W, mode, thickness, feather, sy, sx};             \
-  composite_rgb((u8*)tile, cells, frame, palette, behind, quarter, out, cell, vector, s);
+  const RgbTile picture = {(u8*)tile, frame, behind, out, (int)blockIdx.x * TILE_W, (int)blockIdx.y * TILE_H, H, W,   \
+                           vector};                                                                                   \
+  composite(picture, s, cells, cell, palette, quarter);
 
 extern "C" __global__ void __launch_bounds__(256, 4) composite_nv12_f32_u8(NV12_PARAMETERS(u8, float)) {
   NV12_BODY(u8, float)

@@ -20,7 +20,7 @@ RACES = {kind: partial(composite.test_no_races_and_nothing_outside_of_the_arrays
          for kind in composite.KINDS}  # fmt: skip
 ODD = partial(composite.test_odd_sizes, size=(33, 65), kind="nv12")
 VALID = partial(composite.test_only_valid_objects_show, kind="rgb", count=4, n_valid=2)
-SUMMED = "add_to_cell(cells, cell, tx, ty, a, b, c);\n      }\n      "
+SUMMED = "add_to_cell(cells, cell, tx, ty, tile.sums(tx, ty));\n      "
 ZEROED = "if (threadIdx.x < CELLS * 3) cells[threadIdx.x] = 0;"
 IN_COMPOSITE = (
     on_top(
@@ -29,11 +29,14 @@ IN_COMPOSITE = (
         new=SUMMED,
         check=RACES["rgb"],
         how="race",
-        times=2,
     ),
-    on_top("composite: cells that are not zeroed", old=ZEROED, new="", check=MODES["pixelate", "nv12"], times=2),
+    on_top("composite: cells that are not zeroed", old=ZEROED, new="", check=MODES["pixelate", "nv12"]),
     on_top(
-        "composite: a sum that is lost", old="atomicAdd(sum, a);", new="*sum += a;", check=RACES["nv12"], how="race"
+        "composite: a sum that is lost",
+        old="atomicAdd(sum, of.a);",
+        new="*sum += of.a;",
+        check=RACES["nv12"],
+        how="race",
     ),
     on_top("composite: objects that are not valid", old="return o <= ids ? o : 0;", new="return o;", check=VALID),
     on_top("composite: outlines too thin", old="k <= reach; k++", new="k < reach; k++", check=MODES["outline", "rgb"]),
