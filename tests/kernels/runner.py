@@ -95,7 +95,7 @@ class DeviceRunner:
         self._runner = CupyRunner()
 
     def run(self, launch: Launch) -> None:
-        """Execute and wait. The fiber runner's checks of arguments are made here too."""
+        """Execute and wait."""
         import cupy
 
         on_device = {array.ctypes.data: cupy.asarray(array) for array in _distinct_arrays(launch)}
