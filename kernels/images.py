@@ -56,13 +56,7 @@ def composite(
     check = Arguments("composite")
     height, width = _picture(check, "frame", frame)
     check.input("owner", owner, ("uint8", "uint16"), height, width)
-    rows, _ = check.input("palette", palette, "uint8", None, 4)
-    check.number("the number of colours", rows, 1, 65_536)
-    if logits is not None and check.logits(logits)[0] != rows - 1:
-        raise check.error(f"{logits.shape[0]} objects have logits, the palette has colours for {rows - 1}")
-    if logits is not None and rows > 1 and 0 in logits.shape:
-        raise check.error("logits without pixels")
-    n_valid = check.count("n_valid", n_valid, rows - 1)
+    n_valid = check.count("n_valid", n_valid, _objects(check, palette, logits))
     if (behind is None) == (look.background == "image"):
         raise check.error(f"the background {look.background!r} {'needs' if behind is None else 'takes no'} `behind`")
     if behind is not None:
@@ -146,6 +140,17 @@ def nv12_to_model(frame: Nv12, *, side: int = 1008, out: Array | None = None, ru
     check.aligned("out", out, 4)
     run.run(launches.nv12_to_model(frame, out))
     return out
+
+
+def _objects(check: Arguments, palette: Array, logits: Array | None) -> int:
+    """How many objects there are colours for, and logits if given."""
+    rows, _ = check.input("palette", palette, "uint8", None, 4)
+    check.number("the number of colours", rows, 1, 65_536)
+    if logits is not None and check.logits(logits)[0] != rows - 1:
+        raise check.error(f"{logits.shape[0]} objects have logits, the palette has colours for {rows - 1}")
+    if logits is not None and rows > 1 and 0 in logits.shape:
+        raise check.error("logits without pixels")
+    return rows - 1
 
 
 def _picture(check: Arguments, name: str, picture: Picture) -> tuple[int, int]:

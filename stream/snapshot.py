@@ -44,9 +44,10 @@ def _with_masks(picture: U8, masked: Sequence[tuple[Track, Rle]]) -> U8:
     grid = max((mask.size for _, mask in masked), key=lambda size: size[0] * size[1])
     planes = [_on_grid(rle_decode(mask.size, mask.counts), grid) for _, mask in masked]
     order = np.argsort([np.count_nonzero(plane) for plane in planes], kind="stable").astype(np.int32)
-    logits = np.stack([_depth(plane) for plane in planes])
+    logits = np.empty((len(planes), *grid), np.float32)
     stats = np.zeros((len(planes), 8), np.int32)
-    for row, depth in zip(stats, logits, strict=True):
+    for plane, depth, row in zip(planes, logits, stats, strict=True):
+        depth[:] = _depth(plane)
         row[2:6] = box((depth > 0).view(np.uint8)) or (0, 0, 0, 0)
     height, width = picture.shape[:2]
     owner = upsample_owner(logits, stats, order, (height, width)).owner[0]

@@ -33,19 +33,14 @@ __device__ __forceinline__ float channel(u32 a, u32 b, u32 c, u32 d, int shift, 
   return v * (1.f / 127.5f) - 1.f;
 }
 
-// `pitch`: of a row of converted pixels; `vector`: rows of the picture are whole, aligned words.
-extern "C" __global__ void __launch_bounds__(256) nv12_to_model(
-    const u8* y, const u8* uv, u16* out, int H, int W, int S, int pitch, int rows, float sy, float sx, float offset,
-    float gain, float r_v, float g_u, float g_v, float b_u, int vector) {
-  DYN_SMEM(u32, tile);
-  const Colours k = {offset, gain, r_v, g_u, g_v, b_u};
-  const int J0 = blockIdx.x * OUT_W, I0 = blockIdx.y * rows, CW = (W + 1) / 2;
-  const int X0 = min((int)source(sx, J0), W - 1) & ~3, Y0 = min((int)source(sy, I0), H - 1);
-  const int X1 = min((int)source(sx, min(J0 + OUT_W, S) - 1) + 1, W - 1);
-  const int Y1 = min((int)source(sy, min(I0 + rows, S) - 1) + 1, H - 1);
-  const int across = (X1 - X0) / 4 + 1, count = across * (Y1 - Y0 + 1);
+struct Window { int X0, Y0, X1, Y1; };  // the last ones included
+
+// The pixels of a window as RGB, four at a time where the picture's rows are whole, aligned words.
+__device__ void convert(
+    u32* tile, int pitch, const u8* y, const u8* uv, int W, Window at, const Colours& k, int vector) {
+  const int across = (at.X1 - at.X0) / 4 + 1, count = across * (at.Y1 - at.Y0 + 1), CW = (W + 1) / 2;
   for (int i = threadIdx.x; i < count; i += THREADS) {
-    int r = i / across, c = (i - r * across) * 4, py = Y0 + r, px = X0 + c;
+    int r = i / across, c = (i - r * across) * 4, py = at.Y0 + r, px = at.X0 + c;
     const u8 *luma = y + (size_t)py * W + px, *chroma = uv + ((size_t)(py >> 1) * CW + (px >> 1)) * 2;
     u32* to = tile + r * pitch + c;
     if (vector) {
@@ -59,10 +54,36 @@ extern "C" __global__ void __launch_bounds__(256) nv12_to_model(
       for (int n = 0; n < min(4, W - px); n++) to[n] = rgb(luma[n], chroma[n & ~1], chroma[(n & ~1) + 1], k);
     }
   }
+}
+
+// Two results side by side in each plane, from four taps each.
+__device__ __forceinline__ void store(u16* out, int S, int i, int j, const u32* taps, const float* lx, float ly) {
+#pragma unroll
+  for (int c = 0; c < 3; c++) {
+    u32 a = bf16(channel(taps[0], taps[1], taps[2], taps[3], 8 * c, lx[0], ly));
+    u32 b = bf16(channel(taps[4], taps[5], taps[6], taps[7], 8 * c, lx[1], ly));
+    u16* to = out + ((size_t)c * S + i) * S + j;
+    if ((S & 1) == 0) *(u32*)to = a | b << 16;
+    else {
+      to[0] = (u16)a;
+      if (j + 1 < S) to[1] = (u16)b;
+    }
+  }
+}
+
+// `pitch`: of a row of converted pixels.
+extern "C" __global__ void __launch_bounds__(256) nv12_to_model(
+    const u8* y, const u8* uv, u16* out, int H, int W, int S, int pitch, int rows, float sy, float sx, float offset,
+    float gain, float r_v, float g_u, float g_v, float b_u, int vector) {
+  DYN_SMEM(u32, tile);
+  const int J0 = blockIdx.x * OUT_W, I0 = blockIdx.y * rows;
+  const int X0 = min((int)source(sx, J0), W - 1) & ~3, Y0 = min((int)source(sy, I0), H - 1);
+  const int X1 = min((int)source(sx, min(J0 + OUT_W, S) - 1) + 1, W - 1);
+  const int Y1 = min((int)source(sy, min(I0 + rows, S) - 1) + 1, H - 1);
+  convert(tile, pitch, y, uv, W, {X0, Y0, X1, Y1}, {offset, gain, r_v, g_u, g_v, b_u}, vector);
   __syncthreads();
   const int j = J0 + (threadIdx.x & 31) * 2;
   if (j >= S) return;
-  const bool paired = (S & 1) == 0;
   int left[2], right[2];
   float lx[2];
 #pragma unroll
@@ -76,26 +97,9 @@ extern "C" __global__ void __launch_bounds__(256) nv12_to_model(
   for (int i = I0 + (threadIdx.x >> 5); i < min(I0 + rows, S); i += THREADS / 32) {
     float fy = source(sy, i);
     int y0 = min((int)fy, H - 1);
-    float ly = fy - y0;
     const u32 *upper = tile + (y0 - Y0) * pitch, *lower = tile + (min(y0 + 1, H - 1) - Y0) * pitch;
-    u32 taps[8];
-#pragma unroll
-    for (int n = 0; n < 2; n++) {
-      taps[4 * n] = upper[left[n]];
-      taps[4 * n + 1] = upper[right[n]];
-      taps[4 * n + 2] = lower[left[n]];
-      taps[4 * n + 3] = lower[right[n]];
-    }
-#pragma unroll
-    for (int c = 0; c < 3; c++) {
-      u32 a = bf16(channel(taps[0], taps[1], taps[2], taps[3], 8 * c, lx[0], ly));
-      u32 b = bf16(channel(taps[4], taps[5], taps[6], taps[7], 8 * c, lx[1], ly));
-      u16* to = out + ((size_t)c * S + i) * S + j;
-      if (paired) *(u32*)to = a | b << 16;
-      else {
-        to[0] = (u16)a;
-        if (j + 1 < S) to[1] = (u16)b;
-      }
-    }
+    const u32 taps[8] = {upper[left[0]], upper[right[0]], lower[left[0]], lower[right[0]],
+                         upper[left[1]], upper[right[1]], lower[left[1]], lower[right[1]]};
+    store(out, S, i, j, taps, lx, fy - y0);
   }
 }
