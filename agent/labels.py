@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from stream.engines.light.vocabulary import IRREGULAR_PLURALS, NARROWER
+from stream.engines.light.vocabulary import AMBIGUOUS, COCO_NAMES, IRREGULAR_PLURALS, NARROWER, SAME
 from stream.engines.light.words import resolve
 from stream.errors import UnknownWord
 
@@ -30,6 +30,7 @@ _CATEGORY_OF = {
     "luggage": "bag",
     "baggage": "bag",
 }
+_CLASS_WORDS = frozenset({*COCO_NAMES, *SAME, *NARROWER})
 _LOOSE = frozenset({"guy", "dude", "bloke", "visitor", "pedestrian", "stranger", "customer", "walker", "tourist"})
 BEINGS = CATEGORIES["animal"] | {"person"}
 """What comes and goes of its own accord."""
@@ -46,17 +47,22 @@ def class_of(label: str) -> str:
         return plain
 
 
+def names_a_class(phrase: str) -> bool:
+    """Whether these very words, in the singular or plural, name a class of the detector."""
+    if phrase.casefold() in AMBIGUOUS:
+        return False
+    head, _, last = phrase.casefold().rpartition(" ")
+    return any(f"{head} {single}".strip() in _CLASS_WORDS for single in singulars(last))
+
+
 def category(word: str) -> str | None:
     """The name in `CATEGORIES` that a word in the singular or plural stands for, or None."""
-    plain = word.casefold()
-    singulars = (plain, plain.removesuffix("s"), plain.removesuffix("ies") + "y")
-    return next((_CATEGORY_OF[single] for single in singulars if single in _CATEGORY_OF), None)
+    return next((_CATEGORY_OF[single] for single in singulars(word.casefold()) if single in _CATEGORY_OF), None)
 
 
 def is_narrower(word: str) -> bool:
     """Whether a word means only some of its class, such as “man”, so that tracks cannot tell."""
-    plain = word.casefold()
-    return any(w in NARROWER for w in (plain, plain.removesuffix("s"), IRREGULAR_PLURALS.get(plain, plain)))
+    return any(single in NARROWER for single in singulars(word.casefold()))
 
 
 def is_of_its_own(word: str | None) -> bool:
@@ -64,8 +70,7 @@ def is_of_its_own(word: str | None) -> bool:
     “guys” are, and a “puppy” is most often any dog."""
     if word is None or class_of(word) != "person":
         return False
-    plain = word.casefold()
-    return not any(w in _LOOSE for w in (plain, plain.removesuffix("s"), IRREGULAR_PLURALS.get(plain, plain)))
+    return not any(single in _LOOSE for single in singulars(word.casefold()))
 
 
 @lru_cache(maxsize=4096)
@@ -83,11 +88,21 @@ def stands_for(wanted: str, label: str) -> bool:
     try:
         concept = resolve(plain)
     except UnknownWord:
-        return _singular(plain) in {_singular(word) for word in name.split()}
+        return any(single in name.split() for single in singulars(plain))
     if concept.ignored and not set(concept.ignored) <= set(name.split()):
         return False
     return class_of(label) == concept.label
 
 
-def _singular(word: str) -> str:
-    return word[:-1] if len(word) > 3 and word.endswith("s") else word
+def singulars(phrase: str) -> tuple[str, ...]:
+    """What a word, or the last one of several, may be the plural of; itself first."""
+    forms = [phrase]
+    if phrase.endswith("ies"):
+        forms.append(phrase[:-3] + "y")
+    if phrase.endswith("es"):
+        forms.append(phrase[:-2])
+    if phrase.endswith("s"):
+        forms.append(phrase[:-1])
+    if phrase in IRREGULAR_PLURALS:
+        forms.append(IRREGULAR_PLURALS[phrase])
+    return tuple(forms)

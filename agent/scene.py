@@ -183,9 +183,17 @@ class _Record:
     path: deque[PathPoint]
     recent: deque[PathPoint]
     visits: tuple[Visit, ...] = ()
+    _frozen: SceneObject | None = None
+
+    def change(self, seen: SceneObject, visits: tuple[Visit, ...] | None = None) -> None:
+        self.seen = seen
+        self.visits = self.visits if visits is None else visits
+        self._frozen = None
 
     def frozen(self) -> SceneObject:
-        return replace(self.seen, path=tuple(self.path), visits=self.visits)
+        if self._frozen is None:
+            self._frozen = replace(self.seen, path=tuple(self.path), visits=self.visits)
+        return self._frozen
 
 
 class SceneLog:
@@ -211,7 +219,7 @@ class SceneLog:
                 self._take(track, update, at)
         for track_id, record in self._records.items():
             if track_id not in present and record.seen.state is not TrackState.GONE:
-                record.seen = replace(record.seen, state=TrackState.GONE, velocity=(0.0, 0.0))
+                record.change(replace(record.seen, state=TrackState.GONE, velocity=(0.0, 0.0)))
         self._forget_the_oldest()
 
     def add_event(self, event: Event) -> None:
@@ -226,13 +234,13 @@ class SceneLog:
             for track_id in event.track_ids:
                 record = self._records.get(track_id)
                 if record is not None:
-                    record.visits = _visits_after(record.visits, event)
+                    record.change(record.seen, _visits_after(record.visits, event))
 
     def describe(self, track_id: int, caption: str) -> None:
         """Keep a description of an object's look."""
         record = self._records.get(track_id)
         if record is not None:
-            record.seen = replace(record.seen, caption=caption)
+            record.change(replace(record.seen, caption=caption))
 
     def remove(self, track_id: int) -> None:
         """The user does not want this object."""
@@ -255,11 +263,12 @@ class SceneLog:
             seen = replace(seen, label=track.label, labels=labels)
         if track.state is not TrackState.LIVE:
             record.recent.clear()
-            record.seen = replace(seen, state=track.state, velocity=(0.0, 0.0))
+            if seen is not record.seen or seen.state is not track.state:
+                record.change(replace(seen, state=track.state, velocity=(0.0, 0.0)))
             return
         _remember_place(record, PathPoint(at, box))
         velocity = velocity_of(record.recent)
-        record.seen = replace(seen, state=track.state, last_at=at, box=box, velocity=velocity)
+        record.change(replace(seen, state=track.state, last_at=at, box=box, velocity=velocity))
 
     def _forget_the_oldest(self) -> None:
         while len(self._records) > KEPT_OBJECTS:

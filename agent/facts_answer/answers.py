@@ -14,11 +14,13 @@ from agent.facts_answer.phrases import (
     be,
     counted,
     grouped,
+    latest,
     listing,
     name,
     names,
     numbers,
     sentence,
+    told,
     where_is,
     word_for,
 )
@@ -66,8 +68,8 @@ def how_many(asked: Asked) -> str:
         return _how_many_did(asked)
     if meaning.deed is Deed.VANISH:
         away = [thing for thing in asked.things() if not thing.visible]
-        told = ": " + listing([f"{name(thing)}, last seen {asked.wording.at(thing.last_at)}" for thing in away])
-        return sentence(f"{counted(word_for(meaning.subject), len(away))} out of sight{told if away else ''}")
+        each = told(f"{name(thing)}, last seen {asked.wording.at(thing.last_at)}" for thing in away)
+        return sentence(f"{counted(word_for(meaning.subject), len(away))} out of sight{': ' + each if away else ''}")
     if meaning.second is not None and meaning.place is None:
         parts = [_number_there(asked, subject) for subject in (meaning.subject, meaning.second)]
         return sentence(f"there are {listing(parts)}")
@@ -105,16 +107,16 @@ def _how_many_did(asked: Asked) -> str:
     word = word_for(meaning.subject)
     if not things:
         return sentence(f"{counted(word, 0)} {did(asked)}{_when(meaning)}")
-    told = listing([f"{name(thing)} {asked.wording.at(at_of(found, thing))}" for thing in things])
+    each = latest([f"{name(thing)} {asked.wording.at(at_of(found, thing))}" for thing in things])
     times = f", {len(found)} times in all" if len(found) > len(things) else ""
-    return sentence(f"{counted(word, len(things))} {did(asked)}{times}: {told}")
+    return sentence(f"{counted(word, len(things))} {did(asked)}{times}: {each}")
 
 
 def how_often(asked: Asked) -> str:
     found = happenings(replace(asked, meaning=replace(asked.meaning, deed=asked.meaning.deed or Deed.ENTER)))
     if not found:
         return sentence(f"0 times: {nobody(asked, ' ' + did(asked))}") if asked.things() else nothing_known(asked)
-    each = listing([f"{name(deal.thing)} {asked.wording.at(deal.at)}" for deal in found])
+    each = latest([f"{name(deal.thing)} {asked.wording.at(deal.at)}" for deal in found])
     return sentence(f"{len(found)} {'time' if len(found) == 1 else 'times'}: {each}")
 
 
@@ -175,7 +177,7 @@ def _which_did(asked: Asked) -> str:
         text = f"{name(thing)} {did(asked)} {asked.wording.at(at_of(found, thing, meaning.deed))}"
         later = back_after(thing) if meaning.deed is Deed.LEAVE and meaning.place is None else None
         parts.append(text + (f" and came back {asked.wording.at(later)}" if later is not None else ""))
-    return sentence("; ".join(parts))
+    return sentence(latest(parts))
 
 
 def _who_was_there_first(asked: Asked) -> str:
@@ -194,7 +196,7 @@ def _which_are_gone(asked: Asked) -> str:
         gone = gone[:1]
     elif asked.meaning.most is not None:
         gone = gone[-1:]
-    return sentence("; ".join(f"{name(thing)}, last seen {asked.wording.at(thing.last_at)}" for thing in gone))
+    return sentence(told(f"{name(thing)}, last seen {asked.wording.at(thing.last_at)}" for thing in gone))
 
 
 def _outdone(asked: Asked) -> str:
@@ -237,12 +239,12 @@ def owners(asked: Asked) -> str:
     if not found:
         word = word_for(subject) if subject is not None else "object"
         raise CannotTell(f"I have not seen anybody leave {article(word)} behind")
-    told = []
+    parts = []
     for deal in found:
         other = asked.scene.get(deal.other) if deal.other is not None else None
         who = name(other) if other is not None else "somebody"
-        told.append(f"{who} came with {name(deal.thing)} and went away from it {asked.wording.at(deal.at)}")
-    return sentence("; ".join(told))
+        parts.append(f"{who} came with {name(deal.thing)} and went away from it {asked.wording.at(deal.at)}")
+    return sentence(told(parts))
 
 
 def nobody(asked: Asked, done: str) -> str:

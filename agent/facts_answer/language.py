@@ -63,6 +63,11 @@ PRONOUNS, GENERIC, ANYBODY, DETERMINERS, NO_NOUNS = (
 _SIDE = {"left": "SLEFT", "right": "SRIGHT", "top": "STOP", "upper": "STOP", "bottom": "SBOTTOM", "lower": "SBOTTOM",
          "middle": "SMIDDLE", "centre": "SMIDDLE", "center": "SMIDDLE"}  # fmt: skip
 _PART = rf"(?: ?-?hand)?(?:[ -](?:side|half|part|corner|edge|third|area|border))?(?: of (?:the |this )?{_PICTURE})?"
+_REMAINING = re.compile(r"^(?:so |and |well )*(?:any|is|are|how many)\b.*\b(?:left|remaining)(?: over)?$")
+_LEAVING = re.compile(
+    r"\b(?:has|have|had|did|who)\b|^(?:any|some)(?:one|body|thing)\b|^how many (?:(?!is|are)\w+ ){1,2}left$"
+)
+"""“Any cups left?” is about what remains, “How many people left?” is not."""
 _MARKS = '"“”\u2018()[]{}<>!?;…*_~^|\\/'
 
 
@@ -89,12 +94,10 @@ def mark_questions(text: str) -> str:
     return re.sub(r"\bto (?:its|his|her|their) (left|right)\b", _one_side, text)
 
 
-def mark_deeds(text: str) -> str:
-    """Verbs, superlatives and the other phrases as tokens."""
-    # “Any cups left?” is about what remains.
-    text = re.sub(r"\b((?:^any|is|are)\b.*?)\b(?:left|remaining)(?: over)?$", r"\1", text) if not re.search(
-        r"\b(?:has|have|had|who|anyone|anybody|someone|somebody|anything|something)\b", text
-    ) else text  # fmt: skip
+def mark_deeds(text: str, question: str) -> str:
+    """Verbs, superlatives and the other phrases as tokens. `question` is all that was said."""
+    if _REMAINING.search(question) and not _LEAVING.search(question):
+        text = re.sub(r"\b(?:left|remaining)(?: over)?$", "", text)
     return _sub(_DEEDS, text)
 
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 
 from agent.facts_answer.language import ANYBODY, DETERMINERS, GENERIC, NO_NOUNS, PRONOUNS
 from agent.facts_answer.meaning import Subject
-from agent.labels import category, is_narrower
+from agent.labels import category, class_of, is_narrower, names_a_class, singulars
 from agent.scene import Scene
 from agent.types import Region, RegionKind
-from stream.engines.light.words import resolve
-from stream.errors import UnknownWord
 
 _LONGEST = 4
 _ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5,
@@ -105,8 +103,8 @@ def _noun_at(tokens: Sequence[str], i: int, labels: _Labels) -> tuple[Subject | 
         return Subject(ids=(int(word[1:]),)), 1
     for length in range(min(_LONGEST, len(tokens) - i), 0, -1):
         phrase = " ".join(tokens[i : i + length])
-        if any(name in labels.names for name in _singulars(phrase)):
-            name = next(name for name in _singulars(phrase) if name in labels.names)
+        if any(name in labels.names for name in singulars(phrase)):
+            name = next(name for name in singulars(phrase) if name in labels.names)
             return Subject(words=(name,)), length
     if word in ("everyone", "everybody"):
         return Subject(words=("person",), every=True), 1
@@ -138,14 +136,9 @@ def _known(words: Sequence[str]) -> Subject | None:
     group = category(phrase)
     if group is not None:
         return Subject(words=(group,))
-    try:
-        concept = resolve(phrase)
-    except UnknownWord:
+    if not names_a_class(phrase):
         return None
-    if concept.ignored or len(concept.word.split()) < len([w for w in words if w not in DETERMINERS]):
-        return None
-    narrower = phrase if is_narrower(concept.word) else None
-    return Subject(words=(concept.label,), narrower=narrower)
+    return Subject(words=(class_of(phrase),), narrower=phrase if is_narrower(phrase) else None)
 
 
 def _with_modifiers(subject: Subject, out: list[str], qualities: frozenset[str]) -> Subject:
@@ -173,14 +166,3 @@ def _id_after_noun(found: re.Match[str]) -> str:
     word, number = found[1], found[2]
     noun = word in ANYBODY or word in GENERIC or _known([word]) is not None
     return f"{word} #{number}" if noun else found[0]
-
-
-def _singulars(phrase: str) -> tuple[str, ...]:
-    forms = [phrase]
-    if phrase.endswith("ies"):
-        forms.append(phrase[:-3] + "y")
-    if phrase.endswith("es"):
-        forms.append(phrase[:-2])
-    if phrase.endswith("s"):
-        forms.append(phrase[:-1])
-    return tuple(forms)

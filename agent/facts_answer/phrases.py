@@ -20,6 +20,9 @@ _PLACES = {
     "left": "on the left", "right": "on the right", "middle": "in the middle", "top middle": "at the top",
     "bottom middle": "at the bottom",
 }  # fmt: skip
+MOST_LISTED = 12
+MOST_TOLD = 8
+"""Nobody reads more."""
 _EDGES = ("on the left", "at the top", "on the right", "at the bottom")
 _RELATIONS = {
     Relation.AT: "near", Relation.OTHER_THAN: "other than",
@@ -89,10 +92,25 @@ def numbers(things: Iterable[SceneObject]) -> str:
 
 
 def listing(items: Sequence[str]) -> str:
-    """`"a, b and c"`."""
+    """`"a, b and c"`, or the first of many `"and 20 more"`."""
     if len(items) < 2:
         return "".join(items)
+    if len(items) > MOST_LISTED:
+        return f"{', '.join(items[:MOST_LISTED])} and {len(items) - MOST_LISTED} more"
     return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def told(parts: Iterable[str]) -> str:
+    """`"a; b; c"`, or the first of many `"; and 20 more"`."""
+    items = list(parts)
+    more = len(items) - MOST_TOLD
+    return "; ".join(items[:MOST_TOLD]) + (f"; and {more} more" if more > 0 else "")
+
+
+def latest(parts: Sequence[str]) -> str:
+    """The same of what happened, oldest first; of many the newest."""
+    more = len(parts) - MOST_TOLD
+    return "; ".join(parts[-MOST_TOLD:]) + (f"; and {more} more before" if more > 0 else "")
 
 
 def grouped(things: Sequence[SceneObject]) -> str:

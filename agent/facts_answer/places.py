@@ -6,7 +6,7 @@ from agent import geometry
 from agent.facts_answer import knowledge
 from agent.facts_answer.answers import Asked, CannotTell, nobody
 from agent.facts_answer.meaning import Deed, Most
-from agent.facts_answer.phrases import edge, name, sentence, where_at, where_is, word_for
+from agent.facts_answer.phrases import edge, name, sentence, told, where_at, where_is, word_for
 from agent.scene import SceneObject
 from agent.types import EventKind
 
@@ -27,7 +27,7 @@ def where(asked: Asked) -> str:
         return nobody(asked, " is out of sight")
     if meaning.deed is Deed.MEET:
         raise CannotTell("I keep when they met, not where")
-    return sentence("; ".join(_where_now(asked, thing) for thing in things))
+    return sentence(told(_where_now(asked, thing) for thing in things))
 
 
 def _where_then(asked: Asked, things: list[SceneObject]) -> str:
@@ -40,7 +40,7 @@ def _where_then(asked: Asked, things: list[SceneObject]) -> str:
             parts.append(f"{name(thing)} was {where_at(geometry.centre(box))} at {asked.wording.clock(when)}")
         elif len(things) == 1 or asked.meaning.subject.ids:
             parts.append(f"{name(thing)} was not in sight at {asked.wording.clock(when)}")
-    return sentence("; ".join(parts)) if parts else nobody(asked, " was in sight")
+    return sentence(told(parts)) if parts else nobody(asked, " was in sight")
 
 
 def _where_now(asked: Asked, thing: SceneObject) -> str:
@@ -73,7 +73,7 @@ def origin(asked: Asked) -> str:
     things = asked.things()
     if not things:
         raise CannotTell(f"I have seen no {word_for(asked.meaning.subject)}")
-    return sentence("; ".join(_came_from(asked, thing) for thing in things))
+    return sentence(told(_came_from(asked, thing) for thing in things))
 
 
 def _came_from(asked: Asked, thing: SceneObject) -> str:
@@ -97,10 +97,10 @@ def direction(asked: Asked) -> str:
         if not found:
             return nobody(asked, " crossed it")
         chosen = found[-1:] if meaning.most is Most.LAST else found
-        return sentence("; ".join(f"{_crossed(deal)} {asked.wording.at(deal.at)}" for deal in chosen))
+        return sentence(told(f"{_crossed(deal)} {asked.wording.at(deal.at)}" for deal in chosen))
     if not meaning.subject.ids and len(things) > 1:
         things = [thing for thing in things if thing.visible] or things
-    return sentence("; ".join(_way(asked, thing) for thing in things))
+    return sentence(told(_way(asked, thing) for thing in things))
 
 
 def _crossed(deal: knowledge.Deal) -> str:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from agent.facts_answer import knowledge
 from agent.facts_answer.answers import Asked, CannotTell
-from agent.facts_answer.phrases import article, edge, grouped, name, sentence, where_is, word_for
+from agent.facts_answer.phrases import article, edge, grouped, name, sentence, told, where_is, word_for
 from agent.facts_answer.places import gone
 from agent.scene import SceneObject, Visit
 from agent.types import Event, EventKind, RegionKind
@@ -31,9 +31,9 @@ def happened(asked: Asked) -> str:
         return " ".join([scene_now(asked), *(_line(asked, event) for event in events if event.at >= lately)])
     if not events:
         return sentence(_nothing(asked))
-    told = sorted(sorted(events, key=lambda e: (_WEIGHT[e.kind], -e.at.timestamp()))[:MOST_TOLD], key=lambda e: e.at)
-    text = " ".join(_line(asked, event) for event in told)
-    more = len(events) - len(told)
+    chosen = sorted(sorted(events, key=lambda e: (_WEIGHT[e.kind], -e.at.timestamp()))[:MOST_TOLD], key=lambda e: e.at)
+    text = " ".join(_line(asked, event) for event in chosen)
+    more = len(events) - len(chosen)
     return text + (f" And {more} smaller things." if more else "")
 
 
@@ -79,7 +79,7 @@ def about(asked: Asked) -> str:
     if not things:
         raise CannotTell(f"I have seen no {word_for(meaning.subject)}")
     if len(things) > 3:
-        return sentence("; ".join(_short(asked, thing) for thing in things))
+        return sentence(told(_short(asked, thing) for thing in things))
     return " ".join(_life(asked, thing) for thing in things)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from agent.facts_answer import knowledge, times
 from agent.facts_answer.answers import Asked, CannotTell, nobody, present
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most
-from agent.facts_answer.phrases import listing, name, sentence, word_for
+from agent.facts_answer.phrases import latest, listing, name, sentence, told, word_for
 from agent.scene import SceneObject
 from agent.types import Event, EventKind, RegionKind
 
@@ -29,7 +29,7 @@ def when(asked: Asked) -> str:
     if deed is Deed.MEET:
         return _met(asked)
     if deed in (Deed.MOVE, Deed.REST):
-        return sentence("; ".join(_stood(asked, thing) for thing in things))
+        return sentence(told(_stood(asked, thing) for thing in things))
     found = knowledge.deals(deed, things, asked.scene, meaning.window, meaning.place)
     if not found:
         return nobody(asked, f" {_DONE.get(deed, 'was')}")
@@ -43,7 +43,7 @@ def _when_came(asked: Asked, things: list[SceneObject]) -> str:
         if found:
             chosen = {Most.FIRST: found[:1], Most.LAST: found[-1:]}.get(meaning.most or Most.LONGEST, found)
             return _told(asked, chosen, Deed.ENTER)
-    return sentence("; ".join(_arrival(asked, thing) for thing in things))
+    return sentence(told(_arrival(asked, thing) for thing in things))
 
 
 def _chosen(found: list[knowledge.Deal], meaning: Meaning) -> list[knowledge.Deal]:
@@ -64,7 +64,7 @@ def _told(asked: Asked, chosen: list[knowledge.Deal], deed: Deed) -> str:
     elif where and deed is Deed.LEAVE:
         did = "left"
     ago = asked.meaning.ask is Ask.HOW_LONG_AGO
-    return sentence("; ".join(f"{name(deal.thing)} {did}{where} {_moment(asked, deal.at, ago)}" for deal in chosen))
+    return sentence(latest([f"{name(deal.thing)} {did}{where} {_moment(asked, deal.at, ago)}" for deal in chosen]))
 
 
 def _moment(asked: Asked, at: datetime, ago: bool) -> str:
@@ -87,7 +87,7 @@ def _last_seen(asked: Asked, things: list[SceneObject]) -> str:
     for thing in things:
         moment = _moment(asked, thing.last_at, asked.meaning.ask is Ask.HOW_LONG_AGO)
         parts.append(f"I see {name(thing)} right now" if thing.visible else f"{name(thing)} was last seen {moment}")
-    return sentence("; ".join(parts))
+    return sentence(told(parts))
 
 
 def _met(asked: Asked) -> str:
@@ -126,20 +126,20 @@ def how_long(asked: Asked) -> str:
     if not things:
         raise CannotTell(f"I have seen no {word_for(meaning.subject)}")
     if meaning.deed in (Deed.LEAVE, Deed.VANISH, Deed.RETURN):
-        return sentence("; ".join(_absence(asked, thing) for thing in things))
+        return sentence(told(_absence(asked, thing) for thing in things))
     if meaning.deed is Deed.STAY_BEHIND:
         found = knowledge.deals(Deed.STAY_BEHIND, things, asked.scene, meaning.window, None)
         if not found:
             raise CannotTell("I have not seen that anything was left behind")
-        return sentence("; ".join(f"{name(d.thing)} {asked.wording.long(d.at)}" for d in found))
+        return sentence(told(f"{name(d.thing)} {asked.wording.long(d.at)}" for d in found))
     if not meaning.subject.ids and len(things) > 1:
         things = present(asked, things) or things
     if meaning.deed in (Deed.MOVE, Deed.REST):
-        return sentence("; ".join(_stood(asked, thing) for thing in things))
+        return sentence(told(_stood(asked, thing) for thing in things))
     region = knowledge.region_of(meaning.place, asked.scene)
     if region is not None and region.kind is RegionKind.ZONE:
         return _in_zone(asked, things)
-    return sentence("; ".join(_stay(asked, thing) for thing in things))
+    return sentence(told(_stay(asked, thing) for thing in things))
 
 
 def _stay(asked: Asked, thing: SceneObject) -> str:
@@ -176,11 +176,11 @@ def _in_zone(asked: Asked, things: list[SceneObject]) -> str:
         if since is not None:
             parts.append(f"{name(thing)} has been{where} {asked.wording.long(since)}")
     if parts:
-        return sentence("; ".join(parts))
+        return sentence(told(parts))
     entered = knowledge.deals(Deed.ENTER, things, asked.scene, asked.meaning.window, asked.meaning.place)
     left = knowledge.deals(Deed.LEAVE, things, asked.scene, asked.meaning.window, asked.meaning.place)
     for deal in left:
         before = [e.at for e in entered if e.thing.id == deal.thing.id and e.at <= deal.at]
         if before:
             parts.append(f"{name(deal.thing)} was{where} {asked.wording.long(before[-1], deal.at)}")
-    return sentence("; ".join(parts)) if parts else nobody(asked, " has been")
+    return sentence(told(parts)) if parts else nobody(asked, " has been")

@@ -17,7 +17,19 @@ from agent.facts_answer.answers import (
     unique,
 )
 from agent.facts_answer.meaning import Deed, Meaning
-from agent.facts_answer.phrases import article, be, counted, grouped, name, names, sentence, where_is, word_for
+from agent.facts_answer.phrases import (
+    article,
+    be,
+    counted,
+    grouped,
+    latest,
+    name,
+    names,
+    sentence,
+    told,
+    where_is,
+    word_for,
+)
 from agent.facts_answer.places import gone
 from agent.facts_answer.timing import meetings
 from agent.labels import stands_for
@@ -62,9 +74,9 @@ def _whether(asked: Asked) -> str:
 
 def _as_many(asked: Asked, compare: str, number: int) -> str:
     there = present(asked, asked.things())
-    told = f"there {be(len(there))} {counted(word_for(asked.meaning.subject), len(there))}"
-    told += asked.wording.place(asked.meaning.place) + (f": {names(there)}" if there else "")
-    return f"{'yes' if COMPARE[compare](len(there), number) else 'no'}, {told}"
+    said = f"there {be(len(there))} {counted(word_for(asked.meaning.subject), len(there))}"
+    said += asked.wording.place(asked.meaning.place) + (f": {names(there)}" if there else "")
+    return f"{'yes' if COMPARE[compare](len(there), number) else 'no'}, {said}"
 
 
 def _is_a(asked: Asked) -> str:
@@ -91,7 +103,7 @@ def _left_behind(asked: Asked) -> str:
         other = asked.scene.get(deal.other) if deal.other is not None else None
         who = f" by {name(other)}" if other is not None else ""
         parts.append(f"{name(deal.thing)} was left{who} {asked.wording.at(deal.at)}")
-    return f"yes, {'; '.join(parts)}"
+    return f"yes, {told(parts)}"
 
 
 def _met(asked: Asked) -> str:
@@ -102,7 +114,7 @@ def _met(asked: Asked) -> str:
     for event in events[-3:]:
         pair = [thing for i in event.track_ids if (thing := asked.scene.get(i)) is not None]
         parts.append(f"{names(pair)} {asked.wording.at(event.at)}")
-    return f"yes: {'; '.join(parts)}"
+    return f"yes: {told(parts)}"
 
 
 def _did(asked: Asked) -> str:
@@ -120,7 +132,7 @@ def _did(asked: Asked) -> str:
         text = f"{name(thing)} {did(asked)} {asked.wording.at(at_of(found, thing))}"
         later = back_after(thing) if meaning.deed is Deed.LEAVE and meaning.place is None else None
         parts.append(text + (f" and came back {asked.wording.at(later)}" if later is not None else ""))
-    return f"yes, {'; '.join(parts)}"
+    return f"yes, {latest(parts)}"
 
 
 def _did_not(asked: Asked) -> str:
@@ -129,7 +141,8 @@ def _did_not(asked: Asked) -> str:
         return f"no, {_seen_none(asked)}"
     if len(things) == 1:
         return f"no, {_state(asked, things[0])}"
-    return f"no, {nobody(asked, ' ' + did(asked))}"
+    none = nobody(asked, f" {did(asked)}")
+    return f"no, {none[0].lower()}{none[1:]}"
 
 
 def _gone(asked: Asked) -> str:
@@ -139,8 +152,8 @@ def _gone(asked: Asked) -> str:
     if not things:
         return f"no, {_seen_none(asked)}"
     if away and not (asked.meaning.subject.every and here):
-        return f"yes, {'; '.join(gone(asked, thing) for thing in away)}"
-    return f"no, {'; '.join(_state(asked, thing) for thing in here[:4])}"
+        return f"yes, {told(gone(asked, thing) for thing in away)}"
+    return f"no, {told(_state(asked, thing) for thing in here[:4])}"
 
 
 def _moved(asked: Asked) -> str:
@@ -150,7 +163,7 @@ def _moved(asked: Asked) -> str:
     moved = [thing for thing in things if thing.moved_since(asked.meaning.window.since)]
     if not moved:
         return f"no, {names(things)} {be(len(things))} where {'it was' if len(things) == 1 else 'they were'}"
-    return "yes, " + "; ".join(f"{name(thing)} moved{_and_is(asked, thing)}" for thing in moved)
+    return "yes, " + told(f"{name(thing)} moved{_and_is(asked, thing)}" for thing in moved)
 
 
 def _and_is(asked: Asked, thing: SceneObject) -> str:
@@ -182,7 +195,7 @@ def _there(asked: Asked) -> str:
 
 def _not_any_more(asked: Asked, things: list[SceneObject]) -> str:
     away = [thing for thing in things if not thing.visible]
-    return "; " + "; ".join(gone(asked, thing) for thing in away[:3])
+    return "; " + told(gone(asked, thing) for thing in away[:3])
 
 
 def _absent(asked: Asked, things: list[SceneObject], what: str) -> str:
@@ -190,7 +203,7 @@ def _absent(asked: Asked, things: list[SceneObject], what: str) -> str:
     if not things:
         return _seen_none(asked)
     if meaning.subject.ids or len(things) <= 2:
-        return "; ".join(_state(asked, thing) for thing in things)
+        return told(_state(asked, thing) for thing in things)
     nobody = "nobody" if meaning.subject.words == ("person",) else f"no {word_for(meaning.subject)}"
     return f"{nobody} is{what or ' in sight'}"
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, timedelta, timezone
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.facts_answer import FactsAnswer, FactsAnswerer
 from agent.perceive import Perception
@@ -203,3 +205,29 @@ def test_numbers_and_all_and_exceptions(text: str, begins: str) -> None:
 def test_what_sounds_like_a_question_about_tracks_but_is_none_gets_an_honest_no(text: str) -> None:
     answer = talk((47, text))[0]
     assert not answer.known, answer.text
+
+
+VOCABULARY = """
+how many long often who what which where when since is are was did has do the a any all other last first second
+people person cup cups red blue dog bag tv thing things it they that one left right top of near next to at door
+desk gate zone came come in out leave left moved still back gone lost crossed behind fastest biggest nearest
+longest and or not more than two 3 #3 #4 #7 #99 seconds minute ago in the last 20 10:00:30 now so far happened
+about there here seen you see with on why colour alone together again ever
+"""
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(VOCABULARY.split()), max_size=9), st.sampled_from([(), (3,), (1, 2)]), st.booleans())
+def test_whatever_is_asked_gets_an_answer_about_known_objects(
+    ended: tuple[Scene, Moment], words: list[str], pointed: tuple[int, ...], goes_on: bool
+) -> None:
+    previous = (("Who left?", "Person [#7] left; person [#3] left."),) if goes_on else ()
+    answer = ask(ended, " ".join(words), track_ids=pointed, previous=previous)
+    assert answer.text
+    assert set(answer.track_ids) <= {1, 2, 3, 4, 5, 6, 7, 8, 10}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=80))
+def test_any_text_at_all_gets_an_answer(ended: tuple[Scene, Moment], text: str) -> None:
+    assert ask(ended, text).text
