@@ -85,6 +85,9 @@ class ColourSight:
         found = [Found(self.LABELS[channel], 0.9, _floats(patch)) for channel, patch in self._regions(view)]
         return [f for f in found if f.label in labels]
 
+    def glance(self, view: View, ask: Ask) -> Answer | None:
+        return None
+
     def first(self, view: View, ask: Ask) -> Answer | None:
         self.looks += 1
         if ask.mask is not None and not ask.points:
@@ -99,7 +102,7 @@ class ColourSight:
             if box[0] <= x < box[2] and box[1] <= y < box[3]:
                 for px, py, positive in ask.points:
                     if not positive:
-                        patch = _without(patch, px, py)
+                        patch = without_half(patch, px, py)
                 return Answer(patch, self._look(view, patch), 0.95)
         return None
 
@@ -159,7 +162,7 @@ def _floats(patch: Patch) -> tuple[float, float, float, float]:
     return float(box[0]), float(box[1]), float(box[2]), float(box[3])
 
 
-def _without(patch: Patch, x: float, y: float) -> Patch:
+def without_half(patch: Patch, x: float, y: float) -> Patch:
     """The half of a mask that does not have the point."""
     data = patch.data.copy()
     middle = data.shape[1] // 2

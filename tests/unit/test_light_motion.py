@@ -12,6 +12,8 @@ from stream.engines.light.carry import CarriedMask
 from stream.engines.light.flow import FlowHistory
 from stream.engines.light.grid import Grid, Patch, shrink
 from stream.engines.light.motion import fit_similarity, moves_by_itself, object_flow, stands_apart, strays
+from stream.engines.light.replay import Replay
+from stream.engines.light.sight import View
 from stream.types import FrameRef
 
 SMALL = st.floats(-0.05, 0.05)
@@ -84,6 +86,29 @@ def test_a_mask_is_carried_with_its_object(dx: float, dy: float) -> None:
     x, y = 250 + dx * 20, 150 + dy * 20
     want[y : y + 90, x : x + 90] = True
     assert (got & want).sum() / (got | want).sum() > 0.9
+
+
+@pytest.mark.parametrize("first_go", [0, 4, 9])
+def test_a_mask_of_an_older_picture_comes_to_the_present_in_one_go_or_in_two(first_go: int) -> None:
+    grid = Grid.of(640, 480)
+    history = FlowHistory(grid, 1.5)
+    mask = np.zeros((480, 640), np.uint8)
+    mask[150:240, 250:340] = 255
+    replay: Replay | None = None
+    for k in range(10):
+        small = shrink(picture(250 + 4 * k, 150, np.random.default_rng(3)), grid.flow)
+        history.push(k, k / 30, FrameRef(0, k), small)
+        if k == 0:
+            view = View(0, 0.0, grid, small, small)
+            replay = Replay(Patch(0, 0, mask).tight(), view, history, 40, None)
+        if k == first_go and replay is not None:
+            replay.catch_up()
+    assert replay is not None
+    got = replay.catch_up().render().whole(grid.mask) >= 128
+    want = np.zeros((480, 640), bool)
+    want[150:240, 286:376] = True
+    assert (got & want).sum() / (got | want).sum() > 0.93
+    assert np.allclose(replay.travel, (18, 0), atol=0.5)
 
 
 def test_the_history_is_bounded_in_time_and_in_number() -> None:

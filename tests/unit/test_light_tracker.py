@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from stream.engines.light.prompts import carry_points
+from stream.engines.light.sight import Answer, Ask, Sighting, Target, View
 from stream.engines.light.tuning import TUNING
 from stream.errors import BadInput, FrameTooOld, NotFound, UnknownWord
 from stream.types import FrameRef, Point, Prompt, PromptChange, PromptKind, PromptState, Rle, TrackState
-from tests.unit.light_world import BLUE, GREEN, RED, ColourSight, Player, World, overlap
+from tests.unit.light_world import BLUE, GREEN, RED, ColourSight, Player, World, overlap, without_half
 
 
 def two_things() -> World:
@@ -139,6 +143,23 @@ def test_a_prompt_is_restored_with_its_tracks_under_their_ids() -> None:
     assert set(play.tracks) == ids
 
 
+def test_a_word_that_is_asked_for_again_shows_what_it_had_under_the_same_ids() -> None:
+    play = Player(two_things(), latency=3)
+    play.step(1)
+    play.text(1, "cup")
+    play.step(30)
+    (track_id,) = play.tracks
+    play.tracker.remove_prompt(1)
+    play.step(30)
+    assert play.tracks == {}
+    play.text(2, "cup")
+    play.step(3)
+    (track,) = play.tracks.values()
+    assert (track.id, track.prompt_id, track.state) == (track_id, 2, TrackState.LIVE)
+    assert overlap(track.mask, play.world, "cup") > 0.8
+    assert PromptChange(2, PromptState.ACTIVE, None, (track_id,)) in play.changes
+
+
 def test_a_removed_track_is_not_restored_with_its_prompt() -> None:
     play = Player(two_things())
     play.step(1)
@@ -253,6 +274,49 @@ def test_a_negative_click_cuts_away_and_the_id_stays() -> None:
     assert after.id == track.id
     assert after.box_xyxy_px[0] > track.box_xyxy_px[0] + 20
     assert PromptChange(2, PromptState.ACTIVE, None, (track.id,)) in play.changes
+
+
+class Glancing(ColourSight):
+    """At first sight takes a thing for its left half, and never refreshes."""
+
+    def glance(self, view: View, ask: Ask) -> Answer | None:
+        answer = super().first(view, ask)
+        box = answer.patch.box() if answer else None
+        if answer is None or box is None:
+            return None
+        half = without_half(answer.patch, box[2] - 1, box[1])
+        return replace(answer, patch=half, look=self._look(view, half))
+
+    def refresh(self, view: View, targets: Sequence[Target], pad: float) -> dict[int, Sighting]:
+        return {}
+
+
+def test_a_click_shows_what_is_seen_at_first_sight_and_then_corrects_it() -> None:
+    play = Player(World(size=(640, 480), side=80, things={"cup": (RED, (200, 200))}), latency=3, sight=Glancing())
+    play.step(2)
+    play.tracker.add_prompt(Prompt(1, PromptKind.POINTS, points=(Point(230, 240),)))
+    play.step(3, cup=(2, 0))
+    (early,) = play.tracks.values()
+    assert 0.4 < overlap(early.mask, play.world, "cup") < 0.6
+    assert play.changes == [PromptChange(1, PromptState.ACTIVE, None, (early.id,))]
+    play.step(6, cup=(2, 0))
+    (late,) = play.tracks.values()
+    assert (late.id, late.state) == (early.id, TrackState.LIVE)
+    assert overlap(late.mask, play.world, "cup") > 0.85
+    scene = play.tracker._scene
+    assert scene is not None
+    assert scene.objects[late.id].area > 6000
+
+
+@pytest.mark.parametrize("frames", [1, 4])
+def test_what_is_clicked_and_removed_again_at_once_does_not_appear(frames: int) -> None:
+    play = Player(World(size=(640, 480), side=80, things={"cup": (RED, (200, 200))}), latency=3, sight=Glancing())
+    play.step(2)
+    play.tracker.add_prompt(Prompt(1, PromptKind.POINTS, points=(Point(230, 240),)))
+    play.step(frames)
+    play.tracker.remove_prompt(1)
+    play.step(12)
+    assert play.tracks == {}
 
 
 class Stubborn(ColourSight):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 
 from stream.engines.light import gate, intake, lifecycle, planner, returns
 from stream.engines.light.gate import Verdict
@@ -16,7 +16,7 @@ from stream.engines.light.scene import Scene
 from stream.engines.light.sight import Answer, Candidate, Searched, Sight, Sighting, View, Wanted
 from stream.engines.light.tracks import Object
 from stream.engines.light.worker import Job, Lane
-from stream.types import BoxXyxyPx, PromptChange, PromptState, TrackState
+from stream.types import BoxXyxyPx, Prompt, PromptChange, PromptState, TrackState
 
 DUPLICATE_IOU = 0.5
 CROP_PIXELS = 320
@@ -35,6 +35,8 @@ class Background:
         self._lane = lane
         self._sight = sight
         self._requests: deque[Request] = deque()
+        self._asked: set[int] = set()
+        """Prompts that wait for an answer, or for its correction."""
         self._since_search = 99
         self._last = ""
         """The kind of the last job that was done: on a slow machine looks, new things and refreshes take turns."""
@@ -48,10 +50,12 @@ class Background:
     def ask(self, request: Request) -> None:
         """A prompt; prompts go before everything else."""
         self._requests.append(request)
+        self._asked.add(request.prompt.id)
 
     def forget(self, prompt_id: int) -> None:
         """Drop what waits for a prompt that was removed."""
         self._requests = deque(r for r in self._requests if r.prompt.id != prompt_id)
+        self._asked.discard(prompt_id)
 
     def collect(self, tick: int) -> bool:
         """Apply a finished job; whether there was one."""
@@ -80,7 +84,9 @@ class Background:
             request = self._requests.popleft()
             if request.view.grid == scene.grid:
                 return self._request_job(request)
-            self._fail(request.prompt.id, "The picture changed its size meanwhile. Point at it again.")
+            self._asked.discard(request.prompt.id)
+            if request.begun is None:
+                self._fail(request.prompt.id, "The picture changed its size meanwhile. Point at it again.")
         overdue = planner.overdue(scene.objects.values(), scene.now_s, tuning)
         running = self._lane.running
         last = running.kind if running is not None else self._last
@@ -97,29 +103,40 @@ class Background:
     def _request_job(self, request: Request) -> Job:
         sight, generation, replay = self._sight(), self._scene.generation, self._scene.replay
 
-        def run() -> tuple[Answer, Replay] | None:
-            answer = sight.first(request.view, request.ask)
-            return (answer, replay(answer.patch, request.view)) if answer and answer.patch.box() else None
+        glances = request.begun is None and request.prompt.track_id is None
 
-        def done(found: tuple[Answer, Replay] | None) -> None:
-            self._pointed(request, found if generation == self._scene.generation else None)
+        def run() -> tuple[Answer, Replay, bool] | None:
+            glance = sight.glance(request.view, request.ask) if glances else None
+            answer = glance or sight.first(request.view, request.ask)
+            if answer is None or answer.patch.box() is None:
+                return None
+            return answer, replay(answer.patch, request.view), glance is None
 
-        # a click takes two looks: at its surroundings, and closer at what that found
-        looks = 2.0 if request.ask.box is None and request.ask.mask is None else 1.0
-        return Job("first", run, done, cost=looks, fixed=True)
+        def done(found: tuple[Answer, Replay, bool] | None) -> None:
+            if request.prompt.id not in self._asked:
+                return
+            found = found if generation == self._scene.generation else None
+            self._asked.discard(request.prompt.id)
+            if request.begun is None:
+                self._pointed(request, found)
+            elif found is not None:
+                self._corrected(request.begun, request.prompt, found[0], found[1])
 
-    def _pointed(self, request: Request, found: tuple[Answer, Replay] | None) -> None:
+        # the correction looks closer, and perhaps at a detected thing around it
+        return Job("first", run, done, cost=1.0 if request.begun is None else 1.5, fixed=True)
+
+    def _pointed(self, request: Request, found: tuple[Answer, Replay, bool] | None) -> None:
         prompt, scene = request.prompt, self._scene
         if found is None:
             self._fail(prompt.id, "Nothing could be told apart there. Drag a box around the thing instead.")
             return
         if prompt.track_id is not None:
-            self._refined(request, *found)
+            self._refined(request, found[0], found[1])
             return
         if not scene.room():
             self._fail(prompt.id, "Too many things are followed already. Remove some first.")
             return
-        answer, replay = found
+        answer, replay, final = found
         box = answer.patch.box() or (0, 0, 0, 0)
         thing = scene.add(answer.label or "object", prompt.id, box, from_text=False, sure=True)
         thing.score = answer.quality
@@ -128,6 +145,21 @@ class Background:
             self._fail(prompt.id, "It left the picture.")
             return
         self._tell(prompt.id, (thing.id,), self._alternatives(answer))
+        if not final:
+            self._requests.appendleft(dataclasses.replace(request, begun=thing.id))
+            self._asked.add(prompt.id)
+
+    def _corrected(self, track_id: int, prompt: Prompt, answer: Answer, replay: Replay) -> None:
+        """The second look at what was clicked: what the first one took it for is forgotten."""
+        thing = self._scene.objects.get(track_id)
+        if thing is None or thing.hidden_s is not None:
+            return
+        thing.memory, thing.area = None, 0.0
+        if self._scene.install(thing, replay, answer.look):
+            thing.life = lifecycle.find(thing.life, self._scene.now_s)
+            thing.label, thing.score = answer.label or thing.label, answer.quality
+            if answer.whole or answer.part:
+                self._tell(prompt.id, (thing.id,), self._alternatives(answer))
 
     def _refined(self, request: Request, answer: Answer, replay: Replay) -> None:
         prompt = request.prompt
@@ -140,7 +172,7 @@ class Background:
         thing.score = answer.quality
         thing.detected = None
         if thing.memory is not None:  # the user says what it is: that replaces what was remembered
-            thing.memory = replace(thing.memory, first=answer.look.colour, recent=answer.look.colour)
+            thing.memory = dataclasses.replace(thing.memory, first=answer.look.colour, recent=answer.look.colour)
         self._tell(prompt.id, (thing.id,), self._alternatives(answer))
 
     def _alternatives(self, answer: Answer) -> tuple[tuple[str, BoxXyxyPx], ...]:

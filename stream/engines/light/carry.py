@@ -38,7 +38,7 @@ def sample(source: NDArray[Scalar], at: F32, *, border: int = cv2.BORDER_CONSTAN
 
 
 class Pace(NamedTuple):
-    """How an object moves: pixels of the flow grid a picture, smoothed, and over how many pictures that was measured."""
+    """How an object moves: pixels of the flow grid a picture, smoothed, and of how many pictures."""
 
     velocity: NDArray[np.float32]
     pictures: int

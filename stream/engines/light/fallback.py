@@ -76,6 +76,9 @@ class PlainSight:
     def detect(self, view: View, labels: frozenset[str]) -> list[Found]:
         return []
 
+    def glance(self, view: View, ask: Ask) -> Answer | None:
+        return None
+
     def first(self, view: View, ask: Ask) -> Answer | None:
         if ask.mask is not None:
             crop = Crop.around(ask.mask.box() or (0, 0, 1, 1), self._tuning.pad, CROP_PIXELS)

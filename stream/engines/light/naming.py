@@ -50,6 +50,7 @@ class Naming:
         self._looking: list[BoxXyxyPx] = []
         """New things that are being looked at."""
         self._detect_s = -1e9
+        self._soon = False
         self.by_detector = False
         """Whether a detector finds things by name."""
 
@@ -58,12 +59,13 @@ class Naming:
         return bool(self._newcomers)
 
     def detect_soon(self) -> None:
-        """A text prompt came: let the detector look at the next picture."""
-        self._detect_s = -1e9
+        """A text prompt came: the detector goes before everything else."""
+        self._detect_s, self._soon = -1e9, True
 
     def next_job(self, *, looks: bool = True, newcomers: bool = True) -> Job | None:
         """A look of the detector where one is due, else masks for something new."""
-        wants_detector = looks and self.by_detector and any(label != MOVING for label in self._labels())
+        wants_detector = self.by_detector and any(label != MOVING for label in self._labels())
+        wants_detector = wants_detector and (looks or self._soon)
         if wants_detector and self._scene.now_s - self._detect_s >= self._scene.tuning.detect_gap_s:
             return self._detect_job()
         view, self._newcomers = self._view, [f for f in self._newcomers if f.label in self._labels()]
@@ -77,7 +79,7 @@ class Naming:
     def _detect_job(self) -> Job:
         sight, view, generation = self._sight(), self._scene.view(), self._scene.generation
         labels = frozenset(self._labels())
-        before, self._detect_s = self._detect_s, view.time_s
+        before, self._detect_s, self._soon = self._detect_s, view.time_s, False
 
         def done(found: list[Found] | None) -> None:
             if found is not None and generation == self._scene.generation:
@@ -103,10 +105,24 @@ class Naming:
         boxes = {k.id: k.box for k in known}
         for thing_id, match in result.matched.items():
             self._confirmed(scene.objects[thing_id], match, boxes[thing_id], view)
+            self._taken_over(scene.objects[thing_id], match.label)
         self._let_go(intake.doubled(result.matched, known), labels, view)
         tried = [any(box_iou(f.box, b) > scene.tuning.match_iou for b in self._tried) for f in result.new]
         order = sorted(range(len(result.new)), key=lambda i: tried[i])
         self._newcomers, self._view, self._tried = [result.new[i] for i in order], view, []
+
+    def _taken_over(self, thing: Object, label: str) -> None:
+        """What went with a prompt that was removed is shown again, under its id, where a new prompt asks for it."""
+        prompt_id = self._labels().get(label)
+        if not thing.hidden_with_prompt or prompt_id is None or thing.astray:
+            return
+        thing.hidden_s, thing.hidden_with_prompt = None, False
+        thing.label, thing.prompt_id, thing.from_text = label, prompt_id, True
+        self._tell_all(prompt_id)
+
+    def _tell_all(self, prompt_id: int) -> None:
+        ids = tuple(t.id for t in self._scene.objects.values() if t.prompt_id == prompt_id and t.shown)
+        self._tell(prompt_id, ids, ())
 
     def _let_go(self, doubled: set[int], labels: set[str], view: View) -> None:
         """Lose the tracks that the detector does not see any more, or only as one with another track."""
@@ -217,6 +233,7 @@ class Naming:
             scene.take_up(back, replay, answer.look, again=False)
             self._follow_boxes(back, found.box, view)
             back.astray = False
+            self._taken_over(back, found.label)
             return
         if not scene.room():
             return
@@ -228,8 +245,7 @@ class Naming:
         if not scene.install(thing, replay, answer.look):
             del scene.objects[thing.id]
             return
-        ids = tuple(t.id for t in scene.objects.values() if t.prompt_id == prompt_id and t.shown)
-        self._tell(prompt_id, ids, ())
+        self._tell_all(prompt_id)
 
     def _followed_already(self, patch: Patch, box: BoxXyxyPx, label: str, view: View) -> bool:
         for thing in self._scene.objects.values():

@@ -28,6 +28,8 @@ class Request:
     prompt: Prompt
     ask: Ask
     view: View
+    begun: int | None = None
+    """The track that a first glance has begun, whose mask the second look corrects."""
 
 
 def check(prompt: Prompt, grid: Grid | None) -> None:

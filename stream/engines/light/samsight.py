@@ -43,6 +43,8 @@ class SamSight:
         self._refresher = Refresher(sam, tuning)
         self._latest: tuple[U8, Seen] | None = None
         """The last picture and crop that were encoded: several things may be asked for in one crop."""
+        self._glanced: tuple[View, Ask, Answer | None] | None = None
+        """What the last clicks seemed to mean at first sight."""
 
     @staticmethod
     def load(models: ModelStore, tuning: Tuning) -> SamSight:
@@ -109,6 +111,12 @@ class SamSight:
         best = next((int(i) for i in order if obeys(logits[i], points, labels)), 0)
         return self._answer(view, seen, logits[best], float(quality[best]))
 
+    def glance(self, view: View, ask: Ask) -> Answer | None:
+        if ask.mask is not None or ask.box is not None:
+            return None
+        self._glanced = view, ask, self._around_clicks(view, ask)
+        return self._glanced[2]
+
     def _clicked(self, view: View, ask: Ask) -> Answer | None:
         part = self._part(view, ask)
         whole = self._whole_thing(view, ask) if ask.look_for_whole else None
@@ -122,23 +130,29 @@ class SamSight:
 
     def _part(self, view: View, ask: Ask) -> Answer | None:
         """What SAM takes the clicks to mean: a look at their surroundings, and a closer one at what that found."""
+        glanced, self._glanced = self._glanced, None
+        known = glanced is not None and glanced[0] is view and glanced[1] is ask
+        answer = glanced[2] if glanced is not None and known else self._around_clicks(view, ask)
+        box = answer.patch.box() if answer else None
+        if box is None or max(box[2] - box[0], box[3] - box[1]) > CLOSE_SHARE * max(view.grid.mask):
+            return answer
+        closer = look(self._sam, view, Crop.around(box, self._tuning.pad, self._sam.side))
+        more, expected = self._decode(closer, ask.points, box)
+        return self._answer(view, closer, more[0], float(expected[0])) or answer
+
+    def _around_clicks(self, view: View, ask: Ask) -> Answer | None:
         xs, ys = [p[0] for p in ask.points], [p[1] for p in ask.points]
         around = min(xs), min(ys), max(xs), max(ys)
-        longest = max(view.grid.mask)
-        side = max(CLICK_SHARE * longest, self._tuning.pad * max(around[2] - around[0], around[3] - around[1]))
+        side = max(
+            CLICK_SHARE * max(view.grid.mask), self._tuning.pad * max(around[2] - around[0], around[3] - around[1])
+        )
         crop = Crop((around[0] + around[2] - side) / 2, (around[1] + around[3] - side) / 2, side, self._sam.side)
         seen = look(self._sam, view, crop)
         logits, quality = self._most_like_a_thing(view, seen, ask)
         if edge_share(logits) > LARGE_EDGE:
             seen = look(self._sam, view, Crop.whole(view.grid, self._sam.side))
             logits, quality = self._most_like_a_thing(view, seen, ask)
-        answer = self._answer(view, seen, logits, quality)
-        box = answer.patch.box() if answer else None
-        if box is None or max(box[2] - box[0], box[3] - box[1]) > CLOSE_SHARE * longest:
-            return answer
-        closer = look(self._sam, view, Crop.around(box, self._tuning.pad, self._sam.side))
-        more, expected = self._decode(closer, ask.points, box)
-        return self._answer(view, closer, more[0], float(expected[0])) or answer
+        return self._answer(view, seen, logits, quality)
 
     def _most_like_a_thing(self, view: View, seen: Seen, ask: Ask) -> tuple[F32, float]:
         """Of SAM's four masks for clicks, the one that is most a thing of its own: expected to be right, of other

@@ -135,6 +135,11 @@ class Sight(Protocol):
         """The thing that was pointed at; None where nothing can be told apart there."""
         ...
 
+    def glance(self, view: View, ask: Ask) -> Answer | None:
+        """A first idea of what was pointed at, to be shown until `first` is done; None where that takes no longer, or
+        nothing can be told apart there."""
+        ...
+
     def refresh(self, view: View, targets: Sequence[Target], pad: float) -> dict[int, Sighting]:
         """New masks of the targets, all of them in one crop around the first; those that vanished are left out."""
         ...

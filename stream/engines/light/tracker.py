@@ -68,11 +68,13 @@ class LightTracker:
             self._concepts[prompt.id] = read
             if self._background is not None:
                 self._background.naming.detect_soon()
+                self._background.schedule(self._tick)
             return PromptChange(prompt.id, PromptState.ACTIVE, read.message)
         if scene is None or self._background is None or not len(scene.history):
             self._early.append(prompt)
         else:
             self._background.ask(self._request(prompt, scene))
+            self._background.schedule(self._tick)
         return PromptChange(prompt.id, PromptState.PENDING)
 
     def _require(self, prompt: Prompt) -> None:
