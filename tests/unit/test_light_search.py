@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from stream.engines.light.appearance import Memory, look_at
+from stream.engines.light.flow import Flow
 from stream.engines.light.grid import Grid, Patch
 from stream.engines.light.search import hunt
 from stream.engines.light.sight import View, Wanted
@@ -22,13 +23,13 @@ def view(*, moving: bool) -> View:
     """Two red squares on textured ground; with `moving`, the second one moves."""
     rng = np.random.default_rng(3)
     small = rng.integers(90, 150, (240, 320, 3)).astype(np.uint8)
-    back = np.zeros((240, 320, 2), np.float16)
+    back = np.zeros((240, 320, 2), np.float32)
     for x, y in (STANDING, MOVING):
         small[y : y + 40, x : x + 40] = RED
     if moving:
         x, y = MOVING
         back[y : y + 40, x : x + 40] = (-4, 0)
-    return View(1, 0.0, GRID, small, small, back=back)
+    return View(1, 0.0, GRID, small, small, flow=Flow.of(back))
 
 
 def wanted() -> Wanted:

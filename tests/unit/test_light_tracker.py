@@ -319,6 +319,25 @@ def test_what_is_clicked_and_removed_again_at_once_does_not_appear(frames: int) 
     assert play.tracks == {}
 
 
+@pytest.mark.parametrize("whole_prompt", [True, False])
+def test_what_was_removed_and_is_clicked_again_has_its_whole_mask(whole_prompt: bool) -> None:
+    play = Player(World(size=(640, 480), side=80, things={"cup": (RED, (200, 200))}))
+    play.step(2)
+    play.box(1, "cup")
+    play.step(10)
+    (first,) = play.tracks
+    if whole_prompt:
+        play.tracker.remove_prompt(1)
+    else:
+        play.tracker.remove_track(first)
+    play.step(10)
+    play.box(2, "cup")
+    play.step(10, cup=(2, 0))
+    (track,) = play.tracks.values()
+    assert track.prompt_id == 2
+    assert overlap(track.mask, play.world, "cup") > 0.85
+
+
 class Stubborn(ColourSight):
     """Never refreshes, so that what a click did can be seen."""
 

@@ -137,6 +137,7 @@ class Background:
             self._fail(prompt.id, "Too many things are followed already. Remove some first.")
             return
         answer, replay, final = found
+        self._forget_removed(replay)
         box = answer.patch.box() or (0, 0, 0, 0)
         thing = scene.add(answer.label or "object", prompt.id, box, from_text=False, sure=True)
         thing.score = answer.quality
@@ -149,11 +150,20 @@ class Background:
             self._requests.appendleft(dataclasses.replace(request, begun=thing.id))
             self._asked.add(prompt.id)
 
+    def _forget_removed(self, replay: Replay) -> None:
+        """What was removed and is pointed at again is not followed unseen any longer."""
+        hidden = [t for t in self._scene.objects.values() if t.hidden_s is not None]
+        now = replay.catch_up().render() if hidden else None
+        for thing in hidden:
+            if now is not None and thing.raw is not None and patch_iou(thing.raw, now) > DUPLICATE_IOU:
+                del self._scene.objects[thing.id]
+
     def _corrected(self, track_id: int, prompt: Prompt, answer: Answer, replay: Replay) -> None:
         """The second look at what was clicked: what the first one took it for is forgotten."""
         thing = self._scene.objects.get(track_id)
         if thing is None or thing.hidden_s is not None:
             return
+        self._forget_removed(replay)
         thing.memory, thing.area = None, 0.0
         if self._scene.install(thing, replay, answer.look):
             thing.life = lifecycle.find(thing.life, self._scene.now_s)
@@ -237,16 +247,19 @@ class Background:
         else:
             if gate.learns(measures, tuning):
                 thing.memory = thing.memory.learn(sighting.look, measures.similarity)
-            if not thing.from_text:
-                thing.score = 0.7 * thing.score + 0.3 * measures.quality
-            if measures.moving is not None:
-                thing.moved = 0.6 * thing.moved + 0.4 * measures.moving
-            thing.astray = False
-            if not scene.install(thing, replay, sighting.look):
-                scene.lose(thing)
-            elif thing.hypothesis_s is not None:
-                thing.hypothesis_s = None
-                thing.life = lifecycle.find(thing.life, scene.now_s)
+            self._accepted(thing, sighting, replay)
+
+    def _accepted(self, thing: Object, sighting: Sighting, replay: Replay) -> None:
+        if not thing.from_text:
+            thing.score = 0.7 * thing.score + 0.3 * sighting.measures.quality
+        if sighting.measures.moving is not None:
+            thing.moved = 0.6 * thing.moved + 0.4 * sighting.measures.moving
+        thing.astray = False
+        if not self._scene.install(thing, replay, sighting.look):
+            self._scene.lose(thing)
+        elif thing.hypothesis_s is not None:
+            thing.hypothesis_s = None
+            thing.life = lifecycle.find(thing.life, self._scene.now_s)
 
     # --- finding what was lost
 

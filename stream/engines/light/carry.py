@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.engines.light.flow import FlowField
+from stream.engines.light.flow import Flow, Window
 from stream.engines.light.grid import F32, ON, U8, Grid, Patch
 from stream.engines.light.motion import BEND_REACH_PX, middle, object_flow
 
-Window = tuple[int, int, int, int]
 DOUBTED_SHARE = 0.15
 KNOWN_ROLLS = 4
 """Pictures after which a velocity is known."""
@@ -67,16 +66,20 @@ class CarriedMask:
         self.shift = np.zeros(2, np.float32)
         """The motion in the last picture alone."""
 
-    def roll(self, back: FlowField) -> None:
-        """One picture forward. `back`: `(h, w, 2)` float32 or float16, the flow of the new picture to the one
-        before."""
+    def next_window(self) -> Window | None:
+        """Where the object will be in the next picture, with a margin; None where nothing is left of it."""
         on = cv2.boundingRect(cv2.threshold(self.soft, 60, 1, cv2.THRESH_BINARY)[1])
-        if not on[2]:
+        return self._grown(on) if on[2] else None
+
+    def roll(self, back: Flow) -> None:
+        """One picture forward, by the flow of the new picture to the one before."""
+        window = self.next_window()
+        if window is None:
             return
-        x0, y0, x1, y1 = self._grown(on)
+        x0, y0, x1, y1 = window
         step = self._step
         at = self._xy[y0 // step : y1 // step, x0 // step : x1 // step]
-        flow = np.ascontiguousarray(back[y0:y1, x0:x1], np.float32)
+        flow = back.within(window)
         if step > 1:
             flow = np.asarray(cv2.resize(flow, at.shape[1::-1], interpolation=cv2.INTER_AREA), np.float32)
         origin = np.array(self.window[:2], np.float32)
@@ -91,7 +94,7 @@ class CarriedMask:
         if step > 1:
             before *= np.float32(1 / step)
         self._map = sample(self._map, before, border=cv2.BORDER_REPLICATE)
-        self.window = (x0, y0, x1, y1)
+        self.window = window
         self.soft = sample(self._key_soft, self._places())
         self.doubt = None
         velocity = 0.6 * self.velocity + np.float32(0.4) * self.shift if len(inside) else self.velocity

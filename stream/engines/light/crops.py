@@ -57,6 +57,14 @@ class Crop:
         right, bottom = self.left + self.side, self.top + self.side
         return box[0] > self.left and box[1] > self.top and box[2] < right and box[3] < bottom
 
+    def flow_window(self, grid: Grid) -> tuple[int, int, int, int]:
+        """What of the flow grid it shows, half-open and never empty."""
+        sx, sy = grid.mask_per_flow
+        width, height = grid.flow
+        x0, y0 = min(width - 1, max(0, int(self.left / sx))), min(height - 1, max(0, int(self.top / sy)))
+        right, bottom = int((self.left + self.side) / sx) + 1, int((self.top + self.side) / sy) + 1
+        return x0, y0, max(x0 + 1, min(width, right)), max(y0 + 1, min(height, bottom))
+
     def image(self, picture: U8, grid: Grid) -> U8:
         """Cut it out of `picture` `(h, w, 3)` uint8, any size, the grid's aspect: `(pixels, pixels, 3)` uint8."""
         source = picture

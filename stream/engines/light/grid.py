@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -54,9 +55,8 @@ class Grid:
         return self.mask[0] / self.flow[0], self.mask[1] / self.flow[1]
 
     def flow_xy(self) -> F32:
-        """`(h, w, 2)` float32: the coordinates `(x, y)` of the flow grid's pixels."""
-        width, height = self.flow
-        return np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
+        """`(h, w, 2)` float32, not writable: the coordinates `(x, y)` of the flow grid's pixels."""
+        return _coordinates(*self.flow)
 
     def box_to_frame(self, box: BoxXyxyPx) -> BoxXyxyPx:
         """A box of the mask grid in pixels of the frame, cut to the picture."""
@@ -78,6 +78,13 @@ class Grid:
         """Whether both have the same aspect, within what rounding and cropping to macroblocks do."""
         a, b = self.frame[0] / self.frame[1], other.frame[0] / other.frame[1]
         return abs(a - b) < 0.02 * max(a, b)
+
+
+@lru_cache(maxsize=8)
+def _coordinates(width: int, height: int) -> F32:
+    xy = np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
+    xy.flags.writeable = False
+    return xy
 
 
 def picture_of(frame: Frame) -> U8:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from kernels import cpu
-from stream.engines.light.flow import FlowField, FlowHistory, Moment
+from stream.engines.light.flow import Flow, FlowHistory, Moment
 from stream.engines.light.grid import U8, Grid, Patch
 from stream.engines.light.sight import Ask, View
 from stream.errors import BadInput, FrameTooOld
@@ -126,19 +126,19 @@ def carry_box(box: BoxXyxyPx, moment: Moment, history: FlowHistory, grid: Grid) 
     return box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
 
 
-def _forward(place: tuple[float, float], before: U8, now: U8, back: FlowField) -> tuple[float, float] | None:
+def _forward(place: tuple[float, float], before: U8, now: U8, back: Flow) -> tuple[float, float] | None:
     """Where the thing at `place` of `before` is in `now`, on the flow grid; None outside.
 
     The flow says for each pixel of `now` where it came from. Of those that came from `place`, the one whose
     surroundings look most alike is taken: at an edge both object and uncovered background claim to come from there.
     """
-    height, width = back.shape[:2]
+    height, width = now.shape[:2]
     cx, cy = round(place[0]), round(place[1])
     x0, x1 = max(0, cx - SEARCH_PX), min(width, cx + SEARCH_PX + 1)
     y0, y1 = max(0, cy - SEARCH_PX), min(height, cy + SEARCH_PX + 1)
     if x1 <= x0 or y1 <= y0:
         return None
-    window = back[y0:y1, x0:x1]
+    window = back.within((x0, y0, x1, y1))
     ys, xs = np.mgrid[y0:y1, x0:x1].astype(np.float32)
     off = (xs + window[..., 0] - place[0]) ** 2 + (ys + window[..., 1] - place[1]) ** 2
     order = np.argsort(off.ravel())[:24]
@@ -154,11 +154,9 @@ def _forward(place: tuple[float, float], before: U8, now: U8, back: FlowField) -
             best, least = (x, y), cost
     if best is None or not (0 <= best[0] < width and 0 <= best[1] < height):
         return None
-    ix, iy = int(best[0]), int(best[1])
+    ix, iy = int(best[0]) - x0, int(best[1]) - y0
     # sub-pixel: undo what remains between the chosen pixel's origin and the place itself
-    return best[0] - (best[0] + float(back[iy, ix, 0]) - place[0]), best[1] - (
-        best[1] + float(back[iy, ix, 1]) - place[1]
-    )
+    return place[0] - float(window[iy, ix, 0]), place[1] - float(window[iy, ix, 1])
 
 
 def _patch_at(image: U8, x: float, y: float) -> U8:

@@ -207,9 +207,13 @@ class Refresher:
 def _strays(view: View, seen: Seen, target: Target) -> U8:
     """What of a crop does not move as the target's carried mask does, 0/1 on its mask grid."""
     grid = view.grid
-    if view.back is None:
+    if view.flow is None:
         return np.zeros(seen.image.shape[:2], np.uint8)
-    on = cv2.erode((target.patch.small(grid) >= ON).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
-    off = strays(np.asarray(on, np.uint8), grid.flow_xy(), view.back.astype(np.float32))
-    off = np.asarray(cv2.resize(off, grid.mask, interpolation=cv2.INTER_LINEAR), np.uint8)
-    return (seen.crop.mask_in(Patch(0, 0, off)) >= ON).astype(np.uint8)
+    x0, y0, x1, y1 = window = seen.crop.flow_window(grid)
+    before = (target.patch.small(grid)[y0:y1, x0:x1] >= ON).astype(np.uint8)
+    on = cv2.erode(before, np.ones((3, 3), np.uint8), borderValue=0)
+    off = strays(np.asarray(on, np.uint8), grid.flow_xy()[y0:y1, x0:x1], view.flow.within(window))
+    sx, sy = grid.mask_per_flow
+    left, top, right, bottom = round(x0 * sx), round(y0 * sy), round(x1 * sx), round(y1 * sy)
+    off = np.asarray(cv2.resize(off, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return (seen.crop.mask_in(Patch(left, top, off)) >= ON).astype(np.uint8)

@@ -202,7 +202,7 @@ class SamSight:
         astray = detected is not None and box_iou(box, detected) < self._tuning.astray_iou
         around = detected if detected is not None and astray else _around(box, targets[0].whole)
         seen = look(self._sam, view, Crop.around(around, pad, self._sam.side))
-        moving = None if view.back is None else moves_by_itself(view.grid.flow_xy(), view.back.astype(np.float32))
+        moving = None if view.flow is None else moves_by_itself(view.grid.flow_xy(), view.flow.whole())
         out = {}
         for target in targets:
             sighting = self._refresher.refresh(view, seen, target, moving)
@@ -268,10 +268,11 @@ def _belong_together(part: Patch, whole: Patch, ask: Ask) -> bool:
 
 def _apart(view: View, seen: Seen, logits: F32) -> float:
     """How much SAM's mask moves as one thing, apart from what is around it."""
-    if view.back is None:
+    if view.flow is None:
         return 0.0
-    on = (seen.crop.mask_out(logits, view.grid).small(view.grid) >= ON).astype(np.uint8)
-    return stands_apart(on, view.grid.flow_xy(), view.back.astype(np.float32))
+    x0, y0, x1, y1 = window = seen.crop.flow_window(view.grid)
+    on = (seen.crop.mask_out(logits, view.grid).small(view.grid)[y0:y1, x0:x1] >= ON).astype(np.uint8)
+    return stands_apart(on, view.grid.flow_xy()[y0:y1, x0:x1], view.flow.within(window))
 
 
 def _likely_point(view: View, where: Hunt) -> tuple[float, float]:

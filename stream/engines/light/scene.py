@@ -75,10 +75,12 @@ class Scene:
         self.small = shrink(picture, self.grid.flow)
         back = self.history.push(self.step, now_s, ref, self.small)
         if back is not None:
-            for thing in self.objects.values():
-                if thing.carried is not None:
-                    thing.carried.roll(back)
-                    self._shift_whole(thing, thing.carried)
+            followed = [(thing, thing.carried) for thing in self.objects.values() if thing.carried is not None]
+            windows = [carried.next_window() for _, carried in followed]
+            back.prepare([window for window in windows if window is not None])
+            for thing, carried in followed:
+                carried.roll(back)
+                self._shift_whole(thing, carried)
 
     def _shift_whole(self, thing: Object, carried: CarriedMask) -> None:
         if thing.whole is not None:
@@ -96,7 +98,7 @@ class Scene:
         boxes = {thing.id: thing.raw.box() if thing.raw else None for thing in followed}
         for i, a in enumerate(followed):
             for b in followed[i + 1 :]:
-                if _boxes_meet(boxes[a.id], boxes[b.id]):
+                if (a.hidden_s is None) == (b.hidden_s is None) and _boxes_meet(boxes[a.id], boxes[b.id]):
                     _compete(a, b)
 
     def judge(self, elapsed_s: float) -> None:
@@ -243,10 +245,11 @@ class Scene:
         masks = {
             thing.id: thing.raw for thing in self.objects.values() if thing.raw is not None and thing.id not in without
         }
-        shown = {i: thing.patch for i in masks if (thing := self.objects[i]).patch is not None}
+        seen = ((i, self.objects[i]) for i in masks)
+        shown = {i: thing.patch for i, thing in seen if thing.patch is not None and thing.hidden_s is None}
         newest = self.history.newest
-        back = newest.back if newest is not None else None
-        return View(self.step, self.now_s, self.grid, self.picture, self.small, masks, shown, back)
+        flow = newest.flow if newest is not None else None
+        return View(self.step, self.now_s, self.grid, self.picture, self.small, masks, shown, flow)
 
 
 def _scaled_box(box: BoxXyxyPx, factors: tuple[float, float]) -> BoxXyxyPx:

@@ -82,7 +82,7 @@ def chance_map(view: View, wanted: Wanted, moving: F32, tuning: Tuning) -> F32:
 
 def moving_map(view: View) -> F32:
     """`(h, w)` float32 0..1 on the flow grid: what moves by itself and is not followed."""
-    moving = None if view.back is None else moves_by_itself(view.grid.flow_xy(), view.back.astype(np.float32))
+    moving = None if view.flow is None else moves_by_itself(view.grid.flow_xy(), view.flow.whole())
     if moving is None:
         return np.zeros(view.small.shape[:2], np.float32)
     for patch in view.masks.values():

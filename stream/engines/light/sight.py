@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from stream.engines.light.appearance import Look, Memory
+from stream.engines.light.flow import Flow
 from stream.engines.light.gate import Measures
 from stream.engines.light.grid import U8, Grid, Patch
 from stream.types import BoxXyxyPx
@@ -40,9 +38,9 @@ class View:
     small: U8
     masks: Mapping[int, Patch] = field(default_factory=dict)
     shown: Mapping[int, Patch] = field(default_factory=dict)
-    """The same after every pixel was given to one object."""
-    back: NDArray[np.float16] | None = None
-    """`(h, w, 2)` flow to the picture before, on the flow grid, where there is one."""
+    """The same after every pixel was given to one object, without those that the user removed."""
+    flow: Flow | None = None
+    """To the picture before, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class LightTracker:
             return Request(prompt, self._with_mask(ask, scene.objects[prompt.track_id]), scene.view())
         if moment is None:
             return Request(prompt, ask, scene.view())
-        view = View(moment.step, moment.time_s, scene.grid, moment.small, moment.small, back=moment.back)
+        view = View(moment.step, moment.time_s, scene.grid, moment.small, moment.small, flow=moment.flow)
         return Request(prompt, ask, view)
 
     @staticmethod
