@@ -6,7 +6,7 @@ Both hold the tracks of their frames. Bounded by time, by count and by bytes.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,6 +27,8 @@ JPEG_LONG_SIDE_PX = 960
 JPEG_QUALITY = 80
 NEAR_S = 0.4
 """A frame this near stands for one that is no longer held."""
+PROOF_S = 1.0
+MOST_PROOFS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Keyframes:
         self._newest: deque[Shot] = deque(maxlen=NEWEST_COUNT)
         self._current: Shot | None = None
         self._jpegs: deque[Keyframe] = deque()
+        self._proofs: OrderedDict[FrameRef, Keyframe] = OrderedDict()
         self._bytes = 0
         self._due_at: datetime | None = None
 
@@ -121,29 +124,45 @@ class Keyframes:
             raise NotFound("There has been no picture yet.", action="Wait for the picture.")
         if ref is None:
             return self._current
+        if ref in self._proofs:
+            return self._proofs[ref]
         held: list[Shot | Keyframe] = [self._current, *reversed(self._newest), *reversed(self._jpegs)]
-        near = [(_apart_s(_ref(item), ref), item) for item in held if _ref(item).epoch == ref.epoch]
+        near = [(abs(_after_s(_ref(item), ref)), item) for item in held if _ref(item).epoch == ref.epoch]
         apart_s, item = min(near, key=lambda pair: pair[0], default=(float("inf"), self._current))
         if apart_s > NEAR_S:
             raise FrameTooOld("That picture is no longer kept.", action="Ask about the present picture.")
         return item
 
+    def proof(self, ref: FrameRef, *, leaving: bool) -> Shot | Keyframe | None:
+        """The picture that shows what happened on the frame `ref`: of something that leaves the last one up to then,
+        of anything else the first one from then on; None where none is near."""
+        held: list[Shot | Keyframe] = [*self._jpegs, *self._newest, *([self._current] if self._current else ())]
+        epoch = [item for item in held if _ref(item).epoch == ref.epoch]
+        after_s = [(_after_s(_ref(item), ref), item) for item in epoch]
+        if leaving:
+            return max(((s, item) for s, item in after_s if -PROOF_S <= s <= 0), key=_first, default=(0, None))[1]
+        return min(((s, item) for s, item in after_s if 0 <= s <= PROOF_S), key=_first, default=(0, None))[1]
+
+    def keep_proof(self, ref: FrameRef, keyframe: Keyframe) -> None:
+        """Keep the picture of what happened on the frame `ref`; the newest hundred are kept."""
+        self._proofs[ref] = keyframe
+        while len(self._proofs) > MOST_PROOFS:
+            self._proofs.popitem(last=False)
+
     def between(self, since: datetime, until: datetime) -> Iterator[Keyframe]:
         """The JPEGs of that time, oldest first."""
         return (keyframe for keyframe in tuple(self._jpegs) if since <= keyframe.at <= until)
-
-    def clear(self) -> None:
-        self._newest.clear()
-        self._jpegs.clear()
-        self._current = self._due_at = None
-        self._bytes = 0
 
 
 def _ref(item: Shot | Keyframe) -> FrameRef:
     return item.frame.ref if isinstance(item, Shot) else item.frame
 
 
-def _apart_s(one: FrameRef, other: FrameRef) -> float:
-    """How far two frames of an epoch are apart, across the wrap of the RTP clock."""
+def _after_s(one: FrameRef, other: FrameRef) -> float:
+    """How much later `one` is than `other`, a frame of the same epoch, across the wrap of the RTP clock."""
     ticks = (one.rtp - other.rtp) % 2**32
-    return min(ticks, 2**32 - ticks) / CLOCK_HZ
+    return (ticks if ticks < 2**31 else ticks - 2**32) / CLOCK_HZ
+
+
+def _first(pair: tuple[float, object]) -> float:
+    return pair[0]

@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 LOOK_BACK_S = 60.0
 MOST_REGIONS = 32
 RESTART_S = 1.0
+MOST_PROVING = 8
+_LEAVING = frozenset({EventKind.EXIT, EventKind.LOST, EventKind.ZONE_LEAVE})
 UNTOLD = frozenset({EventKind.TICK, EventKind.CHANGE})
 """Kinds that only the agent itself wants to know of."""
 
@@ -82,6 +84,7 @@ class StreamAgent:
         self._perception = Perception()
         self._regions: dict[str, Region] = {}
         self._encoding: asyncio.Task[Keyframe] | None = None
+        self._proving: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Until the stream is closed."""
@@ -89,6 +92,7 @@ class StreamAgent:
             worker = tasks.create_task(self.worker.run(), name=f"agent worker {self.session.id}")
             await self._perceive()
             worker.cancel()
+        await asyncio.gather(*self._proving, *([self._encoding] if self._encoding else ()), return_exceptions=True)
 
     # --- perception -----------------------------------------------------------------------------------------------
 
@@ -144,7 +148,18 @@ class StreamAgent:
         self._encoding = asyncio.create_task(asyncio.to_thread(shot.keyframe))
 
     def tell(self, event: Event) -> None:
+        """Tell an event, with a picture that shows it, which is not yet or no longer kept otherwise."""
         self.session.facts.publish(EventFact(event))
+        found = self.keyframes.proof(event.frame, leaving=event.kind in _LEAVING)
+        if isinstance(found, Keyframe):
+            self.keyframes.keep_proof(event.frame, found)
+        elif found is not None and len(self._proving) < MOST_PROVING:
+            task = asyncio.create_task(self._prove(event.frame, found))
+            self._proving.add(task)
+            task.add_done_callback(self._proving.discard)
+
+    async def _prove(self, frame: FrameRef, shot: Shot) -> None:
+        self.keyframes.keep_proof(frame, await asyncio.to_thread(shot.keyframe))
 
     # --- questions ------------------------------------------------------------------------------------------------
 

@@ -109,3 +109,19 @@ def test_a_large_picture_is_kept_at_960_pixels() -> None:
     picture = shot(0, size=(720, 1280)).keyframe().moment().picture
     assert picture is not None
     assert picture.shape == (540, 960, 3)
+
+
+def test_what_leaves_is_shown_as_it_was_and_what_comes_as_it_is() -> None:
+    keyframes = Keyframes()
+    play(keyframes, 2)
+    ref = shot(1.27).frame.ref
+    before, after = keyframes.proof(ref, leaving=True), keyframes.proof(ref, leaving=False)
+    assert before is not None
+    assert after is not None
+    assert 1.0 <= before.moment().pts / CLOCK_HZ <= 1.27 <= after.moment().pts / CLOCK_HZ <= 1.5
+    assert keyframes.proof(shot(9).frame.ref, leaving=True) is None
+    assert isinstance(after, Shot)
+    keyframes.keep_proof(ref, after.keyframe())
+    kept = keyframes.find(ref)
+    assert isinstance(kept, Keyframe)
+    assert kept.pts == after.frame.pts

@@ -92,6 +92,24 @@ export class Actions {
     return this.send({ type: "track.rename", track_id: id, label });
   }
 
+  /**
+   * @param {string} text
+   * @param {number[]} trackIds
+   * @param {string | null} follows
+   * @returns {Promise<string | null>} the question's id, null where it was refused
+   */
+  async ask(text, trackIds, follows) {
+    const frame = this.page.frame();
+    const about = { ...(trackIds.length ? { track_ids: trackIds } : {}), ...(follows ? { follows } : {}) };
+    const message = { type: "ask", text, ...about };
+    const tooOld = (/** @type {LiveError} */ error) => ["frame_too_old", "unknown_question"].includes(error.code);
+    let again = false;
+    const answer = await this.send({ ...message, ...(frame ? { frame } : {}) }, (error) => (again = tooOld(error)));
+    // The server has been started anew, or the picture stood still for long: then it is about the present.
+    const second = again ? await this.send({ type: "ask", text, ...(trackIds.length ? { track_ids: trackIds } : {}) }) : null;
+    return answer?.question_id ?? second?.question_id ?? null;
+  }
+
   /** @param {number} id */
   async remove(id) {
     const name = this.page.model.name(id);

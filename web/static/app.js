@@ -1,7 +1,9 @@
 // The composition of the page: makes the parts and wires them. What a part does is in its own file.
 import { Actions } from "./actions.js";
 import { Choices } from "./choices.js";
+import { call } from "./api.js";
 import { ConceptField } from "./concept.js";
+import { Conversation } from "./conversation.js";
 import { Cover } from "./cover.js";
 import { fillKeys, fillSettings } from "./dialogs.js";
 import { find, icon } from "./dom.js";
@@ -19,7 +21,9 @@ import { Settings } from "./settings.js";
 import { SourceMenu } from "./sources.js";
 import { Stage } from "./stage.js";
 import { Station } from "./station.js";
+import { Timeline } from "./timeline.js";
 import { View } from "./view.js";
+import { Watches } from "./watches.js";
 
 const REFRESH_MS = 500;
 const MENU_WIDE = 220;
@@ -77,6 +81,35 @@ const concept = new ConceptField(
     drop: (prompt) => void actions.drop(prompt),
   },
 );
+const currentStream = () => station.feed?.id ?? null;
+const conversation = new Conversation(
+  {
+    form: find("#ask-form", HTMLFormElement),
+    input: find("#ask-input", HTMLInputElement),
+    send: find("#ask-send", HTMLButtonElement),
+    list: element("talk"),
+    empty: element("ask-empty"),
+    about: element("ask-about"),
+    who: element("ask-who"),
+  },
+  {
+    ask: (text, ids, follows) => actions.ask(text, ids, follows),
+    stop: (id) => void actions.send({ type: "ask.stop", question_id: id }),
+    watch: (condition) => void watches.add(condition),
+    mark: hover,
+    select,
+    name: (id) => model.name(id),
+    say: (words) => announcer.say(words),
+  },
+);
+const watches = new Watches(
+  { list: element("watches"), popover: element("watch-menu") },
+  { stream: currentStream, failed: (error) => actions.fail(error), say: (words) => announcer.say(words) },
+);
+const timeline = new Timeline(
+  { root: element("timeline"), canvas: find("#lanes", HTMLCanvasElement), marks: element("marks"), card: element("moment") },
+  { stream: currentStream, colour: (id) => settings.colour(id), mark: hover, select, name: (id) => model.name(id) },
+);
 const messages = new Messages({
   model,
   stage,
@@ -86,11 +119,16 @@ const messages = new Messages({
   notes: new Notes(element("notes"), (words) => announcer.say(words)),
   toasts,
   announcer,
+  conversation,
+  watches,
+  timeline,
+  catchUp,
   mirrored: () => station.mirrored,
   listChanged: showObjects,
   statusChanged: () => view.refresh(),
 });
 const menu = new ObjectMenu(element("object-menu"), {
+  explain: (id) => conversation.explain(id),
   rename: (id) => list.edit(id),
   hide: (id) => hide(id, !model.hidden.has(id)),
   cutOut: (id) => {
@@ -168,6 +206,21 @@ function click(spot, kind, screen) {
   } else {
     ping(spot);
     void actions.point(spot, kind === "add", target);
+  }
+}
+
+/** What was said and what happened before this page came. */
+async function catchUp() {
+  const stream = currentStream();
+  if (!stream) return;
+  const path = `/v1/streams/${encodeURIComponent(stream)}`;
+  try {
+    const [said, happened] = await Promise.all([call("GET", `${path}/questions`), call("GET", `${path}/events?limit=1000`)]);
+    if (stream !== currentStream()) return;
+    conversation.restore(said.items);
+    for (const event of happened.items) timeline.onEvent(event);
+  } catch (error) {
+    actions.fail(error);
   }
 }
 
@@ -283,6 +336,8 @@ for (const [id, run] of Object.entries(CLICKS)) element(id).addEventListener("cl
 
 listenKeys({
   "/": () => concept.focus(),
+  a: () => conversation.focus(),
+  e: () => withSelected((id) => conversation.explain(id)),
   "?": () => openDialog("keys"),
   p: togglePause,
   m: toggleMirror,
@@ -317,6 +372,7 @@ document.addEventListener("fullscreenchange", () => view.refresh());
 addEventListener("pagehide", () => station.close());
 addEventListener("pageshow", (event) => event.persisted && void station.start());
 setInterval(() => {
+  timeline.draw();
   showObjects();
   view.refresh();
 }, REFRESH_MS);

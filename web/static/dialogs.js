@@ -22,6 +22,8 @@ const KEYS = [
   [["Ctrl", "Click"], "add a place to the selected object"],
   [["Drag"], "follow what is in the box"],
   [["/"], "type what to follow"],
+  [["A"], "ask the scene"],
+  [["E"], "have the selected object explained"],
   [["← ↑ → ↓"], "move the crosshair (with Shift: finely)"],
   [["Enter"], "click at the crosshair"],
   [["Shift", "Enter"], "exclude at the crosshair"],

@@ -13,6 +13,10 @@ import { wordsOf } from "./states.js";
  * @property {import("./notes.js").Notes} notes
  * @property {import("./say.js").Toasts} toasts
  * @property {import("./say.js").Announcer} announcer
+ * @property {import("./conversation.js").Conversation} conversation
+ * @property {import("./watches.js").Watches} watches
+ * @property {import("./timeline.js").Timeline} timeline
+ * @property {() => Promise<void>} catchUp fetch what was said and what happened before this page came
  * @property {() => boolean} mirrored
  * @property {() => void} listChanged
  * @property {() => void} statusChanged
@@ -32,19 +36,43 @@ export class Messages {
     const { model, stage, notes, toasts, announcer } = this.parts;
     if (message.type === "tracks") {
       stage.onTracks(message);
+      this.parts.timeline.onTracks(message.tracks);
       if (model.update(message.tracks, performance.now())) this.parts.listChanged();
     } else if (message.type === "status") {
       notes.show(message.engine.notes);
+      this.parts.conversation.setModel(message.vlm);
       this.parts.statusChanged();
     } else if (message.type === "hello") this.#onHello(message);
     else if (message.type === "prompt") this.#onPrompt(message);
     else if (message.type === "track") this.#onTrack(message);
+    else if (this.#ofAgent(message)) return;
     else if (message.type === "source" && message.change === "lost") announcer.say("The picture was lost");
     else if (message.type === "error") toasts.show(`${message.message} ${message.action}`, { tone: "error" });
   }
 
+  /**
+   * What the agent says.
+   * @param {ServerMessage} message
+   * @returns {boolean} whether it was its own
+   */
+  #ofAgent(message) {
+    const { conversation, watches, timeline } = this.parts;
+    if (message.type === "question") conversation.onQuestion(message);
+    else if (message.type === "delta") conversation.onDelta(message);
+    else if (message.type === "answer") conversation.onAnswer(message);
+    else if (message.type === "watch") watches.onWatch(message);
+    else if (message.type === "event") {
+      timeline.onEvent(message.event);
+      if (message.event.kind === "alert") conversation.onAlert(message.event);
+    } else return false;
+    return true;
+  }
+
   /** The source is another one. */
   clear() {
+    this.parts.conversation.clear();
+    this.parts.timeline.clear();
+    this.parts.watches.restore([]);
     this.parts.model.clear();
     this.parts.choices.hide();
     this.parts.concept.showChips([]);
@@ -65,6 +93,9 @@ export class Messages {
   /** @param {import("./types.js").Hello} hello */
   #onHello(hello) {
     const { model, concept, actions } = this.parts;
+    this.parts.conversation.setModel(hello.vlm);
+    this.parts.watches.restore(hello.watches);
+    void this.parts.catchUp();
     model.words = concept.words = hello.engine.words ?? [];
     model.prompts = new Map(hello.prompts.map((prompt) => [prompt.id, prompt]));
     concept.showChips(hello.prompts);

@@ -4,6 +4,7 @@ import { moveFocus } from "./sources.js";
 
 /**
  * @typedef {object} MenuActions
+ * @property {(id: number) => void} explain
  * @property {(id: number) => void} rename
  * @property {(id: number) => void} hide
  * @property {(id: number) => void} cutOut
@@ -39,6 +40,7 @@ export class ObjectMenu {
     this.#back = back;
     const title = make("h3", "", name);
     const rows = [
+      this.#row("ask", "Explain this", () => this.actions.explain(id)),
       this.#row("pen", "Rename", () => this.actions.rename(id)),
       this.#row("eye-off", "Hide or show", () => this.actions.hide(id)),
       this.#row("cut", "Cut out as PNG", () => this.actions.cutOut(id)),

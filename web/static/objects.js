@@ -40,7 +40,9 @@ class Row {
     this.swatch.setAttribute("aria-hidden", "true");
     this.label = make("span", "object-label");
     this.note = make("span", "object-note");
-    this.main = make("button", "object-main", this.swatch, make("span", "object-id", `#${id}`), this.label, this.note);
+    this.caption = make("span", "object-caption");
+    this.caption.hidden = true;
+    this.main = make("button", "object-main", this.swatch, make("span", "object-id", `#${id}`), this.label, this.note, this.caption);
     this.main.type = "button";
     this.main.addEventListener("click", () => actions.select(id));
     this.main.addEventListener("dblclick", () => this.edit());
@@ -67,6 +69,9 @@ class Row {
     const note = `${age(track.age_s)} · ${STATE_WORDS[track.state]}`;
     if (this.label.textContent !== track.label) this.label.textContent = track.label;
     if (this.note.textContent !== note) this.note.textContent = note;
+    const caption = track.caption ?? "";
+    if (this.caption.textContent !== caption) this.caption.textContent = this.caption.title = caption;
+    this.caption.hidden = !caption;
     this.element.dataset.state = track.state;
     this.element.classList.toggle("marked", marked);
     this.element.classList.toggle("hidden-object", hidden);

@@ -12,6 +12,15 @@ export type OkMessage = wire.Ok;
 export type EngineNote = wire.EngineNote;
 export type FrameRef = wire.FrameRef;
 
+export type Watch = wire.Watch;
+export type Rule = wire.Rule;
+export type AgentEvent = wire.Event;
+export type QuestionMessage = Omit<wire.QuestionMessage, "type" | "fact_seq" | "at">;
+export type AnswerBody = Omit<wire.AnswerMessage, "type" | "fact_seq" | "at">;
+
+/** One row of `GET /v1/streams/{id}/questions`. */
+export type AskedQuestion = QuestionMessage & { answer?: AnswerBody | null };
+
 export interface WireError {
   code: string;
   message: string;

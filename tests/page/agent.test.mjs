@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seconds, watchIn } from "../../web/static/conversation.js";
+import { forget, seen } from "../../web/static/timeline.js";
+import { ruleWords, watchWords } from "../../web/static/watches.js";
+
+test("a wish to be told is not a question", () => {
+  assert.equal(watchIn("Tell me when someone leaves a bag"), "someone leaves a bag");
+  assert.equal(watchIn("please alert me if the dog goes out"), "the dog goes out");
+  assert.equal(watchIn("let me know as soon as it moves"), "it moves");
+  assert.equal(watchIn("Tell me about the bag"), null);
+  assert.equal(watchIn("When did someone come in?"), null);
+  assert.equal(watchIn("tell me when"), null);
+});
+
+test("rules are said in words", () => {
+  assert.equal(ruleWords({ kind: "apart", label: "bag", near_label: "person", seconds: 0 }), "bag is left by person");
+  assert.equal(ruleWords({ kind: "count", label: "person", op: ">", value: 3, seconds: 0 }), "number of person > 3");
+  assert.equal(ruleWords({ kind: "enter", seconds: 0 }), "anything comes in");
+  const compiled = { rules: [{ kind: "exit", label: "dog", seconds: 0 }], verify: "the wet dog leaves" };
+  assert.equal(watchWords({ compiled }), "dog leaves; then the model decides");
+});
+
+test("a lane goes on over a short gap and begins anew after a long one", () => {
+  const lanes = new Map();
+  for (const now of [1000, 1100, 1300]) seen(lanes, [3], now);
+  seen(lanes, [3], 2500);
+  assert.deepEqual(lanes.get(3).spans, [[1000, 1300], [2500, 2500]]);
+  forget(lanes, 122_000);
+  assert.deepEqual(lanes.get(3).spans, [[2500, 2500]]);
+  forget(lanes, 200_000);
+  assert.equal(lanes.size, 0);
+});
+
+test("durations are short", () => {
+  assert.equal(seconds(312), "0.31 s");
+  assert.equal(seconds(12_345), "12.3 s");
+});
