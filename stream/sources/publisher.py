@@ -29,6 +29,10 @@ for 30 s; a camera that went without goodbye should make room for the next one b
 
 LOOK_EVERY_S = 1.0
 
+ONE_LAYER_S = 1.0
+"""Our answers accept no simulcast. Of a sender that does it all the same, the layer that came first is taken, until it
+has been silent for this long; a camera that goes on under another SSRC is taken over after it as well."""
+
 
 class Publisher(Peer):
     """One WHIP session: a source of video that a browser or another program sends us."""
@@ -45,6 +49,7 @@ class Publisher(Peer):
         self._sink: MediaSink | None = None
         self._ssrc: int | None = None
         self._codec: Codec | None = None
+        self._packet_s = float("-inf")
         self._work = asyncio.Event()
         self._keyframe_wanted = False
         self._keyframe_asked_s = float("-inf")
@@ -100,6 +105,9 @@ class Publisher(Peer):
         if self._sink is None:
             return
         now_s = time.monotonic()
+        if packet.ssrc != self._ssrc and now_s - self._packet_s < ONE_LAYER_S:
+            return
+        self._packet_s = now_s
         if packet.ssrc != self._ssrc or codec != self._codec:
             self._ssrc, self._codec = packet.ssrc, codec
             self._assembler.reset()
