@@ -131,7 +131,8 @@ def peak(asked: Asked) -> str:
 
 def compare(asked: Asked) -> str:
     meaning = asked.meaning
-    assert meaning.second is not None
+    if meaning.second is None:
+        raise CannotTell("I do not know what to compare with what")
     first, second = (_present(asked, asked.things(subject)) for subject in (meaning.subject, meaning.second))
     a = counted(word_for(meaning.subject), len(first))
     b = counted(word_for(meaning.second), len(second))

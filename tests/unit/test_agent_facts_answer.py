@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, timedelta, timezone
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -28,6 +29,7 @@ def ended() -> tuple[Scene, Moment]:
     return _scene(95.0)
 
 
+@cache
 def _scene(until: float) -> tuple[Scene, Moment]:
     log, perception = SceneLog(story.REGIONS), Perception((), story.REGIONS)
     for update, when in story.updates(until):
@@ -219,15 +221,15 @@ about there here seen you see with on why colour alone together again ever
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(VOCABULARY.split()), max_size=9), st.sampled_from([(), (3,), (1, 2)]), st.booleans())
 def test_whatever_is_asked_gets_an_answer_about_known_objects(
-    ended: tuple[Scene, Moment], words: list[str], pointed: tuple[int, ...], goes_on: bool
+    words: list[str], pointed: tuple[int, ...], goes_on: bool
 ) -> None:
     previous = (("Who left?", "Person [#7] left; person [#3] left."),) if goes_on else ()
-    answer = ask(ended, " ".join(words), track_ids=pointed, previous=previous)
+    answer = ask(_scene(95.0), " ".join(words), track_ids=pointed, previous=previous)
     assert answer.text
     assert set(answer.track_ids) <= {1, 2, 3, 4, 5, 6, 7, 8, 10}
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=80))
-def test_any_text_at_all_gets_an_answer(ended: tuple[Scene, Moment], text: str) -> None:
-    assert ask(ended, text).text
+def test_any_text_at_all_gets_an_answer(text: str) -> None:
+    assert ask(_scene(95.0), text).text
