@@ -82,6 +82,7 @@ export class Timeline {
     const [first] = event.track_ids;
     if (first !== undefined) mark.style.setProperty("--colour", this.page.colour(first));
     this.#events.set(event.id, { event, mark });
+    this.#move(mark, event, Date.now());
     this.parts.marks.append(mark);
     if (this.#events.size > MOST_EVENTS) this.#drop([...this.#events.keys()][0] ?? "");
   }
@@ -91,12 +92,21 @@ export class Timeline {
     const now = Date.now();
     forget(this.#lanes, now);
     for (const [id, { event, mark }] of this.#events) {
-      const age = now - Date.parse(event.at);
-      if (age > WINDOW_MS) this.#drop(id);
-      else mark.style.setProperty("left", `${100 * (1 - age / WINDOW_MS)}%`);
+      if (now - Date.parse(event.at) > WINDOW_MS) this.#drop(id);
+      else this.#move(mark, event, now);
     }
     this.parts.root.classList.toggle("quiet", !this.#events.size && !this.#lanes.size);
     this.#drawLanes(now);
+  }
+
+  /**
+   * @param {HTMLElement} mark
+   * @param {AgentEvent} event
+   * @param {number} now
+   */
+  #move(mark, event, now) {
+    const age = Math.max(0, now - Date.parse(event.at));
+    mark.style.setProperty("left", `${100 * (1 - age / WINDOW_MS)}%`);
   }
 
   /** @param {number} now */
