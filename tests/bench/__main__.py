@@ -35,7 +35,7 @@ BENCHES = {
     "kernels": Bench("mask post-processing on the CPU against the usual libraries", (), ("--runs", "1")),
     "page": Bench("capture to overlay data in the page", ("--seconds", "10"), ("--seconds", "3")),
     "load": Bench("what a stream and a client cost", ("--seconds", "6"), ("--seconds", "2", "--most", "2")),
-    "loss": Bench("latency and stalls against stock aiortc", ("--seconds", "10"), ("--seconds", "3", "--runs", "1")),
+    "loss": Bench("latency and stalls against stock aiortc", ("--seconds", "12"), ("--seconds", "3", "--runs", "1")),
     "agent": Bench(
         "tracking while a model answers, and a question's way to it", (), ("--seconds", "3", "--runs", "1")
     ),
