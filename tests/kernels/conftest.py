@@ -6,6 +6,9 @@ which `test_address.py` uses for the tests marked `checked`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import pytest
 
 from kernels.cuda.launch import Runner
@@ -47,10 +50,35 @@ def checked_runner(request: pytest.FixtureRequest) -> Runner:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A kernel that never ends holds the interpreter in C, where only a timeout from another thread gets through."""
+    """A kernel that never ends holds the interpreter in C, where only a timeout from another thread gets through.
+
+    What runs beside the other tests is waited for at the end.
+    """
     for item in items:
         if "tests/kernels/" not in item.path.as_posix():
             continue
-        item.add_marker(pytest.mark.timeout(120, method="thread"))
+        beside = item.get_closest_marker("beside") is not None
+        item.add_marker(pytest.mark.timeout(600 if beside else 120, method="thread"))
         if "checked_runner" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.checked)
+    items.sort(key=lambda item: item.get_closest_marker("beside") is not None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _beside(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[object]]]:
+    """Work in processes of its own, for all selected tests marked `beside`, two at a time from the first test on."""
+    pool = ThreadPoolExecutor(2)
+    futures = {}
+    for item in request.session.items if KIND == "fibers" else ():
+        marker = item.get_closest_marker("beside")
+        if marker is not None and isinstance(item, pytest.Function):
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            futures[item.nodeid] = pool.submit(marker.kwargs["work"], **parameters)
+    yield futures
+    pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture
+def result(request: pytest.FixtureRequest, _beside: dict[str, Future[object]]) -> object:
+    """What the work of a test marked `beside` gave."""
+    return _beside[request.node.nodeid].result()

@@ -12,10 +12,7 @@ import pytest
 from kernels.cuda.launch import source_paths
 from tests.kernels.runner import KIND
 
-pytestmark = [
-    pytest.mark.skipif(KIND != "fibers", reason="starts the run under AddressSanitizer itself"),
-    pytest.mark.timeout(400, method="thread"),
-]
+pytestmark = pytest.mark.skipif(KIND != "fibers", reason="starts the run under AddressSanitizer itself")
 
 STRAY = """
 import numpy as np
@@ -41,10 +38,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False)
 
 
-def test_every_kernel_stays_inside_of_its_memory() -> None:
-    done = run("-m", "pytest", "-q", "-m", "checked", "-p", "no:cacheprovider", "tests/kernels")
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    passed = re.search(r"(\d+) passed", done.stdout)
+def run_checked() -> subprocess.CompletedProcess[str]:
+    return run("-m", "pytest", "-q", "-m", "checked", "-p", "no:cacheprovider", "tests/kernels")
+
+
+@pytest.mark.beside(work=run_checked)
+def test_every_kernel_stays_inside_of_its_memory(result: subprocess.CompletedProcess[str]) -> None:
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
+    passed = re.search(r"(\d+) passed", result.stdout)
     assert passed is not None
     assert int(passed[1]) >= len(set(source_paths().values()))
 

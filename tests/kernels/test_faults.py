@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -21,22 +19,14 @@ pytestmark = pytest.mark.skipif(KIND != "fibers", reason="faults are planted for
 FAULTS = (*IN_CLEANING, *IN_MASKS, *IN_IMAGES, *IN_ASSOCIATION)
 
 
-@pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[str]]]:
-    """The faults of all selected tests, two at a time, from the first test on."""
-    multiprocessing.set_forkserver_preload([__name__])
-    chosen = [item.callspec.params["fault"] for item in request.session.items if _is_about_a_fault(item)]
-    with ThreadPoolExecutor(2) as pool:
-        yield {fault.name: pool.submit(outcome, fault) for fault in chosen}
+# Children are forked from a process that has imported all checks already.
+multiprocessing.set_forkserver_preload([__name__])
 
 
-def _is_about_a_fault(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and item.function is test_is_noticed
-
-
+@pytest.mark.beside(work=outcome)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_is_noticed(fault: Fault, outcomes: dict[str, Future[str]]) -> None:
-    assert outcomes[fault.name].result(), f"nothing noticed {fault.name!r} in {fault.file}.cu"
+def test_is_noticed(fault: Fault, result: str) -> None:
+    assert result, f"nothing noticed {fault.name!r} in {fault.file}.cu"
 
 
 def test_every_kernel_has_faults() -> None:
