@@ -207,12 +207,15 @@ def _outdone(asked: Asked) -> str:
     if place is not None and place.subject is not None and not any(t.visible for t in asked.things(place.subject)):
         raise CannotTell(f"Nothing in sight is {article(word_for(place.subject))}")
     things = asked.things()
-    if not meaning.past and most not in (Most.FIRST, Most.LAST):
+    if most in (Most.LONGEST, Most.SHORTEST):
+        things = things if meaning.window.ever else [thing for thing in things if thing.visible]
+    elif not meaning.past and most not in (Most.FIRST, Most.LAST):
         things = _present(asked, things) if place is None else [thing for thing in things if thing.visible]
     if place is not None and place.subject is not None:
         reference = {thing.id for thing in asked.things(place.subject)}
         things = [thing for thing in things if thing.id not in reference]
-    best = knowledge.outdone(most, things, place, asked.scene, meaning.past)
+    over = meaning.window.ever if most in (Most.LONGEST, Most.SHORTEST) else meaning.past
+    best = knowledge.outdone(most, things, place, asked.scene, over)
     if not best:
         return nobody(asked, " is in sight")
     if most is Most.FASTEST and not meaning.past and not any(thing.moving for thing in best):
@@ -223,7 +226,8 @@ def _outdone(asked: Asked) -> str:
 
 def _reason(asked: Asked, most: Most, thing: SceneObject) -> str:
     if most in (Most.LONGEST, Most.SHORTEST):
-        return "in sight " + asked.wording.since(knowledge.stays(thing)[-1].since)
+        stay = knowledge.longest_stay(thing, asked.scene) if asked.meaning.window.ever else knowledge.stays(thing)[-1]
+        return "in sight " + asked.wording.long(stay.since, stay.until)
     if most in (Most.FIRST, Most.LAST):
         return "first seen " + asked.wording.at(thing.first_at)
     if most in (Most.FASTEST, Most.SLOWEST) and thing.moving:

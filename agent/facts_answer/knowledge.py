@@ -242,7 +242,14 @@ def _measure(most: Most, thing: SceneObject, place: Place | None, scene: Scene, 
     if most in (Most.NEAREST, Most.FARTHEST):
         return _distance(thing, place, scene)
     since = stays(thing)[-1].since
+    if past and most in (Most.LONGEST, Most.SHORTEST):
+        stay = longest_stay(thing, scene)
+        return ((stay.until or scene.at) - stay.since).total_seconds()
     return (scene.at - since).total_seconds() if most in (Most.LONGEST, Most.SHORTEST) else thing.first_at.timestamp()
+
+
+def longest_stay(thing: SceneObject, scene: Scene) -> Visit:
+    return max(stays(thing), key=lambda visit: (visit.until or scene.at) - visit.since)
 
 
 def speed(thing: SceneObject, aspect: float) -> float:

@@ -16,7 +16,7 @@ _LONGEST = 4
 _ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5,
              "last": -1, "latest": -1, "newest": -1}  # fmt: skip
 _EVERY = frozenset({"all", "every", "each", "both"})
-_THAT = frozenset({"this", "that", "these", "those", "same"})
+_THAT = frozenset({"this", "that", "these", "those"})
 _OTHER = frozenset({"other", "another", "others", "else"})
 
 
@@ -112,7 +112,8 @@ def _noun_at(tokens: Sequence[str], i: int, labels: _Labels) -> tuple[Subject | 
         return Subject(words=("person",)), 2 if word == "no" else 1
     if word in GENERIC:
         # “All cups” are cups.
-        of_something = word in _EVERY and i + 1 < len(tokens) and _noun_at(tokens, i + 1, labels)[0] is not None
+        after = i + 2 if tokens[i + 1 : i + 2] in (["the"], ["my"], ["these"], ["those"], ["of"]) else i + 1
+        of_something = word in _EVERY and after < len(tokens) and _noun_at(tokens, after, labels)[0] is not None
         return (None, 0) if of_something else (Subject(generic=True, every=word in (*_EVERY, "everything")), 1)
     if word in PRONOUNS:
         # “That dog” is about a dog; “that” alone is about what was spoken of.

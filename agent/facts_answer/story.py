@@ -7,12 +7,18 @@ from datetime import timedelta
 
 from agent.facts_answer import knowledge
 from agent.facts_answer.answers import Asked, CannotTell
+from agent.facts_answer.meaning import Deed, Most
 from agent.facts_answer.phrases import article, edge, grouped, name, sentence, told, where_is, word_for
 from agent.facts_answer.places import gone
 from agent.scene import SceneObject, Visit
 from agent.types import Event, EventKind, RegionKind
 
 MOST_TOLD = 12
+_DONE = {
+    Deed.CROSS: (EventKind.LINE,), Deed.MEET: (EventKind.PROXIMITY,), Deed.STAY_BEHIND: (EventKind.APART,),
+    Deed.ENTER: (EventKind.ENTER, EventKind.APPEAR, EventKind.FOUND), Deed.LEAVE: (EventKind.EXIT,),
+    Deed.RETURN: (EventKind.FOUND,), Deed.VANISH: (EventKind.LOST, EventKind.EXIT),
+}  # fmt: skip
 _LATELY = timedelta(seconds=15)
 """What has just happened is part of what is going on right now."""
 _WEIGHT = {
@@ -31,6 +37,8 @@ def happened(asked: Asked) -> str:
         return " ".join([scene_now(asked), *(_line(asked, event) for event in events if event.at >= lately)])
     if not events:
         return sentence(_nothing(asked))
+    if asked.meaning.most in (Most.FIRST, Most.LAST):
+        events = events[:1] if asked.meaning.most is Most.FIRST else events[-1:]
     chosen = sorted(sorted(events, key=lambda e: (_WEIGHT[e.kind], -e.at.timestamp()))[:MOST_TOLD], key=lambda e: e.at)
     text = " ".join(_line(asked, event) for event in chosen)
     more = len(events) - len(chosen)
@@ -44,10 +52,11 @@ def _line(asked: Asked, event: Event) -> str:
 def _chosen(asked: Asked) -> Iterable[Event]:
     meaning, scene = asked.meaning, asked.scene
     window = knowledge.widened(meaning.window)
+    kinds = _DONE.get(meaning.deed) if meaning.deed is not None else None
     about = {thing.id for thing in asked.things()} if meaning.subject.named else None
     region = knowledge.region_of(meaning.place, scene)
     for event in scene.events_between(window.since, window.until, _WEIGHT):
-        if region is not None and event.region_id != region.id:
+        if (region is not None and event.region_id != region.id) or (kinds is not None and event.kind not in kinds):
             continue
         if about is not None and not about & set(event.track_ids):
             continue

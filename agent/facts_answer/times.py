@@ -48,8 +48,8 @@ _PATTERNS = {
     "clock": rf"\b(?:exactly )?(?:at |around |about )?({_CLOCK})\b",
     "recently": r"\b(?:(?<!most )recently|lately|just now|a moment ago|a while ago|moments ago|in the last while)\b",
     "now": r"\b(?:right now|at the moment|at present|at this moment|currently|presently|now|today|at the minute)\b",
-    "ever": r"\b(?:so far|ever|until now|till now|up to now|to date|overall|all in all|altogether|in all|at any time"
-            r"|since the (?:start|beginning)|from the (?:start|beginning)|the whole time|all the time)\b",
+    "ever": r"\b(?:so far|ever|until now|till now|up to now|to date|overall|all in all|altogether|in all|in total"
+            r"|at any time|since the (?:start|beginning)|from the (?:start|beginning)|the whole time|all the time)\b",
 }  # fmt: skip
 _RECENT_S = 60.0
 

@@ -32,7 +32,7 @@ _RELATIONS = {
 _MOST = {most.name: most for most in Most}
 _KNOWN_TOKENS = frozenset(
     {*_ASKS, *_DEEDS, *_SIDES, *_MOST, "SEEN", "STILLHERE", "HAPPENED", "INPICTURE", "LASTTIME", "FIRSTTIME", "MORE",
-     "ATONCE", "NEWEST", "POLITE", "BECAME", "HEADS"}
+     "ATONCE", "NEWEST", "POLITE", "ASKED", "NEW", "BECAME", "HEADS"}
 )  # fmt: skip
 _NEGATIONS = frozenset({"not", "no", "longer", "never"})
 _BEYOND = {
@@ -49,11 +49,15 @@ _COMMAND = re.compile(r"^(?:please |can you |could you |help me )*(?:find|locate
 _LIMITS = {"at least": ">=", "at most": "<=", "more than": ">", "over": ">", "fewer than": "<", "less than": "<",
            "under": "<", "exactly": "==", "only": "==", "just": "=="}  # fmt: skip
 _LIMIT = re.compile(rf"\b(?:({'|'.join(_LIMITS)}) )?(\d+|{'|'.join(times.NUMBER_WORDS)}) (?=N\d+\b)")
+_JOINED = re.compile(r"\bN\d+ (?:and|or) N\d+\b")
 _WHO = re.compile(r"\b(?:who|whom)\b")
 _WHICH = re.compile(r"\b(?:who|whom|what|which|list|name|show|give)\b")
 _DOING = re.compile(r"\bwhat (?:did|does|do|has|have|is|was) (?:N\d+ )?(?:N\d+ )?(?:do|doing|done)\b")
 _IDENTITY = re.compile(r"\b(?:what|who) (?:is|are|was|were) N\d+$")
 _LOGICAL = re.compile(r"\b(?:not|no longer|never|nobody|noone|no one|nothing|none|no(?! #?\d))\b")
+_NOT = re.compile(r"\b(?:not|no longer)\b")
+_OPPOSITE = {Deed.BE: Deed.VANISH, Deed.MOVE: Deed.REST}
+_OVER = re.compile(r"\b(?:was|were|did|stayed|spent|remained|had)\b")
 _GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b")
 _PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
 _POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
@@ -160,6 +164,8 @@ def _assemble(reading: _Reading, window: Window) -> Meaning:
     if "HEADS" in said and not subject.named:
         subject = Subject(words=("person",))
     deed = _deed(reading)
+    if _NOT.search(text) and _ask(reading, deed, None) is not Ask.WHETHER:
+        deed = _OPPOSITE.get(deed or Deed.BE, deed)
     if deed is Deed.LEAVE and second is not None:
         deed = Deed.STAY_BEHIND
     ask = _ask(reading, deed, next((most for token, most in _MOST.items() if token in said), None))
@@ -168,6 +174,11 @@ def _assemble(reading: _Reading, window: Window) -> Meaning:
         # “The last thing that left” is not the last thing.
         most = most or (Most.FIRST if subject.ordinal == 1 else Most.LAST)
         subject = replace(subject, ordinal=None, generic=not subject.named)
+    if ask is Ask.WHERE and reading.place is not None and len(set(_SIDES) & said) > 1 and " or " in text:
+        # “On the left or on the right?”
+        reading.place = None
+    if most in (Most.LONGEST, Most.SHORTEST) and _OVER.search(reading.before):
+        window = replace(window, ever=True)
     past = bool(_PAST.search(text)) and not _POSSESSES.search(text)
     negated = bool(_LOGICAL.search(reading.before)) and deed not in (Deed.REST, Deed.VANISH)
     return Meaning(ask, deed, subject, second, reading.place, window, most, past, negated, reading.limit)
@@ -180,6 +191,9 @@ def _beyond(reading: _Reading) -> Iterable[str]:
         yield "who has what"
     if _DONE_TO.search(reading.named.text):
         yield "who moved what"
+    deeds = {"ENTER", "LEAVE", "CROSS", "MEET"} & reading.said
+    if len(deeds) > 1 or (len(reading.main) > 2 and "HOWMANY" not in reading.said):
+        yield "so much at once"
 
 
 def _deed(reading: _Reading) -> Deed | None:
@@ -222,6 +236,11 @@ def _roles(reading: _Reading) -> tuple[Subject, Subject | None]:
             return replace(firm[0], pronoun=False), firm[1] if len(firm) > 1 else None
         if reading.said & {"LEAVE", "STAYBEHIND", "OWN", "MEET", "CROSS", "ENTER"} or not reading.said & _DEEDS.keys():
             return asked, firm[0]
+    if len(firm) == 2 and _JOINED.search(reading.named.text) and "HOWMANY" not in reading.said and not firm[1].ids:
+        both = " and " in reading.named.text
+        words = (*firm[0].words, *firm[1].words)
+        if words and not any(subject.qualities or subject.narrower or subject.ids for subject in firm):
+            return replace(firm[0], words=words, every=both), None
     if firm:
         return firm[0], firm[1] if len(firm) > 1 else None
     pronouns = [subject for subject in vague if subject.pronoun]
@@ -238,8 +257,10 @@ def _ask(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
         return Ask.WHERE
     if asks:
         return Ask.ORIGIN if Ask.WHERE in asks and "FROM" in said else asks[0]
-    if "HAPPENED" in said:
+    if "HAPPENED" in said or ("NEW" in said and deed is None):
         return Ask.HAPPENED
+    if "ASKED" in said:
+        return Ask.WHETHER
     return _open_or_closed(reading, deed, most)
 
 

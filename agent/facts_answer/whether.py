@@ -55,6 +55,8 @@ def _whether(asked: Asked) -> str:
         and meaning.deed in (None, Deed.BE)
     ):
         return _is_a(asked)
+    if meaning.most is not None:
+        return _outdoes(asked)
     if meaning.limit is not None and meaning.deed not in HAPPENINGS:
         return _as_many(asked, *meaning.limit)
     if meaning.deed is Deed.STAY_BEHIND:
@@ -77,6 +79,17 @@ def _as_many(asked: Asked, compare: str, number: int) -> str:
     said = f"there {be(len(there))} {counted(word_for(asked.meaning.subject), len(there))}"
     said += asked.wording.place(asked.meaning.place) + (f": {names(there)}" if there else "")
     return f"{'yes' if COMPARE[compare](len(there), number) else 'no'}, {said}"
+
+
+def _outdoes(asked: Asked) -> str:
+    meaning = asked.meaning
+    assert meaning.most is not None
+    rivals = [thing for thing in asked.scene.objects if thing.visible]
+    best = knowledge.outdone(meaning.most, rivals, meaning.place, asked.scene, False)
+    things = asked.things()
+    if not best or not things:
+        raise CannotTell("Nothing in sight can be compared")
+    return f"{'yes' if any(thing in best for thing in things) else 'no'}, it is {names(best)}"
 
 
 def _is_a(asked: Asked) -> str:
@@ -123,6 +136,10 @@ def _did(asked: Asked) -> str:
     if not found:
         return _did_not(asked)
     things = unique(found)
+    if meaning.limit is not None:
+        compare, number = meaning.limit
+        told_of = f"{counted(word_for(meaning.subject), len(things))} {did(asked)}: {names(things)}"
+        return f"{'yes' if COMPARE[compare](len(things), number) else 'no'}, {told_of}"
     if meaning.subject.every:
         others = [thing for thing in asked.things() if thing not in things]
         if others:
@@ -178,8 +195,9 @@ def _there(asked: Asked) -> str:
     doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
     if there and meaning.subject.ids and len(there) < len(things):
         return f"no, only {names(there)} {be(len(there))}{doing}{place}"
-    if there and meaning.subject.every and meaning.deed in (Deed.MOVE, Deed.REST):
-        others = [thing for thing in things if thing.visible and thing not in there]
+    if there and meaning.subject.every:
+        resting = meaning.deed in (Deed.MOVE, Deed.REST)
+        others = [thing for thing in things if thing not in there and (thing.visible or not resting)]
         if others:
             return f"no, not all of them: {names(others)} {be(len(others))} not"
     if there:
