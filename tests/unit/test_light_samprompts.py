@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream.engines.light.appearance import histogram
-from stream.engines.light.samprompts import filling, strange_islands
+from stream.engines.light.appearance import Memory, histogram, look_at
+from stream.engines.light.samprompts import filling, missing_place, strange_islands
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
@@ -47,3 +47,32 @@ def test_of_the_masks_for_a_box_the_one_that_fills_it_is_taken() -> None:
     box = (80.0, 80.0, 240.0, 240.0)
     assert filling(logits, np.array([0.95, 0.90, 0.99], np.float32), box) == 1
     assert filling(logits, np.array([0.95, 0.10, 0.20], np.float32), box) == 0
+
+
+def covered() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A red thing with a blue one across its middle; the mask of its upper part, and the blue one's."""
+    image = np.full((80, 80, 3), 128, np.uint8)
+    image[10:70, 30:50] = (20, 20, 220)
+    image[30:50, 10:70] = (220, 20, 20)
+    upper, across = np.zeros((2, 80, 80), np.uint8)
+    upper[10:30, 30:50] = 1
+    across[30:50, 10:70] = 1
+    return image, upper, across
+
+
+def test_the_part_beyond_what_covers_the_middle_is_found_by_its_colours() -> None:
+    image, upper, across = covered()
+    memory = Memory.of(look_at(image, upper))
+    box = (120.0, 40.0, 200.0, 280.0)
+    place = missing_place(image, memory, box, upper | across, 50)
+    assert place is not None
+    assert 120 < place[0] < 200
+    assert 200 < place[1] < 280
+
+
+def test_nothing_is_missing_where_the_colours_are_another_s_or_outside_of_the_box() -> None:
+    image, upper, across = covered()
+    memory = Memory.of(look_at(image, upper))
+    assert missing_place(image, memory, (120.0, 40.0, 200.0, 200.0), upper | across, 50) is None
+    image[50:70] = 128
+    assert missing_place(image, memory, (120.0, 40.0, 200.0, 280.0), upper | across, 50) is None

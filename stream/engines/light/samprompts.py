@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 
 from kernels import cpu
-from stream.engines.light.appearance import histogram
+from stream.engines.light.appearance import Memory, colour_bins, histogram
 from stream.engines.light.crops import MASK_STEP
 from stream.engines.light.grid import F32, ON, U8, box_iou
 from stream.types import BoxXyxyPx
 
 MASK_LOGIT = 6.0
 BOX_GROWTH = 0.06
+LIKELY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,27 @@ def prompts_of(low: U8, others: Sequence[U8]) -> Prompted | None:
                 points.append((x, y))
                 labels.append(0)
     return Prompted(points, labels, box)
+
+
+def missing_place(image: U8, memory: Memory, box: BoxXyxyPx, taken: U8, least: float) -> tuple[float, float] | None:
+    """Where in `box` more of an object is likely that is seen in part: the middle of most of its colours, in pixels of
+    the crop. None where there is not that much of them.
+
+    `image` `(n, n, 3)` uint8; `taken` `(n, n)` 0/1 is the part that is known and what is others'; `least`: pixels of
+    the mask grid.
+    """
+    inside = np.zeros(taken.shape, np.uint8)
+    x0, y0, x1, y1 = (max(0, round(v / MASK_STEP)) for v in box)
+    inside[y0:y1, x0:x1] = 1
+    free = inside & (1 - taken)
+    odds = memory.posterior(histogram(image, (1 - inside).astype(np.float32)))[colour_bins(image)] * free
+    if float((odds > LIKELY).sum()) < least:
+        return None
+    likely = np.asarray(cv2.blur(odds.astype(np.float32), (5, 5)), np.float32)
+    y, x = np.unravel_index(int(likely.argmax()), likely.shape)
+    return (
+        (float(x) * MASK_STEP + MASK_STEP / 2, float(y) * MASK_STEP + MASK_STEP / 2) if likely[y, x] > LIKELY else None
+    )
 
 
 def filling(logits: F32, quality: F32, box: BoxXyxyPx) -> int:

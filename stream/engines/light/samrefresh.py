@@ -21,6 +21,7 @@ from stream.engines.light.samprompts import (
     foreign_part,
     grown,
     low_box,
+    missing_place,
     prompts_of,
     share_of,
     strange_islands,
@@ -51,11 +52,12 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class Before:
     """What is known before SAM is asked, 0/1 on the crop's mask grid: the carried mask `on`, what is `foreign` to it,
-    and what does not move as it does."""
+    what does not move as it does, and what is shown as another's."""
 
     on: U8
     foreign: U8
     strays: U8
+    others: U8
 
 
 class Refresher:
@@ -73,7 +75,7 @@ class Refresher:
         others = [seen.crop.mask_in(patch) for i, patch in view.shown.items() if i != target.id]
         own = view.shown.get(target.id, target.patch)
         foreign = foreign_part(others, (seen.crop.mask_in(own) >= ON).astype(np.uint8))
-        known = Before(before, foreign, _strays(view, seen, target))
+        known = Before(before, foreign, _strays(view, seen, target), foreign_part(others, np.zeros_like(before)))
         prompted = prompts_of(low, others)
         if prompted is None:
             return None
@@ -94,6 +96,7 @@ class Refresher:
             again = self._best(seen, prompted, grown(prompted.box), as_logits(low), known, target)
             best = again if again.score > best.score else best
         best = self._whole_again(seen, prompted, best, known, target) or best
+        best = self._with_other_part(seen, prompted, best, known, target) or best
         area = float(best.on.sum() + 1) / float(before.sum() + 1)
         fit = max(best.fit, box_iou(low_box(best.on), prompted.box)) if shrunk else best.fit
         there = seen.crop.mask_out(best.logits, view.grid)
@@ -138,6 +141,53 @@ class Refresher:
                 if larger is not None and (found is None or larger.score > found.score):
                     found = larger
         return found
+
+    def _with_other_part(
+        self, seen: Seen, prompted: Prompted, part: Choice, known: Before, target: Target
+    ) -> Choice | None:
+        """A part with the one beyond what covers the object's middle, which SAM sees as two things. None where nothing
+        within the box of the whole has the object's colours."""
+        t, usual = self._tuning, self._usual(seen, target)
+        if target.whole is None or float(part.on.sum()) > t.shrunk * usual:
+            return None
+        box = seen.crop.box_in(target.whole)
+        near = np.asarray(cv2.dilate(part.on, np.ones((3, 3), np.uint8)), np.uint8)
+        place = missing_place(seen.image, target.memory, box, near | known.others, t.part_least * usual)
+        if place is None:
+            return None
+        away = [p for p, label in zip(prompted.points, prompted.labels, strict=True) if not label]
+        logits, quality = self._sam.decode(seen.embedding, [place, *away], [1, *[0] * len(away)])
+        found: Choice | None = None
+        for one, expected in zip(logits, quality, strict=True):
+            both = self._joined(seen, one, float(expected), part, known, target, box)
+            if both is not None and (found is None or both.score > found.score):
+                found = both
+        return found
+
+    def _joined(
+        self, seen: Seen, logits: F32, quality: float, part: Choice, known: Before, target: Target, box: BoxXyxyPx
+    ) -> Choice | None:
+        """A part and one of SAM's masks for another part, where both may be of one object."""
+        t = self._tuning
+        more = (logits > 0).astype(np.uint8)
+        on = more | part.on
+        added = more & (1 - part.on)
+        if (
+            quality < t.whole_quality
+            or added.sum() < LEAST_PIXELS
+            or on.sum() > t.whole_most * self._usual(seen, target)
+        ):
+            return None
+        within = box_iou(low_box(on), box)
+        if within < t.gate_iou or share_of(added, known.others) > t.learn_intrusion:
+            return None
+        own = float(np.sqrt(histogram(seen.image, added.astype(np.float32)) * target.memory.first).sum())
+        look = look_at(seen.image, on, seen.embedding)
+        similarity = target.memory.similarity(look)
+        if own < t.whole_own or similarity.look < part.similarity.look - t.whole_look:
+            return None
+        joined = np.maximum(logits, part.logits)
+        return Choice(joined, on, part.quality, look, similarity, within, similarity.look + within, part.intrusion)
 
     def _larger(
         self,

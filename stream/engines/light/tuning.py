@@ -98,6 +98,8 @@ class Tuning:
     """... and no more than this share of it may move otherwise than the object."""
     stray_weight: float = 1.5
     """What a mask loses, in units of overlap, for growing by what moves otherwise: a neighbour at a crossing."""
+    part_least: float = 0.10
+    """So much of its remembered area in its colours, elsewhere in its box, is worth asking whether it is a part."""
     whole_most: float = 1.25
     """... and at most this share of the remembered area."""
     intrusion: float = 0.15
