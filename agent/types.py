@@ -14,7 +14,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.types import FrameRef, Track
+from stream.types import FrameRef, Rle, Track
 
 U8 = NDArray[np.uint8]
 XY = tuple[float, float]
@@ -73,6 +73,17 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What led to an alert: `prompt`, what was to be decided; `model`, the name of what decided it ("rules" where no
+    model looked); the frame that it was decided on, and the masks of the alert's tracks there."""
+
+    prompt: str
+    model: str
+    frame: FrameRef
+    masks: tuple[tuple[int, Rle], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened. `text` is one plain sentence with tracks named as `[#3]`.
 
@@ -93,6 +104,8 @@ class Event:
     watch_id: str | None = None
     value: float | None = None
     """What the kind measures: seconds of a dwell, the count, the side of a line (+1, -1)."""
+    evidence: Evidence | None = None
+    """Of an alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +239,10 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class EventFact:
+    """`thumb`: a picture of it is on its way to the store."""
+
     event: Event
+    thumb: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ OnlookerError                     code, message, action (what to do), retryable
 ├── EngineError                   engine_unavailable
 │   └── ModelMissing              model_missing
 ├── ModelServerError              vlm_unavailable
+├── StoreError                    store_unavailable
 └── Unauthorized                  unauthorized
 """
 
@@ -112,6 +113,15 @@ class ModelServerError(OnlookerError):
     def __init__(self, message: str, *, action: str | None = None, retryable: bool = False) -> None:
         super().__init__(message, action=action)
         self.retryable = retryable
+
+
+class StoreError(OnlookerError):
+    """The event store cannot be opened, read or written."""
+
+    code = "store_unavailable"
+    status = 503
+    retryable = True
+    default_action = "See `/health` for why; what is live goes on without the store."
 
 
 class Unauthorized(OnlookerError):

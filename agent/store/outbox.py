@@ -1,0 +1,36 @@
+"""Alerts that wait to be delivered, and those that could not be: they outlive the server."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from agent.store.rows import Delivery, stored_delivery
+from agent.store.schema import deliveries
+from agent.store.store import EventStore
+
+
+async def pending(store: EventStore) -> list[Delivery]:
+    """What was still to be delivered when the server ended, oldest first."""
+    wanted = sa.select(deliveries).where(sa.not_(deliveries.c.dead)).order_by(deliveries.c.at)
+    async with store.reading() as connection:
+        return [stored_delivery(row) for row in (await connection.execute(wanted)).mappings()]
+
+
+async def dead_letters(store: EventStore, sink: str, limit: int = 1000) -> list[Delivery]:
+    """What was given up on, newest first."""
+    wanted = sa.select(deliveries).where(deliveries.c.dead, deliveries.c.sink == sink)
+    async with store.reading() as connection:
+        found = await connection.execute(wanted.order_by(deliveries.c.at.desc(), deliveries.c.id).limit(limit))
+        return [stored_delivery(row) for row in found.mappings()]
+
+
+async def delivered(store: EventStore, delivery: Delivery) -> None:
+    async with store.writing() as connection:
+        await connection.execute(deliveries.delete().where(deliveries.c.id == delivery.id))
+
+
+async def failed(store: EventStore, delivery: Delivery, *, dead: bool) -> None:
+    """Note a try that failed; `dead` where it was the last."""
+    noted = deliveries.update().where(deliveries.c.id == delivery.id)
+    async with store.writing() as connection:
+        await connection.execute(noted.values(tries=delivery.tries, error=delivery.error, dead=dead))
