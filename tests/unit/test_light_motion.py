@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.engines.light.carry import CarriedMask
-from stream.engines.light.flow import FlowHistory
+from stream.engines.light.flow import LEAST_SIDE, MARGIN, Flow, FlowHistory, Window, parts_for
 from stream.engines.light.grid import Grid, Patch, shrink
 from stream.engines.light.motion import fit_similarity, moves_by_itself, object_flow, stands_apart, strays
 from stream.engines.light.replay import Replay
@@ -124,6 +124,46 @@ def test_the_history_is_bounded_in_time_and_in_number() -> None:
     assert history.at(FrameRef(0, 100)) is None
     assert history.at(FrameRef(0, 799)) is not None
     assert len(list(history.moments_after(790))) == 9
+
+
+BOX = st.tuples(st.integers(0, 300), st.integers(0, 220), st.integers(2, 320), st.integers(2, 240)).map(
+    lambda b: (b[0], b[1], min(320, b[0] + b[2]), min(240, b[1] + b[3]))
+)
+
+
+@given(st.lists(BOX, max_size=8))
+def test_every_window_with_its_margin_lies_in_one_part(windows: list[Window]) -> None:
+    parts = parts_for(windows, (320, 240))
+    assert len(parts) <= max(1, len(windows))
+    for x0, y0, x1, y1 in windows:
+        room = max(0, x0 - MARGIN), max(0, y0 - MARGIN), min(320, x1 + MARGIN), min(240, y1 + MARGIN)
+        inside = [p for p in parts if p[0] <= room[0] and p[1] <= room[1] and p[2] >= room[2] and p[3] >= room[3]]
+        assert inside
+    assert all(0 <= p[0] < p[2] <= 320 and 0 <= p[1] < p[3] <= 240 for p in parts)
+    assert all(p[2] - p[0] >= LEAST_SIDE and p[3] - p[1] >= LEAST_SIDE for p in parts)
+
+
+def test_parts_are_joined_only_where_that_is_cheaper() -> None:
+    assert len(parts_for([(10, 10, 60, 60), (220, 150, 270, 200)], (320, 240))) == 2
+    assert len(parts_for([(10, 10, 60, 60), (50, 20, 100, 70)], (320, 240))) == 1
+    assert parts_for([(10, 10, 200, 200), (150, 50, 310, 230)], (320, 240)) == [(0, 0, 320, 240)]
+    assert parts_for([], (320, 240)) == []
+
+
+def test_a_part_of_the_flow_is_about_that_of_the_whole() -> None:
+    grid = Grid.of(640, 480)
+    history = FlowHistory(grid, 1.5)
+    flow: Flow | None = None
+    for k in range(2):
+        small = shrink(picture(250 + 6 * k, 150, np.random.default_rng(3)), grid.flow)
+        flow = history.push(k, k / 30, FrameRef(0, k), small)
+    assert flow is not None
+    window = 131, 80, 166, 115
+    part = flow.within(window)
+    whole = flow.whole()[80:115, 131:166]
+    assert part.shape == whole.shape == (35, 35, 2)
+    assert np.abs(np.median(part, axis=(0, 1)) - [-3, 0]).max() < 0.2
+    assert np.median(np.abs(part - whole)) < 0.1
 
 
 def test_timestamps_are_compared_across_the_wrap() -> None:

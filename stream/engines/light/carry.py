@@ -116,8 +116,8 @@ class CarriedMask:
         """Whether something else seems to be in front of a good part of the object, whose velocity is known."""
         if self.doubt is None or self.pace.pictures < KNOWN_ROLLS:
             return False
-        on = self.soft > 127
-        return bool(on.any()) and float(self.doubt[on].mean()) > DOUBTED_SHARE
+        on = cv2.threshold(self.soft, 127, 1, cv2.THRESH_BINARY)[1]
+        return cv2.countNonZero(cv2.bitwise_and(on, self.doubt)) > DOUBTED_SHARE * cv2.countNonZero(on)
 
     def _grown(self, on: Sequence[int]) -> Window:
         """The window of the next picture: the object's box, with room for its size and speed."""
@@ -153,8 +153,10 @@ class CarriedMask:
         then = sample(self._key_small, self._places(), border=cv2.BORDER_REPLICATE)
         blue, green, red = cv2.split(cv2.absdiff(small[y0:y1, x0:x1], then))
         self.residual = np.asarray(cv2.max(cv2.max(blue, green), red), np.uint8)
-        calm = np.asarray(cv2.medianBlur(self.residual, 5), np.uint8)
-        self.doubt = (calm > tolerance).astype(np.uint8)
+        off = cv2.threshold(self.residual, tolerance, 1, cv2.THRESH_BINARY)[1]
+        # a median over tolerance, by counting: several times as fast as a median
+        near = cv2.boxFilter(off, -1, (5, 5), normalize=False, borderType=cv2.BORDER_REPLICATE)
+        self.doubt = np.asarray(cv2.threshold(near, 12, 1, cv2.THRESH_BINARY)[1], np.uint8)
 
     def part(self, values: U8, window: Window) -> U8:
         """The part of `values`, which cover this mask's window, that lies in another one inside of it."""

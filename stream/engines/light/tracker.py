@@ -181,7 +181,7 @@ class LightTracker:
         while self._early:
             background.ask(self._request(self._early.pop(0), scene))
         background.schedule(self._tick)
-        if background.collect(self._tick):
+        if self._lane.inline and background.collect(self._tick):
             scene.draw()
             scene.judge(0.0)
         return self._update(frame, scene, background)

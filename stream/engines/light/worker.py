@@ -72,6 +72,11 @@ class Lane:
         self._due = 0
 
     @property
+    def inline(self) -> bool:
+        """Whether jobs run in `submit` and not beside it."""
+        return not self._worker.background
+
+    @property
     def busy(self) -> bool:
         return self.waiting is not None or self.running is not None or self.finished is not None
 
