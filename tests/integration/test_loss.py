@@ -19,13 +19,29 @@ from tests.peers import Camera, PublishingPeer, Sink, numbers
 
 CONFIG = WebRtcConfig(addresses=("127.0.0.1",))
 MAX_STALL_S = 0.3
+LOOP_TURNS = 3
+"""A lost packet is noticed, asked for and received: each may have to wait for the event loop."""
 
 Lost = Callable[[int, bool], bool]
 """Whether a packet is lost: its sequence number on the wire, and whether it is a retransmission."""
 
 
+class Hindrance:
+    """How long the event loop, which both sides share, was held up by the machine."""
+
+    worst_s = 0.0
+
+    async def watch(self) -> None:
+        while True:
+            asked_s = time.monotonic()
+            await asyncio.sleep(0.005)
+            self.worst_s = max(self.worst_s, time.monotonic() - asked_s - 0.005)
+
+
 @contextlib.asynccontextmanager
-async def lossy(codec: Codec, lost: Lost, size: tuple[int, int] = (320, 240)) -> AsyncIterator[tuple[Camera, Sink]]:
+async def lossy(
+    codec: Codec, lost: Lost, size: tuple[int, int] = (320, 240)
+) -> AsyncIterator[tuple[Camera, Sink, Hindrance]]:
     """A camera behind a network that loses packets after they were decrypted, media and retransmissions alike."""
     camera = Camera(codec, {0: size})
     peer = PublishingPeer(camera, codec)
@@ -42,11 +58,14 @@ async def lossy(codec: Codec, lost: Lost, size: tuple[int, int] = (320, 240)) ->
 
     receiver._handle_rtp_packet = handle_some
     sink = Sink()
+    hindrance = Hindrance()
     run = asyncio.create_task(publisher.run(sink))
+    watch = asyncio.create_task(hindrance.watch())
     try:
         await peer.take(answer)
-        yield camera, sink
+        yield camera, sink, hindrance
     finally:
+        watch.cancel()
         await peer.close()
         await asyncio.wait_for(run, 10)
 
@@ -71,12 +90,12 @@ async def test_random_loss_costs_no_picture_and_no_stall(codec: Codec, rate: flo
         losses.append(len(losses) > 10 and random_numbers.random() < rate)
         return losses[-1]
 
-    async with lossy(codec, lost) as (camera, sink):
+    async with lossy(codec, lost) as (camera, sink, hindrance):
         await sink.until(200, 30)
     assert sum(losses) >= 3
     assert numbers(codec, [received.data for received in sink.received]) == list(range(len(sink.received)))
     assert sink.drops == {}
-    assert max(delays_s(camera, sink)) < MAX_STALL_S
+    assert max(delays_s(camera, sink)) < MAX_STALL_S + LOOP_TURNS * hindrance.worst_s
 
 
 async def test_a_retransmission_that_is_lost_too_is_asked_for_again() -> None:
@@ -92,11 +111,11 @@ async def test_a_retransmission_that_is_lost_too_is_asked_for_again() -> None:
             return tries <= 2
         return False
 
-    async with lossy("VP8", lost) as (camera, sink):
+    async with lossy("VP8", lost) as (camera, sink, hindrance):
         await sink.until(60)
     assert tries >= 3
     assert numbers("VP8", [received.data for received in sink.received]) == list(range(len(sink.received)))
-    assert max(delays_s(camera, sink)) < MAX_STALL_S
+    assert max(delays_s(camera, sink)) < MAX_STALL_S + LOOP_TURNS * hindrance.worst_s
 
 
 async def test_a_packet_that_never_comes_costs_a_keyframe_and_not_the_stream() -> None:
@@ -106,7 +125,7 @@ async def test_a_packet_that_never_comes_costs_a_keyframe_and_not_the_stream() -
         first.append(seq)
         return len(first) > 60 and seq == first[60]
 
-    async with lossy("VP8", lost) as (camera, sink):
+    async with lossy("VP8", lost) as (camera, sink, _):
         await sink.until(60)
         assert camera.keyframes_asked >= 1
     places = [((received.rtp - sink.received[0].rtp) & 0xFFFFFFFF) // 3000 for received in sink.received]
