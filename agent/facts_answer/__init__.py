@@ -8,10 +8,10 @@ answered: the tracks say nothing of colours, clothes, moods or texts, and a wron
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from agent.facts_answer import answers, places, story, timing
+from agent.facts_answer import answers, language, places, story, timing
 from agent.facts_answer.answers import Asked, CannotTell
 from agent.facts_answer.follow import Talk, completed, referred
 from agent.facts_answer.meaning import Ask
@@ -63,6 +63,10 @@ class FactsAnswerer:
         for question, said in previous[-KEPT_TURNS:]:
             earlier = completed(understand(question, scene, moment.at, self._zone), talk, (), scene)
             talk = talk.after(earlier, said, scene)
+        introduction, text = language.clauses(text)
+        if introduction:
+            stated = completed(understand(introduction, scene, moment.at, self._zone), talk, track_ids, scene)
+            talk = replace(talk.after(stated, "", scene), before=talk.before)
         meaning = completed(understand(text, scene, moment.at, self._zone), talk, track_ids, scene)
         asked = Asked(meaning, scene, Wording(scene, moment.at, self._zone), talk.ids)
         try:

@@ -31,9 +31,8 @@ class Talk:
         if not named and meaning.subject.named:
             of_words = tuple(thing.id for thing in meant(meaning.subject, scene))
             named = of_words if len(of_words) <= _MOST_SPOKEN_OF else ()
-        understood = meaning.ask is not None and not meaning.unknown
         earlier = (*self.ids, *self.earlier) if named else self.earlier
-        return Talk(meaning if understood else self.before, named or self.ids, earlier)
+        return Talk(meaning if meaning.understood else self.before, named or self.ids, earlier)
 
 
 def referred(text: str) -> tuple[int, ...]:
@@ -44,7 +43,7 @@ def referred(text: str) -> tuple[int, ...]:
 def completed(meaning: Meaning, talk: Talk, pointed: tuple[int, ...], scene: Scene) -> Meaning:
     """`meaning` with its gaps filled: pronouns by what was pointed at, else by what was spoken of; a question that
     names only other objects by the question before; one that names none by its objects."""
-    if meaning.unknown:
+    if meaning.unknown or meaning.beyond:
         return meaning
     before = talk.before
     if before is not None and meaning.ask is None:

@@ -63,6 +63,11 @@ PRONOUNS, GENERIC, ANYBODY, DETERMINERS, NO_NOUNS = (
 _SIDE = {"left": "SLEFT", "right": "SRIGHT", "top": "STOP", "upper": "STOP", "bottom": "SBOTTOM", "lower": "SBOTTOM",
          "middle": "SMIDDLE", "centre": "SMIDDLE", "center": "SMIDDLE"}  # fmt: skip
 _PART = rf"(?: ?-?hand)?(?:[ -](?:side|half|part|corner|edge|third|area|border))?(?: of (?:the |this )?{_PICTURE})?"
+_ASKING = re.compile(
+    r"(?:and |so |but |then )?(?:who|whom|whose|what|which|where|when|why|how|since when|is|are|was|were|do|does|did"
+    r"|has|have|had|can|could|will|any|tell|show|give|list)(?:n't|'s|'re)?\b",
+    re.IGNORECASE,
+)
 _REMAINING = re.compile(r"^(?:so |and |well )*(?:any|is|are|how many)\b.*\b(?:left|remaining)(?: over)?$")
 _LEAVING = re.compile(
     r"\b(?:has|have|had|did|who)\b|^(?:any|some)(?:one|body|thing)\b|^how many (?:(?!is|are)\w+ ){1,2}left$"
@@ -79,7 +84,18 @@ def normalise(text: str) -> str:
     plain = plain.translate(dict.fromkeys(map(ord, _MARKS), " "))
     plain = re.sub(r"(?<!\d)[.:,-](?!\d)|[.:,-](?!\d)|(?<!\d)[.:,]|(?<=[^\d])-(?=\d)", " ", plain)
     plain = re.sub(r"\s+", " ", plain).strip()
+    plain = re.sub(r"\b(at least|at most|more than|less than|fewer than|exactly|only|just) one\b", r"\1 1", plain)
+    plain = re.sub(r"(?<!in )\b(?:any |some )?(?:movements?|motion)\b", "anything moving", plain)
     return re.sub(r"^((?:can|could|would|will) you |please )?name (?=all|the|every|any|each|some)", "list ", plain)
+
+
+def clauses(text: str) -> tuple[str, str]:
+    """What leads to a question, and the question: `"I cannot see the dog, where is it?"`. Nothing is taken for an
+    introduction that asks something itself."""
+    parts = [part for part in re.split(r"[,;.!?]+\s+", text.strip()[:2000]) if part.strip()]
+    if len(parts) < 2 or any(_ASKING.match(part.strip()) for part in parts[:-1]) or not _ASKING.match(parts[-1]):
+        return "", text
+    return " ".join(parts[:-1]), parts[-1]
 
 
 def mark_questions(text: str) -> str:

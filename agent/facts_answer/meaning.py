@@ -130,7 +130,8 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A question that is understood. `unknown` are words in it that are not: then nothing else counts."""
+    """A question that is understood. `unknown` are words in it that are not, and `beyond` says why it cannot be
+    answered at all: then nothing else counts."""
 
     ask: Ask | None = None
     deed: Deed | None = None
@@ -145,3 +146,8 @@ class Meaning:
     limit: tuple[str, int] | None = None
     """A number that is asked about, and how it is compared: `">="` for “at least”."""
     unknown: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
+
+    @property
+    def understood(self) -> bool:
+        return self.ask is not None and not self.unknown and not self.beyond

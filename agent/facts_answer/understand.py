@@ -32,13 +32,14 @@ _RELATIONS = {
 _MOST = {most.name: most for most in Most}
 _KNOWN_TOKENS = frozenset(
     {*_ASKS, *_DEEDS, *_SIDES, *_MOST, "SEEN", "STILLHERE", "HAPPENED", "INPICTURE", "LASTTIME", "FIRSTTIME", "MORE",
-     "ATONCE", "NEWEST", "POLITE", "ASKED", "NEW", "BECAME", "HEADS"}
+     "ATONCE", "NEWEST", "POLITE", "ASKED", "NEW", "ORDER", "BECAME", "HEADS"}
 )  # fmt: skip
-_NEGATIONS = frozenset({"not", "no", "longer", "never"})
+_NEGATIONS = frozenset({"not", "no", "never"})
 _BEYOND = {
-    "FUTURE": "what will be", "WHY": "why", "HOWOLD": "how old", "YOURSELF": "myself",
-    "COMMAND": "anything but questions",
+    "FUTURE": "I cannot tell what will be", "WHY": "I cannot tell why", "HOWOLD": "I cannot tell how old anybody is",
+    "YOURSELF": "I answer questions about this stream", "COMMAND": "That is not a question",
 }  # fmt: skip
+_TOO_MUCH = "That is too much at once for me"
 _POSSESSION = re.compile(r"(?:N\d+|\bwho) (?:has|have|had)(?: got)? N\d+|\bdo(?:es)? N\d+ have N\d+|N\d+ got N\d+")
 _DONE_TO = re.compile(r"\bMOVE N\d+")
 _AUXILIARY = re.compile(
@@ -52,12 +53,14 @@ _LIMIT = re.compile(rf"\b(?:({'|'.join(_LIMITS)}) )?(\d+|{'|'.join(times.NUMBER_
 _JOINED = re.compile(r"\bN\d+ (?:and|or) N\d+\b")
 _WHO = re.compile(r"\b(?:who|whom)\b")
 _WHICH = re.compile(r"\b(?:who|whom|what|which|list|name|show|give)\b")
-_DOING = re.compile(r"\bwhat (?:did|does|do|has|have|is|was) (?:N\d+ )?(?:N\d+ )?(?:do|doing|done)\b")
+_DOING = re.compile(r"\bwhat (?:did|does|do|has|have|is|was|are|were)\b.*\b(?:do|doing|done)$")
 _IDENTITY = re.compile(r"\b(?:what|who) (?:is|are|was|were) N\d+$")
 _LOGICAL = re.compile(r"\b(?:not|no longer|never|nobody|noone|no one|nothing|none|no(?! #?\d))\b")
+_EVENTFUL = frozenset({Deed.ENTER, Deed.LEAVE, Deed.RETURN, Deed.CROSS, Deed.VANISH})
 _NOT = re.compile(r"\b(?:not|no longer)\b")
 _OPPOSITE = {Deed.BE: Deed.VANISH, Deed.MOVE: Deed.REST}
 _OVER = re.compile(r"\b(?:was|were|did|stayed|spent|remained|had)\b")
+_WHAT_LEFT = re.compile(r"\bwhat (?:did|has|have|do|does) N\d+ LEAVE\b")
 _GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b")
 _PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
 _POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
@@ -71,7 +74,7 @@ class _Reading:
     left: list[str]
     place: Place | None = None
     main: list[Subject] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
+    beyond: list[str] = field(default_factory=list)
     said: frozenset[str] = frozenset()
     limit: tuple[str, int] | None = None
     before: str = ""
@@ -90,8 +93,7 @@ def understand(question: str, scene: Scene, now: datetime, zone: tzinfo | None) 
     _take_places(reading)
     _take_subjects(reading)
     meaning = _assemble(reading, window)
-    unknown = (*reading.unknown, *_unknown_words(reading))
-    return replace(meaning, unknown=unknown)
+    return replace(meaning, unknown=tuple(_unknown_words(reading)), beyond=tuple(reading.beyond))
 
 
 def _take_limit(text: str) -> tuple[str, tuple[str, int] | None]:
@@ -129,6 +131,8 @@ def _take_places(reading: _Reading) -> None:
         else:
             kept.append(token)
         i += 1
+    if sides and reading.place is not None and not reading.said & {"CROSS"}:
+        reading.beyond.append(_TOO_MUCH)
     if sides:
         reading.place = replace(reading.place or Place(), sides=tuple(dict.fromkeys(sides)))
     reading.left = kept
@@ -143,7 +147,11 @@ def _set_place(reading: _Reading, relation: str, token: str) -> None:
         electronic = any(class_of(word) in CATEGORIES["electronics"] for word in subject.words)
         if relation == "INSIDE" or (relation == "ON" and electronic):
             # Boxes that overlap do not say that one thing is in the other, nor what a screen shows.
-            reading.unknown.append("inside" if relation == "INSIDE" else "what it shows")
+            reading.beyond.append(
+                "I cannot tell what is in it" if relation == "INSIDE" else "I cannot tell what it shows"
+            )
+    if reading.place is not None and reading.place != place:
+        reading.beyond.append(_TOO_MUCH)
     reading.place = place if reading.place is None else reading.place
 
 
@@ -156,7 +164,7 @@ def _take_subjects(reading: _Reading) -> None:
 
 def _assemble(reading: _Reading, window: Window) -> Meaning:
     said, text = reading.said, reading.named.text
-    reading.unknown += _beyond(reading)
+    reading.beyond += _beyond(reading)
     subject, second = _roles(reading)
     if "else" in reading.left:
         reading.left.remove("else")
@@ -170,10 +178,14 @@ def _assemble(reading: _Reading, window: Window) -> Meaning:
         deed = Deed.STAY_BEHIND
     ask = _ask(reading, deed, next((most for token, most in _MOST.items() if token in said), None))
     most = _most(reading, ask)
-    if ask is Ask.WHICH and deed is not None and subject.ordinal in (1, -1):
+    if subject.ordinal in (1, -1) and (deed in _EVENTFUL or ask is Ask.HAPPENED):
         # “The last thing that left” is not the last thing.
         most = most or (Most.FIRST if subject.ordinal == 1 else Most.LAST)
         subject = replace(subject, ordinal=None, generic=not subject.named)
+    elif subject.ordinal is not None and deed in _EVENTFUL - {Deed.ENTER}:
+        reading.beyond.append("I do not keep that order")
+    if "NEW" in said and ask is Ask.WHICH and deed is None:
+        deed, most = Deed.ENTER, Most.LAST
     if ask is Ask.WHERE and reading.place is not None and len(set(_SIDES) & said) > 1 and " or " in text:
         # “On the left or on the right?”
         reading.place = None
@@ -188,12 +200,15 @@ def _beyond(reading: _Reading) -> Iterable[str]:
     """What is asked that tracks do not tell."""
     yield from (words for token, words in _BEYOND.items() if token in reading.said)
     if _POSSESSION.search(reading.named.text):
-        yield "who has what"
+        yield "I cannot tell who has what"
     if _DONE_TO.search(reading.named.text):
-        yield "who moved what"
+        yield "I cannot tell who moved what"
+    if _WHAT_LEFT.search(reading.named.text):
+        yield "I cannot tell what was left"
     deeds = {"ENTER", "LEAVE", "CROSS", "MEET"} & reading.said
-    if len(deeds) > 1 or (len(reading.main) > 2 and "HOWMANY" not in reading.said):
-        yield "so much at once"
+    asks = [token for token in reading.named.text.split() if token in _ASKS]
+    if len(deeds) > 1 or len(asks) > 1 or (len(reading.main) > 2 and "HOWMANY" not in reading.said):
+        yield _TOO_MUCH
 
 
 def _deed(reading: _Reading) -> Deed | None:
@@ -257,7 +272,10 @@ def _ask(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
         return Ask.WHERE
     if asks:
         return Ask.ORIGIN if Ask.WHERE in asks and "FROM" in said else asks[0]
-    if "HAPPENED" in said or ("NEW" in said and deed is None):
+    if "ORDER" in said:
+        return Ask.WHICH
+    which_new = re.search(r"\bwhich\b|N\d+ (?:is|are) NEW", text) is not None
+    if "HAPPENED" in said or ("NEW" in said and deed is None and not which_new):
         return Ask.HAPPENED
     if "ASKED" in said:
         return Ask.WHETHER
@@ -275,6 +293,8 @@ def _open_or_closed(reading: _Reading, deed: Deed | None, most: Most | None) -> 
     if _DOING.search(text) or _IDENTITY.search(text):
         return Ask.ABOUT
     if _WHICH.search(text) or most is not None:
+        return Ask.WHICH
+    if reading.main and reading.main[0].ordinal is not None and deed is not None:
         return Ask.WHICH
     stated = reading.main and (deed is not None or reading.place is not None or "SEEN" in reading.said)
     if stated or _AUXILIARY.search(text):
@@ -294,6 +314,7 @@ def _unknown_words(reading: _Reading) -> Iterable[str]:
         elif token in language.POSTURES:
             known = not posture_alone
         else:
-            known = token in language.FILLERS or token in _NEGATIONS
+            known = token in language.FILLERS or token in _NEGATIONS or (token == "than" and "MORE" in reading.said)
+            known = known or (token == "longer" and "no longer" in reading.before)
         if not known:
             yield token.lower()

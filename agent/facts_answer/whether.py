@@ -95,6 +95,8 @@ def _outdoes(asked: Asked) -> str:
 def _is_a(asked: Asked) -> str:
     second = asked.meaning.second
     assert second is not None
+    if second.ids or asked.meaning.place is not None:
+        raise CannotTell("I cannot compare these")
     things = asked.things()
     if second.narrower is not None:
         raise CannotTell(f"Whether it is {article(second.narrower)} I cannot tell: I know {word_for(second)}s only")
@@ -141,7 +143,8 @@ def _did(asked: Asked) -> str:
         told_of = f"{counted(word_for(meaning.subject), len(things))} {did(asked)}: {names(things)}"
         return f"{'yes' if COMPARE[compare](len(things), number) else 'no'}, {told_of}"
     if meaning.subject.every:
-        others = [thing for thing in asked.things() if thing not in things]
+        back = meaning.deed is Deed.LEAVE and meaning.place is None
+        others = [thing for thing in asked.things() if thing not in things or (back and thing.visible)]
         if others:
             return f"no, not all of them: {names(others)} did not"
     parts = []

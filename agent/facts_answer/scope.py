@@ -1,0 +1,144 @@
+"""What can be answered at all. A part of a question that its answer would pass over makes that answer a guess."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.facts_answer import knowledge
+from agent.facts_answer.answers import HAPPENINGS, Asked, CannotTell
+from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Subject
+from agent.facts_answer.phrases import grouped, plural, word_for
+from agent.labels import is_of_its_own
+from agent.types import RegionKind
+
+_OF_SOMETHING = frozenset(
+    {Ask.WHETHER, Ask.WHERE, Ask.ORIGIN, Ask.DIRECTION, Ask.WHEN, Ask.HOW_LONG_AGO, Ask.SINCE_WHEN, Ask.HOW_LONG}
+)
+"""What can be asked of objects that are named only."""
+_TELLING_APART = frozenset({Ask.HOW_MANY, Ask.PEAK, Ask.WHETHER, Ask.WHICH, Ask.COMPARE})
+_OF_ONE = frozenset({Ask.WHERE, Ask.ORIGIN, Ask.DIRECTION, Ask.ABOUT, Ask.SINCE_WHEN, Ask.HOW_LONG})
+"""Where a place or a superlative says which object is meant."""
+_LENGTHS = frozenset({Ask.SINCE_WHEN, Ask.HOW_LONG})
+_ORDER = frozenset({Most.FIRST, Most.LAST})
+_OF_TWO = frozenset({Deed.MEET, Deed.STAY_BEHIND, Deed.OWN})
+_NOW_ONLY = frozenset({Most.NEAREST, Most.FARTHEST, Most.LEFTMOST, Most.RIGHTMOST, Most.TOPMOST, Most.LOWEST})
+
+
+def narrowed(asked: Asked) -> Asked:
+    """“The person on the right” and “the biggest thing” as the objects that they are now."""
+    meaning = asked.meaning
+    region = knowledge.region_of(meaning.place, asked.scene)
+    zone = region is not None and region.kind is RegionKind.ZONE
+    if meaning.ask not in _OF_ONE or (zone and meaning.ask in _LENGTHS) or meaning.deed is Deed.CROSS:
+        return asked
+    things = asked.things()
+    if meaning.place is not None and meaning.most not in (Most.NEAREST, Most.FARTHEST):
+        things = knowledge.placed(things, meaning.place, asked.scene)
+    elif meaning.most is None or meaning.most in _ORDER:
+        return asked
+    if meaning.most is not None and meaning.most not in _ORDER:
+        there = [thing for thing in things if thing.visible]
+        things = knowledge.outdone(meaning.most, there, meaning.place, asked.scene, False)
+    if not things:
+        raise CannotTell("Nothing in sight is that" if meaning.ask is not Ask.ABOUT else "I see nothing there")
+    subject = Subject(ids=tuple(thing.id for thing in things))
+    return replace(asked, meaning=replace(meaning, subject=subject, place=None, most=None))
+
+
+def check(asked: Asked) -> None:
+    """Raise `CannotTell` where the question is beyond what is known, or beyond what would be answered."""
+    meaning = asked.meaning
+    if meaning.beyond:
+        raise CannotTell(meaning.beyond[0])
+    if meaning.unknown:
+        words = ", ".join(f"“{word}”" for word in meaning.unknown[:3])
+        raise CannotTell(f"I do not know about {words}")
+    if meaning.ask is None:
+        raise CannotTell("I did not understand the question")
+    missing = [i for i in meaning.subject.ids if asked.scene.get(i) is None]
+    if missing:
+        raise CannotTell(f"I know no object number {missing[0]}")
+    if (meaning.subject.pronoun and not meaning.subject.named) or (meaning.ask in _OF_SOMETHING and _silent(meaning)):
+        raise CannotTell("I do not know which object is meant")
+    _check_kind(asked)
+    passed_over = _passed_over(meaning)
+    if passed_over is not None:
+        raise CannotTell(f"I cannot answer that together with {passed_over}")
+
+
+def _check_kind(asked: Asked) -> None:
+    meaning = asked.meaning
+    strict = meaning.subject.narrower if is_of_its_own(meaning.subject.narrower) else None
+    if strict is not None and (len(asked.things()) != 1 or meaning.ask in _TELLING_APART):
+        others = f": I know of {grouped(asked.things())}" if asked.things() else ""
+        raise CannotTell(f"I cannot tell a {strict} from {plural(word_for(meaning.subject))} in general{others}")
+
+
+def _silent(meaning: Meaning) -> bool:
+    """Whether nothing is said about which objects are meant, and no deed, place or superlative says it."""
+    subject = meaning.subject
+    said = subject.named or subject.generic or subject.pronoun or subject.ordinal is not None
+    happened = meaning.deed in HAPPENINGS and meaning.place is not None
+    whether_there = meaning.ask is Ask.WHETHER and meaning.place is not None
+    one = meaning.ask in _OF_ONE and meaning.most is not None and meaning.most not in _ORDER
+    return not (said or happened or whether_there or one)
+
+
+def _passed_over(meaning: Meaning) -> str | None:
+    """The part of the question that its answer does not take into account."""
+    rules = (
+        ("a second thing", meaning.second is not None and not _takes_second(meaning)),
+        ("a place", meaning.place is not None and not _takes_place(meaning)),
+        ("that comparison", meaning.most is not None and not _takes_most(meaning)),
+        ("that time", not _takes_window(meaning)),
+        ("“not”", meaning.negated and meaning.ask not in (Ask.WHETHER, Ask.ABOUT)),
+    )
+    return next((part for part, passed_over in rules if passed_over), None)
+
+
+def _takes_second(meaning: Meaning) -> bool:
+    still = meaning.deed in (None, Deed.BE)
+    if meaning.deed in _OF_TWO or meaning.ask is Ask.COMPARE:
+        return True
+    if meaning.ask is Ask.HOW_MANY:
+        return still and meaning.place is None
+    return meaning.ask is Ask.WHETHER and still and bool(meaning.subject.ids or meaning.subject.pronoun)
+
+
+def _takes_place(meaning: Meaning) -> bool:
+    place = meaning.place
+    if place is None or place.region_id is not None:
+        return meaning.ask not in (Ask.PEAK, Ask.COMPARE) and meaning.deed not in (Deed.RETURN, Deed.VANISH)
+    if meaning.ask in _LENGTHS and meaning.subject.ids:
+        return False
+    if meaning.ask in (Ask.PEAK, Ask.COMPARE, Ask.HAPPENED):
+        return False
+    if meaning.deed in HAPPENINGS or meaning.ask in (Ask.HOW_OFTEN, Ask.WHEN, Ask.HOW_LONG_AGO):
+        return bool(place.sides) and place.subject is None and meaning.deed in (Deed.ENTER, Deed.LEAVE, Deed.CROSS)
+    return True
+
+
+def _takes_most(meaning: Meaning) -> bool:
+    most = meaning.most
+    if most in _ORDER and meaning.deed in (Deed.MOVE, Deed.REST):
+        return False
+    if most in _ORDER:
+        return meaning.ask not in (Ask.HOW_MANY, Ask.WHETHER, Ask.COMPARE, Ask.PEAK, Ask.HOW_OFTEN)
+    if meaning.ask is Ask.WHETHER:
+        return bool(meaning.subject.ids or meaning.subject.words) and not meaning.past
+    if meaning.past and most in _NOW_ONLY:
+        return False
+    return meaning.ask is Ask.WHICH or meaning.ask in _OF_ONE
+
+
+def _takes_window(meaning: Meaning) -> bool:
+    window = meaning.window
+    if window.since is None and window.until is None:
+        return True
+    if meaning.most is not None and meaning.most not in _ORDER:
+        return False
+    if meaning.deed in (Deed.MOVE, Deed.REST):
+        return meaning.ask is Ask.WHETHER and meaning.past and not window.instant and window.until is None
+    if meaning.ask is Ask.WHERE:
+        return window.instant
+    return meaning.ask not in (Ask.DIRECTION, Ask.ORIGIN, Ask.COMPARE, Ask.ABOUT, Ask.HOW_LONG, Ask.SINCE_WHEN)
