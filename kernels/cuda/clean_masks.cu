@@ -10,7 +10,7 @@
 // pixel count, so counts need no memory of their own. They saturate just above the limit, which also ends the
 // contention for a large component's counter early.
 #ifndef DYN_SMEM
-#define DYN_SMEM(T, name) extern __shared__ T name[]
+#define DYN_SMEM(T, name) extern __shared__ __align__(16) T name[]
 #endif
 typedef unsigned int u32;
 typedef unsigned short u16;
@@ -76,16 +76,20 @@ __device__ __forceinline__ void unite(u16* parent, u32 a, u32 b) {
   }
 }
 
-// Every block points at the start of its run.
+// Every block points at the start of its run. A strip's 16 labels are stored as two vectors, since single ones of a
+// warp's strips would lie in four banks.
 __device__ void start_runs(const u32* plane, u32 flip, u16* parent) {
   for (int strip = threadIdx.x; strip < kStrips; strip += blockDim.x) {
-    const u32 linked = links(strip_of(plane, strip, flip));
-    u32 start = strip * kStripBlocks;
+    const u32 linked = links(strip_of(plane, strip, flip)), first = strip * kStripBlocks;
+    u32 start = first, pairs[kStripBlocks / 2];
+#pragma unroll
     for (int k = 0; k < kStripBlocks; k++) {
-      const u32 label = strip * kStripBlocks + k;
-      if (!(linked >> (2 * k) & 1u)) start = label;
-      parent[label] = (u16)start;
+      if (!(linked >> (2 * k) & 1u)) start = first + k;
+      pairs[k / 2] = k % 2 ? pairs[k / 2] | start << 16 : start;
     }
+    uint4* labels = reinterpret_cast<uint4*>(parent + first);
+    labels[0] = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
+    labels[1] = make_uint4(pairs[4], pairs[5], pairs[6], pairs[7]);
   }
 }
 
