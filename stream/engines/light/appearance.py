@@ -23,15 +23,22 @@ def colour_bins(bgr: U8) -> I32:
     return bins
 
 
-def histogram(bgr: U8, weights: F32 | None = None) -> F32:
-    """`(512,)` float32 summing to 1: colours of `bgr` `(h, w, 3)` under `weights` `(h, w)`, each spread over its six
-    neighbours, so that a small change of light does not move everything to another bin."""
-    flat = None if weights is None else weights.ravel()
-    cube = np.bincount(colour_bins(bgr).ravel(), flat, LEVELS**3).reshape(LEVELS, LEVELS, LEVELS)
-    p = np.pad(cube, 1, mode="edge")
-    near = p[2:, 1:-1, 1:-1] + p[:-2, 1:-1, 1:-1] + p[1:-1, 2:, 1:-1] + p[1:-1, :-2, 1:-1]
-    near = near + p[1:-1, 1:-1, 2:] + p[1:-1, 1:-1, :-2]
-    soft = (0.5 * cube + near / 12).ravel().astype(np.float32)
+def _neighbours() -> NDArray[np.intp]:
+    """`(6, 512)`: the bins one level lower and higher in each channel, itself at the ends."""
+    levels = np.arange(LEVELS**3).reshape(LEVELS, LEVELS, LEVELS)
+    ends = np.concatenate(([0], np.arange(LEVELS), [LEVELS - 1]))
+    shifted = [np.take(levels, ends[shift : shift + LEVELS], axis) for axis in range(3) for shift in (0, 2)]
+    return np.stack([one.ravel() for one in shifted])
+
+
+_NEIGHBOURS = _neighbours()
+
+
+def histogram(bgr: U8, on: U8 | None = None) -> F32:
+    """`(512,)` float32 summing to 1: colours of `bgr` `(h, w, 3)` where `on` `(h, w)` is not 0, each spread over its
+    six neighbours, so that a small change of light does not move everything to another bin."""
+    counts = cv2.calcHist([bgr], [0, 1, 2], on, [LEVELS] * 3, [0, 256] * 3).ravel()
+    soft = np.float32(0.5) * counts + counts[_NEIGHBOURS].sum(0) * np.float32(1 / 12)
     total: F32 = soft / np.float32(max(float(soft.sum()), 1e-6))
     return total
 
@@ -67,8 +74,8 @@ def look_at(bgr: U8, on: U8, embedding: F32 | None = None) -> Look:
     inner = cv2.erode(on, kernel)
     if int(inner.sum()) <= 20:
         inner = on
-    colour = histogram(bgr, inner.astype(np.float32))
-    around = histogram(bgr, 1 - cv2.dilate(on, np.ones((5, 5), np.uint8)).astype(np.float32))
+    colour = histogram(bgr, np.asarray(inner, np.uint8))
+    around = histogram(bgr, 1 - np.asarray(cv2.dilate(on, np.ones((5, 5), np.uint8)), np.uint8))
     if embedding is None:
         return Look(colour, around)
     size = embedding.shape[3], embedding.shape[2]

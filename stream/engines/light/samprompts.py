@@ -55,10 +55,16 @@ def strange_islands(on: U8, image: U8, known: Sequence[F32], least: float) -> U8
     """
     out = np.zeros_like(on)
     for island in cpu.islands(on):
-        colours = histogram(image, island.astype(np.float32))
+        colours = histogram(image, island.astype(np.uint8))
         if max(float(np.sqrt(colours * one).sum()) for one in known) < least:
             out |= island
     return out
+
+
+def overlap(a: U8, b: U8) -> float:
+    """Intersection over union of two masks of 0 and 1; 0 where both are empty."""
+    both = cv2.countNonZero(cv2.bitwise_and(a, b))
+    return both / max(1, cv2.countNonZero(a) + cv2.countNonZero(b) - both)
 
 
 def share_of(on: U8, of: U8) -> float:
@@ -118,7 +124,7 @@ def missing_place(image: U8, memory: Memory, box: BoxXyxyPx, taken: U8, least: f
     x0, y0, x1, y1 = (max(0, round(v / MASK_STEP)) for v in box)
     inside[y0:y1, x0:x1] = 1
     free = inside & (1 - taken)
-    odds = memory.posterior(histogram(image, (1 - inside).astype(np.float32)))[colour_bins(image)] * free
+    odds = memory.posterior(histogram(image, 1 - inside))[colour_bins(image)] * free
     if float((odds > LIKELY).sum()) < least:
         return None
     likely = np.asarray(cv2.blur(odds.astype(np.float32), (5, 5)), np.float32)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from kernels import cpu
 from stream.engines.light.appearance import Look, Similarity, histogram, look_at
 from stream.engines.light.crops import MASK_STEP
 from stream.engines.light.gate import Measures
@@ -22,6 +21,7 @@ from stream.engines.light.samprompts import (
     grown,
     low_box,
     missing_place,
+    overlap,
     prompts_of,
     share_of,
     strange_islands,
@@ -181,7 +181,7 @@ class Refresher:
         within = box_iou(low_box(on), box)
         if within < t.gate_iou or share_of(added, known.others) > t.learn_intrusion:
             return None
-        own = float(np.sqrt(histogram(seen.image, added.astype(np.float32)) * target.memory.first).sum())
+        own = float(np.sqrt(histogram(seen.image, added) * target.memory.first).sum())
         look = look_at(seen.image, on, seen.embedding)
         similarity = target.memory.similarity(look)
         if own < t.whole_own or similarity.look < part.similarity.look - t.whole_look:
@@ -218,11 +218,11 @@ class Refresher:
         added = on & (1 - part.on)
         if share_of(added, known.strays) > t.whole_strays:
             return None
-        added_colours = histogram(seen.image, added.astype(np.float32))
+        added_colours = histogram(seen.image, added)
         own = float(np.sqrt(added_colours * target.memory.first).sum())
         if own < t.whole_own and similarity.look < part.similarity.look:
             return None
-        fit = float(cpu.iou(on[None], part.on[None])[0, 0])
+        fit = overlap(on, part.on)
         if fills and box is not None:
             # it is where the whole was expected, and what it takes back was its own
             fit, intrusion = max(fit, box_iou(low_box(on), box)), min(intrusion, t.learn_intrusion + 0.01)
@@ -237,7 +237,7 @@ class Refresher:
         best: Choice | None = None
         for one, expected in zip(logits, quality, strict=True):
             on = (one > 0).astype(np.uint8)
-            fit = float(cpu.iou(on[None], known.on[None])[0, 0])
+            fit = overlap(on, known.on)
             if fit < LEAST_FIT and best is not None:
                 continue
             look = look_at(seen.image, on, seen.embedding)
