@@ -184,9 +184,9 @@ def placed(things: Iterable[SceneObject], place: Place | None, scene: Scene) -> 
 
 
 def _on_sides(thing: SceneObject, sides: Sequence[str]) -> bool:
-    """A half of the picture, or a corner of it; the middle is the middle third."""
+    """A half of the picture, or a corner of it, but for a strip in the middle; the middle is the middle third."""
     x, y = thing.centre
-    inside = {"left": x < 0.5, "right": x >= 0.5, "top": y < 0.5, "bottom": y >= 0.5}
+    inside = {"left": x < 0.47, "right": x > 0.53, "top": y < 0.47, "bottom": y > 0.53}
     middle = 1 / 3 <= x < 2 / 3 and (len(sides) > 1 or 1 / 3 <= y < 2 / 3)
     return all(middle if side == "middle" else inside[side] for side in sides)
 

@@ -92,6 +92,7 @@ def normalise(text: str) -> str:
 def clauses(text: str) -> tuple[str, str]:
     """What leads to a question, and the question: `"I cannot see the dog, where is it?"`. Nothing is taken for an
     introduction that asks something itself."""
+    text = re.sub(r"[,.;] *(?:right|correct|ok|okay|please|thanks|thank you)[ ?!.]*$", "?", text)
     parts = [part for part in re.split(r"[,;.!?]+\s+", text.strip()[:2000]) if part.strip()]
     if len(parts) < 2 or any(_ASKING.match(part.strip()) for part in parts[:-1]) or not _ASKING.match(parts[-1]):
         return "", text

@@ -107,17 +107,13 @@ def _take_limit(text: str) -> tuple[str, tuple[str, int] | None]:
 
 def _take_places(reading: _Reading) -> None:
     """Relations with what follows them, and sides of the picture."""
-    tokens, kept, sides, i = reading.left, [], [], 0
+    tokens, kept, sides, i = _active(reading), [], [], 0
     while i < len(tokens):
         token = tokens[i]
         following = next((t for t in tokens[i + 1 : i + 3] if t not in ("the", "a", "POSS")), "")
         if token in _SIDES:
             sides.append(_SIDES[token])
         elif token in _RELATIONS and re.fullmatch(r"[NR]\d+", following):
-            passive = token == "BY" and following[0] == "N" and reading.said & _DEEDS.keys()
-            if passive:
-                i += 1
-                continue
             i = tokens.index(following, i)
             _set_place(reading, token, following)
         elif token in ("NEAREST", "FARTHEST") and re.fullmatch(r"[NR]\d+", following):
@@ -136,6 +132,15 @@ def _take_places(reading: _Reading) -> None:
     if sides:
         reading.place = replace(reading.place or Place(), sides=tuple(dict.fromkeys(sides)))
     reading.left = kept
+
+
+def _active(reading: _Reading) -> list[str]:
+    """“The gate was crossed by N0” without the “by”, which here is no place."""
+    text = " ".join(reading.left)
+    passive = re.search(r"\bBY N\d+", text) is not None and bool(reading.said & _DEEDS.keys())
+    if passive and reading.said & {"STAYBEHIND", "OWN"}:
+        reading.beyond.append(_TOO_MUCH)
+    return (re.sub(r"\bBY (?=N\d+)", "", text) if passive else text).split()
 
 
 def _set_place(reading: _Reading, relation: str, token: str) -> None:
@@ -246,9 +251,11 @@ def _roles(reading: _Reading) -> tuple[Subject, Subject | None]:
         if not firm:
             object_of = reading.said & {"LEAVE", "STAYBEHIND", "OWN"} and not those
             return asked, next((subject for subject in vague if subject.pronoun and object_of), None)
-        if firm[0].words == ("person",) and not firm[0].ids:
-            # “Who is the person that …”
-            return replace(firm[0], pronoun=False), firm[1] if len(firm) > 1 else None
+        nobody_named = firm[0].generic and firm[0].ordinal is not None
+        if (firm[0].words == ("person",) or nobody_named) and not firm[0].ids:
+            # “Who is the person that …”, “who was the last one to …”
+            person = replace(firm[0], words=("person",), generic=False, pronoun=False)
+            return person, firm[1] if len(firm) > 1 else None
         if reading.said & {"LEAVE", "STAYBEHIND", "OWN", "MEET", "CROSS", "ENTER"} or not reading.said & _DEEDS.keys():
             return asked, firm[0]
     if len(firm) == 2 and _JOINED.search(reading.named.text) and "HOWMANY" not in reading.said and not firm[1].ids:
@@ -296,7 +303,7 @@ def _open_or_closed(reading: _Reading, deed: Deed | None, most: Most | None) -> 
         return Ask.WHICH
     if reading.main and reading.main[0].ordinal is not None and deed is not None:
         return Ask.WHICH
-    stated = reading.main and (deed is not None or reading.place is not None or "SEEN" in reading.said)
+    stated = reading.main and (reading.limit or deed is not None or reading.place is not None or "SEEN" in reading.said)
     if stated or _AUXILIARY.search(text):
         return Ask.WHETHER
     return Ask.ABOUT if "INPICTURE" in reading.said else None
