@@ -313,7 +313,9 @@ def _were_there(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject
     """Those that were at a place at any time of the window: zones, and who was near whom, are kept."""
     meaning = asked.meaning
     place = meaning.place
-    if place is None or (place.region_id is None and (place.subject is None or place.relation is not Relation.AT)):
+    if place is None or (
+        place.region_id is None and (place.subject is None or place.relation not in (Relation.AT, Relation.NEAR))
+    ):
         raise CannotTell("I keep who was at zones and who met whom, not who was where else")
     if place.subject is None:
         return unique(knowledge.deals(Deed.BE, things, asked.scene, meaning.window, place))

@@ -18,6 +18,8 @@ _KINDS = {
     Deed.MEET: (EventKind.PROXIMITY,),
     Deed.STAY_BEHIND: (EventKind.APART,),
 }
+_NEAR_ZONE = 0.15
+"""So far from a zone, in heights of the picture, is near it."""
 _WAYS = {"left": "to the left", "right": "to the right", "top": "up", "bottom": "down"}
 
 
@@ -166,7 +168,9 @@ def placed(things: Iterable[SceneObject], place: Place | None, scene: Scene) -> 
     if place is None:
         return there
     region = region_of(place, scene)
-    if region is not None and region.kind is RegionKind.ZONE:
+    if region is not None and region.kind is RegionKind.ZONE and place.relation is Relation.NEAR:
+        there = [t for t in there if geometry.box_to_polygon(t.box, region.points, scene.aspect) <= _NEAR_ZONE]
+    elif region is not None and region.kind is RegionKind.ZONE:
         inside = {thing.id for thing in scene.in_region(region)}
         there = [thing for thing in there if thing.id in inside]
     elif region is not None:

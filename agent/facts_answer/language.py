@@ -84,6 +84,7 @@ def normalise(text: str) -> str:
     plain = plain.translate(dict.fromkeys(map(ord, _MARKS), " "))
     plain = re.sub(r"(?<!\d)[.:,-](?!\d)|[.:,-](?!\d)|(?<!\d)[.:,]|(?<=[^\d])-(?=\d)", " ", plain)
     plain = re.sub(r"\s+", " ", plain).strip()
+    plain = re.sub(r"^(?:(?:ok|okay|alright|hello|hey|hi|well|so) )+", "", plain)
     plain = re.sub(r"\b(at least|at most|more than|less than|fewer than|exactly|only|just) one\b", r"\1 1", plain)
     plain = re.sub(r"(?<!in )\b(?:any |some )?(?:movements?|motion)\b", "anything moving", plain)
     return re.sub(r"^((?:can|could|would|will) you |please )?name (?=all|the|every|any|each|some)", "list ", plain)
@@ -102,6 +103,8 @@ def clauses(text: str) -> tuple[str, str]:
 def mark_questions(text: str) -> str:
     """Question words, relations and parts of the picture as tokens."""
     text = _sub(_QUESTIONS, _in_picture(text))
+    ends = r"(left|right|top|bottom)"
+    text = re.sub(rf"\bfrom (?:the )?{ends}(?: side)? to (?:the )?{ends}(?: side)?\b", r"to the \2", text)
     corner = r"(?:the )?(top|upper|bottom|lower)[ -](left|right|middle|centre|center)"
     text = re.sub(rf"\b(?:(?:in|at|on|to|from|towards?) )?{corner}{_PART}", _two_sides, text)
     side = r"(left|right|top|upper|bottom|lower|middle|centre|center)"

@@ -72,6 +72,7 @@ class Most(Enum):
 class Relation(Enum):
     AT = auto()
     """In a zone, or near a line or an object."""
+    NEAR = auto()
     OTHER_THAN = auto()
     LEFT_OF = auto()
     RIGHT_OF = auto()

@@ -25,7 +25,7 @@ MOST_TOLD = 8
 """Nobody reads more."""
 _EDGES = ("on the left", "at the top", "on the right", "at the bottom")
 _RELATIONS = {
-    Relation.AT: "near", Relation.OTHER_THAN: "other than",
+    Relation.AT: "near", Relation.NEAR: "near", Relation.OTHER_THAN: "other than",
     Relation.LEFT_OF: "left of", Relation.RIGHT_OF: "right of", Relation.ABOVE: "above",
     Relation.BELOW: "below",
 }  # fmt: skip
@@ -63,7 +63,8 @@ class Wording:
         said = ""
         region = region_of(place, self.scene)
         if region is not None:
-            said += f" at the {region.name.removeprefix('the ')}"
+            near = "near" if place.relation is Relation.NEAR else "at"
+            said += f" {near} the {region.name.removeprefix('the ')}"
         if place.subject is not None:
             said += f" {_RELATIONS[place.relation]} {self.reference(place.subject)}"
         if place.sides:

@@ -34,6 +34,10 @@ def narrowed(asked: Asked) -> Asked:
     things = asked.things()
     if meaning.place is not None and meaning.most not in (Most.NEAREST, Most.FARTHEST):
         things = knowledge.placed(things, meaning.place, asked.scene)
+    elif meaning.most in _ORDER and meaning.deed in HAPPENINGS and meaning.ask not in _LENGTHS:
+        # “Where is the cup that appeared last?”
+        found = knowledge.deals(meaning.deed, things, asked.scene, meaning.window, None)
+        things = [deal.thing for deal in (found[:1] if meaning.most is Most.FIRST else found[-1:])]
     elif meaning.most is None or meaning.most in _ORDER:
         return asked
     if meaning.most is not None and meaning.most not in _ORDER:

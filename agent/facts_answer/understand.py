@@ -27,7 +27,8 @@ _SIDES = {"SLEFT": "left", "SRIGHT": "right", "STOP": "top", "SBOTTOM": "bottom"
 _RELATIONS = {
     "OTHERTHAN": Relation.OTHER_THAN,
     "LEFTOF": Relation.LEFT_OF, "RIGHTOF": Relation.RIGHT_OF, "ABOVE": Relation.ABOVE, "BELOW": Relation.BELOW,
-    "AT": Relation.AT, "INSIDE": Relation.AT, "ON": Relation.AT, "BY": Relation.AT, "FROM": Relation.AT,
+    "AT": Relation.AT, "NEAR": Relation.NEAR, "INSIDE": Relation.AT, "ON": Relation.AT,
+    "BY": Relation.AT, "FROM": Relation.AT,
 }  # fmt: skip
 _MOST = {most.name: most for most in Most}
 _KNOWN_TOKENS = frozenset(
@@ -60,6 +61,7 @@ _EVENTFUL = frozenset({Deed.ENTER, Deed.LEAVE, Deed.RETURN, Deed.CROSS, Deed.VAN
 _NOT = re.compile(r"\b(?:not|no longer)\b")
 _OPPOSITE = {Deed.BE: Deed.VANISH, Deed.MOVE: Deed.REST}
 _OVER = re.compile(r"\b(?:was|were|did|stayed|spent|remained|had)\b")
+_HAPPENINGS = re.compile(r"\b(?:how many|number of) (?:\w+ )?(?:crossings|arrivals|departures|exits|visits|returns)\b")
 _WHAT_LEFT = re.compile(r"\bwhat (?:did|has|have|do|does) N\d+ LEAVE\b")
 _GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b")
 _PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
@@ -123,7 +125,9 @@ def _take_places(reading: _Reading) -> None:
         elif re.fullmatch(r"R\d+", token):
             _set_place(reading, "AT", token)
         elif token in _RELATIONS:
-            kept.extend([] if token in ("BY", "INSIDE", "AT") and reading.said & {"ENTER", "RETURN"} else [token])
+            kept.extend(
+                [] if token in ("BY", "INSIDE", "AT", "NEAR") and reading.said & {"ENTER", "RETURN"} else [token]
+            )
         else:
             kept.append(token)
         i += 1
@@ -234,6 +238,7 @@ def _most(reading: _Reading, ask: Ask | None) -> Most | None:
             return most
     by_time = ask in (Ask.WHEN, Ask.WHERE, Ask.HOW_LONG_AGO)
     which = ask is Ask.WHICH
+    which = which or ask is Ask.HAPPENED
     if "FIRSTTIME" in said or (which and "first" in reading.left) or (ask is Ask.WHEN and "first" in said):
         return Most.FIRST
     last = "LASTTIME" in said or "NEWEST" in said
@@ -277,10 +282,12 @@ def _ask(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
         return Ask.COMPARE
     if len(set(_SIDES) & said) > 1 and " or " in text and not asks:
         return Ask.WHERE
-    if asks:
-        return Ask.ORIGIN if Ask.WHERE in asks and "FROM" in said else asks[0]
     if "ORDER" in said:
         return Ask.WHICH
+    if _HAPPENINGS.search(reading.before):
+        return Ask.HOW_OFTEN
+    if asks:
+        return Ask.ORIGIN if Ask.WHERE in asks and "FROM" in said else asks[0]
     which_new = re.search(r"\bwhich\b|N\d+ (?:is|are) NEW", text) is not None
     if "HAPPENED" in said or ("NEW" in said and deed is None and not which_new):
         return Ask.HAPPENED
