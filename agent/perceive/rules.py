@@ -100,10 +100,15 @@ class Rules:
             yield Proposal(rule.kind, tuple(counted), text, float(len(counted)), rule.region_id)
 
     def _tick(self, rule: Rule, step: Step) -> Iterator[Proposal]:
+        """Where the rule names a kind of object, only while one is in sight, and about those."""
         last = self._ticks.setdefault(rule, step.at)
-        if rule.seconds > 0 and (step.at - last).total_seconds() >= rule.seconds:
+        if rule.seconds <= 0 or (step.at - last).total_seconds() < rule.seconds:
+            return
+        there = tuple(_meant(rule, step)) if rule.label is not None else ()
+        if rule.label is None or there:
             self._ticks[rule] = step.at
-            yield Proposal(rule.kind, (), f"{rule.seconds:g} s have passed.", rule.seconds)
+            text = f"In the picture: {', '.join(map(name, there))}." if there else f"{rule.seconds:g} s have passed."
+            yield Proposal(rule.kind, there, text, rule.seconds)
 
 
 class Looks:

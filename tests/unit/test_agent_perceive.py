@@ -217,6 +217,15 @@ def test_ticks_come_at_their_period() -> None:
     assert [seconds(e.at) for e in ticks] == pytest.approx([4.0, 8.0, 12.0], abs=0.11)
 
 
+def test_a_tick_of_a_kind_comes_only_while_there_is_one() -> None:
+    perception = Perception([Rule(EventKind.TICK, "dog", seconds=4.0)])
+    events = play(perception, lambda t: [track(1, "dog")] if t >= 5 else [track(2, "cup")], 13.0)
+    ticks = [event for event in events if event.kind is EventKind.TICK]
+    assert [seconds(tick.at) for tick in ticks] == pytest.approx([5.0, 9.0, 13.0], abs=0.3)
+    assert {tick.track_ids for tick in ticks} == {(1,)}
+    assert all(matches(rule, tick) for rule in perception.rules for tick in ticks)
+
+
 def test_the_composed_scene_is_told_as_it_was_made() -> None:
     perception, events = Perception((), story.REGIONS), []
     for new, when in story.updates():

@@ -1,0 +1,237 @@
+"""At which events of the tracks a condition may be true: the rules that propose."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agent.conditions import words as w
+from agent.conditions.reading import Reading, Thing, fill
+from agent.labels import BEINGS, CATEGORIES, class_of
+from agent.types import EventKind, Rule
+
+LOITERING_S = 30.0
+TICK_S = 10.0
+"""How often the model looks where no rule can propose."""
+_FIXED = (CATEGORIES["vehicle"] | CATEGORIES["furniture"] | BEINGS | {"animal", "vehicle", "furniture"}) - {"bicycle"}
+"""What nobody carries about and forgets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """`unsure` where the rules only propose, whatever else was said; `assumed_s` where a stay had no length."""
+
+    rules: tuple[Rule, ...]
+    unsure: bool = False
+    assumed_s: float | None = None
+
+
+def moments(reading: Reading) -> Moments:
+    """The rules of a condition; a rule is chosen only where its event is the right time to look."""
+    tick = _tick(reading)
+    if reading.crowd:
+        return Moments((Rule(EventKind.TICK, "person", seconds=TICK_S),), unsure=True)
+    for read in (_emptied, _parted, _taken, _crossed, _near, _gone_or_back):
+        found = read(reading)
+        if found is not None:
+            return found if _fits(reading, found) else tick
+    if reading.find(w.NOT):
+        return Moments((Rule(EventKind.TICK, seconds=TICK_S),), unsure=True)
+    for read in (_counted, _stayed, _came):
+        found = read(reading)
+        if found is not None:
+            return found if _fits(reading, found) else tick
+    return tick
+
+
+def _tick(reading: Reading) -> Moments:
+    """The model looks, while such an object is there if one was named."""
+    labels = [thing.label for thing in reading.things] if "or" in reading.words else [reading.label]
+    return Moments(tuple(Rule(EventKind.TICK, label, seconds=TICK_S) for label in labels or [None]), unsure=True)
+
+
+def _fits(reading: Reading, found: Moments) -> bool:
+    """Whether the rules' events are the right time: what else was said must be about the object, not about what it
+    does then. Words before the verb, or before the object where there is no verb, only say which one."""
+    if any(rule.kind is EventKind.APART for rule in found.rules) or reading.at("taking") is not None:
+        return True
+    fill(reading)
+    if not reading.rest:
+        return True
+    if any(rule.kind is EventKind.COUNT for rule in found.rules):
+        return False  # a count is told once, and may not be decided then
+    if any(rule.kind is EventKind.DWELL for rule in found.rules):
+        return reading.at("staying") is not None
+    if any(rule.kind is EventKind.LINE for rule in found.rules):
+        return True
+    verb = reading.at("verb")
+    last = verb if verb is not None else reading.things[-1].at if reading.things else -1
+    return max(reading.rest) < last and reading.find(w.ORDER) is None
+
+
+def _emptied(reading: Reading) -> Moments | None:
+    """A place with nobody and nothing in it."""
+    if reading.zone is None or reading.things or not reading.take(w.EMPTY, "count"):
+        return None
+    return Moments((_none_of(None, reading),))
+
+
+def _parted(reading: Reading) -> Moments | None:
+    """A thing that its person goes away from."""
+    things = [thing for thing in reading.things if class_of(thing.label) != "person"]
+    if not things:
+        return None
+    alone = reading.take(w.ALONE, "verb") is not None
+    carried = [thing for thing in things if thing.label not in _FIXED]
+    verb = reading.find(w.LEAVING)
+    left = verb is not None and any(thing.at > _word(verb) for thing in carried)
+    people = any(thing.label == "person" for thing in reading.things)
+    if not alone and not (left and people):
+        return None
+    if left:
+        reading.take(w.LEAVING, "verb")
+    label = (carried or things)[0].label
+    rules = [Rule(EventKind.APART, label, near_label="person")]
+    if reading.seconds is not None:
+        rules.append(Rule(EventKind.TICK, label, seconds=TICK_S))
+    return Moments(tuple(rules), unsure=True)
+
+
+def _taken(reading: Reading) -> Moments | None:
+    """A thing that somebody takes: that they come near it or that it is gone is the time to look."""
+    thing = next((thing for thing in reading.things if thing.label not in BEINGS), None)
+    if thing is None or not reading.take(w.TAKING, "taking"):
+        return None
+    near = Rule(EventKind.PROXIMITY, thing.label, near_label="person")
+    return Moments((near, Rule(EventKind.EXIT, thing.label), Rule(EventKind.LOST, thing.label)), unsure=True)
+
+
+def _crossed(reading: Reading) -> Moments | None:
+    if reading.line is None:
+        return None
+    crossing = reading.take(w.CROSSING, "verb") is not None
+    other = not crossing and reading.take(f"{w.GOING}|{w.COMING}", "verb") is not None
+    over = reading.take(w.THROUGH, "filling") is not None
+    if not (crossing or over or other):
+        return None
+    # To come in is to cross it one way, which the line does not know of.
+    return Moments(_each(reading, EventKind.LINE, reading.line), unsure=other)
+
+
+def _near(reading: Reading) -> Moments | None:
+    if not reading.things or not reading.take(w.NEARING, "verb"):
+        return None
+    reading.take(w.STAYING, "staying")
+    first, seconds = reading.things[0], reading.seconds or 0.0
+    people = reading.count is not None or reading.words[first.at] == "people"
+    if len(reading.things) > 1:
+        return Moments((Rule(EventKind.PROXIMITY, first.label, reading.things[1].label, seconds=seconds),))
+    if people and not _after(reading, "verb"):
+        reading.count = None
+        return Moments((Rule(EventKind.PROXIMITY, first.label, first.label, seconds=seconds),))
+    return _tick(reading)
+
+
+def _gone_or_back(reading: Reading) -> Moments | None:
+    if reading.count is not None:
+        return None
+    if reading.find(w.EVERYONE) and reading.find(w.GOING):
+        reading.take(w.EVERYONE, "count")
+        reading.take(w.GOING, "verb")
+        return Moments((_none_of("person", reading),))
+    if reading.take(w.BACK, "verb"):
+        if reading.zone is not None:
+            return Moments(_each(reading, EventKind.ZONE_ENTER, reading.zone))
+        return Moments(_each(reading, EventKind.FOUND, None) + _arrivals(reading))
+    if not reading.take(w.GOING, "verb"):
+        return None
+    if reading.seconds is not None and reading.things and not _object(reading):
+        return Moments(tuple(_none_of(thing.label if thing else None, reading) for thing in _alternatives(reading)))
+    if reading.zone is not None:
+        return Moments(_each(reading, EventKind.ZONE_LEAVE, reading.zone))
+    if not _named(reading) or _object(reading):
+        return _tick(reading)
+    return Moments(_each(reading, EventKind.EXIT, None) + _each(reading, EventKind.LOST, None))
+
+
+def _counted(reading: Reading) -> Moments | None:
+    if reading.count is None:
+        return None
+    op, value = reading.count
+    reading.take(w.COMING, "verb")
+    reading.take(w.STAYING, "staying")
+    if reading.narrow or len(reading.things) > 1:
+        return Moments((Rule(EventKind.TICK, None if reading.things[1:] else reading.label, seconds=TICK_S),), True)
+    label, seconds = reading.label, reading.seconds or 0.0
+    return Moments((Rule(EventKind.COUNT, label, region_id=reading.zone, seconds=seconds, op=op, value=value),))
+
+
+def _stayed(reading: Reading) -> Moments | None:
+    posture = reading.seconds is not None and reading.take(w.POSTURES, "staying") is not None
+    loitering = reading.find(w.LOITERING) is not None
+    reading.take(w.STAYING, "staying")
+    if not _named(reading) or not (reading.seconds is not None or loitering):
+        return None
+    seconds = reading.seconds or LOITERING_S
+    rules = tuple(
+        Rule(EventKind.DWELL, thing.label if thing else None, region_id=reading.zone, seconds=seconds)
+        for thing in _alternatives(reading)
+    )
+    return Moments(rules, unsure=posture, assumed_s=None if reading.seconds else LOITERING_S)
+
+
+def _came(reading: Reading) -> Moments | None:
+    came = reading.take(w.COMING, "verb") is not None
+    if not _named(reading):
+        return None
+    if reading.zone is not None:
+        return Moments(_each(reading, EventKind.ZONE_ENTER, reading.zone), unsure=_object(reading))
+    if reading.line is not None or (came and _object(reading)) or (not came and len(reading.things) > 1):
+        return _tick(reading)
+    return Moments(_arrivals(reading), unsure=_both(reading))
+
+
+def _none_of(label: str | None, reading: Reading) -> Rule:
+    return Rule(EventKind.COUNT, label, None, reading.zone, reading.seconds or 0.0, "==", 0.0)
+
+
+def _arrivals(reading: Reading) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(kind, thing.label if thing else None)
+        for thing in _alternatives(reading)
+        for kind in (EventKind.ENTER, EventKind.APPEAR)
+    )
+
+
+def _each(reading: Reading, kind: EventKind, region_id: str | None) -> tuple[Rule, ...]:
+    return tuple(Rule(kind, thing.label if thing else None, region_id=region_id) for thing in _alternatives(reading))
+
+
+def _alternatives(reading: Reading) -> list[Thing | None]:
+    """The kinds of object of which any will do, those before the verb; None is any object."""
+    verb = reading.at("verb")
+    before = [thing for thing in reading.things if verb is None or thing.at < verb]
+    return [*(before or reading.things)] or [None]
+
+
+def _both(reading: Reading) -> bool:
+    """Whether two kinds must be there at once."""
+    return len(_alternatives(reading)) > 1 and "and" in reading.words and "or" not in reading.words
+
+
+def _named(reading: Reading) -> bool:
+    return bool(reading.things) or bool(w.THINGS & set(reading.words))
+
+
+def _object(reading: Reading) -> bool:
+    """Whether something is named that the verb is done to."""
+    return bool(_after(reading, "verb")) and len(reading.things) > 1
+
+
+def _after(reading: Reading, role: str) -> list[Thing]:
+    at = reading.at(role)
+    return [] if at is None else [thing for thing in reading.things if thing.at > at]
+
+
+def _word(found: re.Match[str]) -> int:
+    return found.string[: found.start()].count(" ")
