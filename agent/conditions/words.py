@@ -92,8 +92,8 @@ FILLING = frozenset(
         r"\w+",
         "tell me us when whenever if once as soon alert notify warn inform let know please you i we see sees seen spot "
         "detect detects watch for a an the is are was were be there theres here any some of my your our his her their "
-        "its this that these those it he she they at in into inside on to by from and or has have had been does do gets got "
-        "room picture frame scene view sight camera area zone place again suddenly ever each other",
+        "its this that these those it he she they at in into inside on to by from and or has have had been does do "
+        "gets got room picture frame scene view sight camera area zone place again suddenly ever each other",
     )
 )
 ORDER = r"then|while|before|after|until|but"
