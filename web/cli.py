@@ -33,7 +33,13 @@ Host = Annotated[str | None, typer.Option(help="Address to listen on; off loopba
 Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
 Engine = Annotated[EngineName | None, typer.Option("--engine", help="The engine that tracks.")]
 ModelsDir = Annotated[Path | None, typer.Option(help="A folder of models, prepared or to be filled.")]
-Vlm = Annotated[str | None, typer.Option("--vlm", help="Address of a language model server, http://host:port/v1.")]
+Vlm = Annotated[
+    str | None,
+    typer.Option(
+        "--vlm",
+        help="Address of a language model server, http://host:port/v1; or “gemma”, to start one on the GPU here.",
+    ),
+]
 Open = Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")]
 
 
@@ -85,6 +91,22 @@ def doctor(
     report(findings, as_json=as_json)
     if any(finding.level == "fail" for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def vlm(
+    model: Annotated[str, typer.Option(help="A folder, or a repository of the hub.")] = "google/gemma-4-E4B-it",
+    host: Annotated[str, typer.Option(help="Address to listen on; off loopback clients need the token.")] = "localhost",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8100,
+    dtype: Annotated[str, typer.Option(help="auto, bfloat16, float16 or float32.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    ends_with_stdin: Annotated[bool, typer.Option("--ends-with-stdin", hidden=True)] = False,
+) -> None:
+    """Serve Gemma 4 as a language model server with OpenAI's API."""
+    from web.gemma import serve_gemma
+
+    config = _config()
+    serve_gemma(config, model, host=host, port=port, device=device, dtype=dtype, ends_with_stdin=ends_with_stdin)
 
 
 @models_app.callback()
