@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 from kernels.cpu import rle
 from stream.types import Frame, Rle, Track, TrackState
 from tests.barcode import BarcodeEngine, BarcodeTracker
+from tests.server import RunningServer
 
 U8 = NDArray[np.uint8]
 SIZE = (320, 240)
@@ -65,3 +69,37 @@ class StagedEngine(BarcodeEngine):
         tracker = StagedTracker(first_track_id)
         tracker.stage = self.stage
         return tracker
+
+
+RED = Block(3, "red cup", (220, 30, 30), (40, 60, 120, 180))
+BLUE = Block(5, "person", (30, 40, 220), (200, 40, 280, 220))
+
+
+class StagedStream:
+    """A running server whose stream `cam` shows the stage, 20 pictures a second, until the end.
+
+    `vlm` is the address of a language model server; `describe` whether objects are described by themselves.
+    """
+
+    def __init__(self, folder: Path, vlm: str | None, *, describe: bool = False) -> None:
+        self.stage = Stage([RED, BLUE])
+        tables = {"vlm": {"url": vlm, "describe": describe}} if vlm else {}
+        self.server = RunningServer(folder, tables, engine=StagedEngine(self.stage))
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._play, daemon=True)
+
+    def _play(self) -> None:
+        while not self._over.is_set():
+            self.source.push(pause_s=0.04)
+
+    def __enter__(self) -> Self:
+        self.server.__enter__()
+        self.source = self.server.open_stream("cam")
+        self.source.picture = self.stage.picture
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(10)
+        self.server.__exit__(None, None, None)

@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.asking import PROBES
 from tests.e2e.conftest import Faults
 from tests.e2e.on_page import item, wait_for_picture
 from tests.scripted_vlm import ScriptedVlm, scripted_vlm
-from tests.server import RunningServer
-from tests.staged import Block, Stage, StagedEngine
-
-RED = Block(3, "red cup", (220, 30, 30), (40, 60, 120, 180))
-BLUE = Block(5, "person", (30, 40, 220), (200, 40, 280, 220))
-PROBES = [{"tokens": ["yes"]}, {"tokens": ["Red."]}, {"tokens": ['{"colour": "red"}']}, {"tokens": ["no"]}]
-
-
-class Scene:
-    """A stream that goes on until the test ends, and what is in it."""
-
-    def __init__(self, folder: Path, vlm: ScriptedVlm | None, *, describe: bool = False) -> None:
-        self.stage = Stage([RED, BLUE])
-        tables = {"vlm": {"url": vlm.url, "describe": describe}} if vlm else {}
-        self.server = RunningServer(folder, tables, engine=StagedEngine(self.stage))
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._play, daemon=True)
-
-    def __enter__(self) -> Scene:
-        self.server.__enter__()
-        self._source = self.server.open_stream("cam")
-        self._source.picture = self.stage.picture
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._over.set()
-        self._thread.join(10)
-        self.server.__exit__(None, None, None)
-
-    def _play(self) -> None:
-        while not self._over.is_set():
-            self._source.push(pause_s=0.05)
+from tests.staged import BLUE, RED, Block, StagedStream
 
 
 @pytest.fixture
-def facts(tmp_path: Path) -> Iterator[Scene]:
+def facts(tmp_path: Path) -> Iterator[StagedStream]:
     """Without any model."""
-    with Scene(tmp_path, None) as scene:
+    with StagedStream(tmp_path, None) as scene:
         yield scene
 
 
@@ -68,12 +36,12 @@ def vlm(running_vlm: ScriptedVlm) -> ScriptedVlm:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, vlm: ScriptedVlm) -> Iterator[Scene]:
-    with Scene(tmp_path, vlm) as scene:
+def scene(tmp_path: Path, vlm: ScriptedVlm) -> Iterator[StagedStream]:
+    with StagedStream(tmp_path, vlm.url) as scene:
         yield scene
 
 
-def open_page(page: Page, scene: Scene, who: str) -> None:
+def open_page(page: Page, scene: StagedStream, who: str) -> None:
     page.goto(scene.server.url)
     wait_for_picture(page)
     expect(item(page, 5)).to_contain_text("person")
@@ -86,7 +54,9 @@ def ask(page: Page, text: str) -> None:
     field.press("Enter")
 
 
-def test_a_question_is_answered_from_the_tracks_without_a_model(page: Page, facts: Scene, faults: Faults) -> None:
+def test_a_question_is_answered_from_the_tracks_without_a_model(
+    page: Page, facts: StagedStream, faults: Faults
+) -> None:
     open_page(page, facts, "answers from the tracks")
     page.keyboard.press("a")
     page.keyboard.type("How many people are there?")
@@ -100,7 +70,7 @@ def test_a_question_is_answered_from_the_tracks_without_a_model(page: Page, fact
     assert faults.seen == []
 
 
-def test_what_is_named_in_an_answer_is_shown_in_the_picture(page: Page, facts: Scene) -> None:
+def test_what_is_named_in_an_answer_is_shown_in_the_picture(page: Page, facts: StagedStream) -> None:
     open_page(page, facts, "answers from the tracks")
     ask(page, "Where is the red cup?")
     link = page.locator(".turn .object-link").first
@@ -111,7 +81,7 @@ def test_what_is_named_in_an_answer_is_shown_in_the_picture(page: Page, facts: S
     expect(page.locator("#objects .object[data-id='3'] .object-main")).to_have_attribute("aria-pressed", "true")
 
 
-def test_the_answer_comes_word_by_word_and_can_be_stopped(page: Page, scene: Scene, vlm: ScriptedVlm) -> None:
+def test_the_answer_comes_word_by_word_and_can_be_stopped(page: Page, scene: StagedStream, vlm: ScriptedVlm) -> None:
     open_page(page, scene, "scripted-vision")
     vlm.script({"tokens": ["word "] * 400, "every_s": 0.05})
     ask(page, "Tell me a story")
@@ -123,7 +93,7 @@ def test_the_answer_comes_word_by_word_and_can_be_stopped(page: Page, scene: Sce
     expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible()
 
 
-def test_a_follow_up_and_an_explanation_of_one_object(page: Page, scene: Scene, vlm: ScriptedVlm) -> None:
+def test_a_follow_up_and_an_explanation_of_one_object(page: Page, scene: StagedStream, vlm: ScriptedVlm) -> None:
     open_page(page, scene, "scripted-vision")
     vlm.forget()
     vlm.script({"tokens": ["A cup."]}, {"tokens": ["Red."]}, {"tokens": ["It is a cup, [#3]."]})
@@ -139,7 +109,7 @@ def test_a_follow_up_and_an_explanation_of_one_object(page: Page, scene: Scene, 
     assert explain[-1]["content"][-2]["text"] == "The question is about #3 alone."
 
 
-def test_a_fault_says_what_to_do_and_can_be_tried_again(page: Page, scene: Scene, vlm: ScriptedVlm) -> None:
+def test_a_fault_says_what_to_do_and_can_be_tried_again(page: Page, scene: StagedStream, vlm: ScriptedVlm) -> None:
     open_page(page, scene, "scripted-vision")
     vlm.script({"status": 500}, {"tokens": ["All well."]})
     ask(page, "What is there?")
@@ -150,7 +120,7 @@ def test_a_fault_says_what_to_do_and_can_be_tried_again(page: Page, scene: Scene
     expect(page.locator(".turn").last.locator(".said")).to_have_text("All well.")
 
 
-def test_tell_me_when_becomes_a_watch_and_the_watch_an_alert(page: Page, facts: Scene) -> None:
+def test_tell_me_when_becomes_a_watch_and_the_watch_an_alert(page: Page, facts: StagedStream) -> None:
     facts.stage.blocks = [RED, BLUE]
     open_page(page, facts, "answers from the tracks")
     ask(page, "Tell me when a dog appears")
@@ -176,7 +146,7 @@ def test_tell_me_when_becomes_a_watch_and_the_watch_an_alert(page: Page, facts: 
     expect(page.locator("#watches")).to_be_hidden()
 
 
-def test_an_event_of_the_timeline_opens_its_picture(page: Page, facts: Scene) -> None:
+def test_an_event_of_the_timeline_opens_its_picture(page: Page, facts: StagedStream) -> None:
     open_page(page, facts, "answers from the tracks")
     facts.stage.blocks = [RED]
     mark = page.locator(".mark[data-kind='lost'], .mark[data-kind='exit']").first
@@ -195,7 +165,7 @@ def test_an_event_of_the_timeline_opens_its_picture(page: Page, facts: Scene) ->
     assert colour[0] < 110
 
 
-def test_the_conversation_and_the_timeline_outlive_a_reload(page: Page, facts: Scene) -> None:
+def test_the_conversation_and_the_timeline_outlive_a_reload(page: Page, facts: StagedStream) -> None:
     open_page(page, facts, "answers from the tracks")
     ask(page, "How many people are there?")
     expect(page.locator(".turn")).to_have_attribute("data-state", "done")
@@ -210,7 +180,7 @@ def test_the_conversation_and_the_timeline_outlive_a_reload(page: Page, facts: S
 def test_a_description_stands_beside_its_object(page: Page, tmp_path: Path, vlm: ScriptedVlm, faults: Faults) -> None:
     hostile = '<img src=x onerror="window.hacked=1">'
     vlm.script(*PROBES, {"tokens": [hostile]}, {"tokens": [hostile]})
-    with Scene(tmp_path, vlm, describe=True) as scene:
+    with StagedStream(tmp_path, vlm.url, describe=True) as scene:
         page.goto(scene.server.url)
         caption = item(page, 3).locator(".object-caption")
         expect(caption).to_have_text(hostile)
