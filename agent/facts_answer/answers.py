@@ -26,6 +26,7 @@ from agent.facts_answer.phrases import (
 )
 from agent.labels import BEINGS, class_of
 from agent.scene import Scene, SceneObject
+from agent.types import Event, EventKind
 
 _DID = {
     Deed.ENTER: "came in", Deed.LEAVE: "left", Deed.RETURN: "came back", Deed.VANISH: "went out of sight",
@@ -113,6 +114,10 @@ def _how_many_did(asked: Asked) -> str:
 
 
 def how_often(asked: Asked) -> str:
+    if asked.meaning.deed is Deed.MEET:
+        met = meetings(asked)
+        each = latest([f"{names(_pair(asked, event))} {asked.wording.at(event.at)}" for event in met])
+        return sentence(f"{len(met)} {'time' if len(met) == 1 else 'times'}{': ' + each if met else ''}")
     found = happenings(replace(asked, meaning=replace(asked.meaning, deed=asked.meaning.deed or Deed.ENTER)))
     if not found:
         return sentence(f"0 times: {nobody(asked, ' ' + did(asked))}") if asked.things() else nothing_known(asked)
@@ -143,6 +148,8 @@ def which(asked: Asked) -> str:
     meaning = asked.meaning
     if meaning.deed in (Deed.OWN, Deed.STAY_BEHIND):
         return owners(asked)
+    if meaning.deed is Deed.MEET:
+        return _which_met(asked)
     if meaning.deed in HAPPENINGS:
         return _which_did(asked)
     if meaning.most is not None and meaning.deed is not Deed.VANISH:
@@ -162,6 +169,17 @@ def which(asked: Asked) -> str:
     if meaning.place is not None or doing:
         return sentence(f"{names(there)} {be(2)}{doing}{place}")
     return sentence("I see " + grouped(there))
+
+
+def _which_met(asked: Asked) -> str:
+    met = meetings(asked)
+    if not met:
+        return nobody(asked, " came near")
+    return sentence(latest([f"{names(_pair(asked, e))} came near each other {asked.wording.at(e.at)}" for e in met]))
+
+
+def _pair(asked: Asked, event: Event) -> list[SceneObject]:
+    return [thing for i in event.track_ids if (thing := asked.scene.get(i)) is not None]
 
 
 def _which_did(asked: Asked) -> str:
@@ -270,6 +288,21 @@ def happenings(asked: Asked) -> list[knowledge.Deal]:
     """What the objects that are meant did, as the question's deed says."""
     meaning = asked.meaning
     return knowledge.deals(meaning.deed or Deed.ENTER, asked.things(), asked.scene, meaning.window, meaning.place)
+
+
+def meetings(asked: Asked) -> list[Event]:
+    """When those that are meant came near each other, or near the second ones."""
+    meaning = asked.meaning
+    first = {thing.id for thing in asked.things()}
+    others = first if len(first) > 1 else {thing.id for thing in asked.scene.objects}
+    second = {thing.id for thing in asked.things(meaning.second)} if meaning.second is not None else others
+    window = knowledge.widened(meaning.window)
+    events = asked.scene.events_between(window.since, window.until, (EventKind.PROXIMITY,))
+    return [
+        event for event in events
+        for a, b in [event.track_ids]
+        if (a in first and b in second) or (b in first and a in second)
+    ]  # fmt: skip
 
 
 def unique(found: Sequence[knowledge.Deal]) -> list[SceneObject]:

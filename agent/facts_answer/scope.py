@@ -18,6 +18,7 @@ _OF_SOMETHING = frozenset(
 _TELLING_APART = frozenset({Ask.HOW_MANY, Ask.PEAK, Ask.WHETHER, Ask.WHICH, Ask.COMPARE})
 _OF_ONE = frozenset({Ask.WHERE, Ask.ORIGIN, Ask.DIRECTION, Ask.ABOUT, Ask.SINCE_WHEN, Ask.HOW_LONG})
 """Where a place or a superlative says which object is meant."""
+_WITH_NUMBER = frozenset({Ask.WHETHER, Ask.WHICH, Ask.WHERE, Ask.ABOUT})
 _LENGTHS = frozenset({Ask.SINCE_WHEN, Ask.HOW_LONG})
 _ORDER = frozenset({Most.FIRST, Most.LAST})
 _OF_TWO = frozenset({Deed.MEET, Deed.STAY_BEHIND, Deed.OWN})
@@ -94,6 +95,7 @@ def _passed_over(meaning: Meaning) -> str | None:
         ("a second thing", meaning.second is not None and not _takes_second(meaning)),
         ("a place", meaning.place is not None and not _takes_place(meaning)),
         ("that comparison", meaning.most is not None and not _takes_most(meaning)),
+        ("that number", meaning.limit is not None and meaning.ask not in _WITH_NUMBER),
         ("that time", not _takes_window(meaning)),
         ("“not”", meaning.negated and meaning.ask not in (Ask.WHETHER, Ask.ABOUT)),
     )
@@ -102,6 +104,8 @@ def _passed_over(meaning: Meaning) -> str | None:
 
 def _takes_second(meaning: Meaning) -> bool:
     still = meaning.deed in (None, Deed.BE)
+    if meaning.deed is Deed.MEET and meaning.ask is Ask.HOW_MANY:
+        return False
     if meaning.deed in _OF_TWO or meaning.ask is Ask.COMPARE:
         return True
     if meaning.ask is Ask.HOW_MANY:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from agent.facts_answer import knowledge, times
-from agent.facts_answer.answers import Asked, CannotTell, nobody, present
+from agent.facts_answer.answers import Asked, CannotTell, meetings, nobody, present
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most
 from agent.facts_answer.phrases import latest, listing, name, sentence, told, word_for
 from agent.scene import SceneObject
-from agent.types import Event, EventKind, RegionKind
+from agent.types import EventKind, RegionKind
 
 _DONE = {Deed.ENTER: "came in", Deed.LEAVE: "left the picture", Deed.RETURN: "came back",
          Deed.VANISH: "went out of sight", Deed.CROSS: "crossed", Deed.STAY_BEHIND: "was left behind"}  # fmt: skip
@@ -97,20 +97,6 @@ def _met(asked: Asked) -> str:
     last = found[0] if asked.meaning.most is Most.FIRST else found[-1]
     pair = [thing for i in last.track_ids if (thing := asked.scene.get(i)) is not None]
     return sentence(f"{listing([name(thing) for thing in pair])} came near each other {asked.wording.at(last.at)}")
-
-
-def meetings(asked: Asked) -> list[Event]:
-    """When those that are meant came near each other, or near the second ones."""
-    meaning = asked.meaning
-    first = {thing.id for thing in asked.things()}
-    second = {thing.id for thing in asked.things(meaning.second)} if meaning.second is not None else first
-    window = knowledge.widened(meaning.window)
-    events = asked.scene.events_between(window.since, window.until, (EventKind.PROXIMITY,))
-    return [
-        event for event in events
-        for a, b in [event.track_ids]
-        if (a in first and b in second) or (b in first and a in second)
-    ]  # fmt: skip
 
 
 def _stood(asked: Asked, thing: SceneObject) -> str:

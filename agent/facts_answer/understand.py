@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from agent.facts_answer import language, times
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Place, Relation, Subject, Window
@@ -62,6 +62,9 @@ _NOT = re.compile(r"\b(?:not|no longer)\b")
 _OPPOSITE = {Deed.BE: Deed.VANISH, Deed.MOVE: Deed.REST}
 _OVER = re.compile(r"\b(?:was|were|did|stayed|spent|remained|had)\b")
 _HAPPENINGS = re.compile(r"\b(?:how many|number of) (?:\w+ )?(?:crossings|arrivals|departures|exits|visits|returns)\b")
+_UNDER_WAY = re.compile(r"\b(?:is|are)\b.*\b(?:com|leav|enter|arriv|exit|return|cross|go)ing\b")
+_JUST = timedelta(seconds=10)
+"""What is under way has begun by now."""
 _WHAT_LEFT = re.compile(r"\bwhat (?:did|has|have|do|does) N\d+ LEAVE\b")
 _GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b")
 _PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
@@ -94,7 +97,7 @@ def understand(question: str, scene: Scene, now: datetime, zone: tzinfo | None) 
     reading = _Reading(replace(named, text=text), text.split(), said=frozenset(text.split()), limit=limit, before=plain)
     _take_places(reading)
     _take_subjects(reading)
-    meaning = _assemble(reading, window)
+    meaning = _assemble(reading, window, now)
     return replace(meaning, unknown=tuple(_unknown_words(reading)), beyond=tuple(reading.beyond))
 
 
@@ -171,7 +174,7 @@ def _take_subjects(reading: _Reading) -> None:
     reading.left = [token for token in reading.left if not re.fullmatch(r"N\d+", token)]
 
 
-def _assemble(reading: _Reading, window: Window) -> Meaning:
+def _assemble(reading: _Reading, window: Window, now: datetime) -> Meaning:
     said, text = reading.said, reading.named.text
     reading.beyond += _beyond(reading)
     subject, second = _roles(reading)
@@ -198,11 +201,19 @@ def _assemble(reading: _Reading, window: Window) -> Meaning:
     if ask is Ask.WHERE and reading.place is not None and len(set(_SIDES) & said) > 1 and " or " in text:
         # “On the left or on the right?”
         reading.place = None
-    if most in (Most.LONGEST, Most.SHORTEST) and _OVER.search(reading.before):
-        window = replace(window, ever=True)
+    window = _window(reading, window, deed, most, now)
     past = bool(_PAST.search(text)) and not _POSSESSES.search(text)
     negated = bool(_LOGICAL.search(reading.before)) and deed not in (Deed.REST, Deed.VANISH)
     return Meaning(ask, deed, subject, second, reading.place, window, most, past, negated, reading.limit)
+
+
+def _window(reading: _Reading, window: Window, deed: Deed | None, most: Most | None, now: datetime) -> Window:
+    """The window that the tense gives where no time is said."""
+    if most in (Most.LONGEST, Most.SHORTEST) and _OVER.search(reading.before):
+        return replace(window, ever=True)
+    if _UNDER_WAY.search(reading.before) and deed in _EVENTFUL and window == Window():
+        return Window(since=now - _JUST)
+    return window
 
 
 def _beyond(reading: _Reading) -> Iterable[str]:
@@ -216,7 +227,7 @@ def _beyond(reading: _Reading) -> Iterable[str]:
         yield "I cannot tell what was left"
     deeds = {"ENTER", "LEAVE", "CROSS", "MEET"} & reading.said
     asks = [token for token in reading.named.text.split() if token in _ASKS]
-    if len(deeds) > 1 or len(asks) > 1 or (len(reading.main) > 2 and "HOWMANY" not in reading.said):
+    if len(deeds) > 1 or len(asks) > 1 or len(reading.main) > 2:
         yield _TOO_MUCH
 
 

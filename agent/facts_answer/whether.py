@@ -11,6 +11,7 @@ from agent.facts_answer.answers import (
     back_after,
     did,
     happenings,
+    meetings,
     nobody,
     nothing_known,
     present,
@@ -31,7 +32,6 @@ from agent.facts_answer.phrases import (
     word_for,
 )
 from agent.facts_answer.places import gone
-from agent.facts_answer.timing import meetings
 from agent.labels import stands_for
 from agent.perceive.matching import COMPARE
 from agent.scene import SceneObject
@@ -198,6 +198,9 @@ def _there(asked: Asked) -> str:
     doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
     if there and meaning.subject.ids and len(there) < len(things):
         return f"no, only {names(there)} {be(len(there))}{doing}{place}"
+    lacking = [w for w in meaning.subject.words if not any(stands_for(w, thing.label) for thing in there)]
+    if there and meaning.subject.every and lacking:
+        return f"no, there is no {lacking[0]}: I see {grouped(there)}"
     if there and meaning.subject.every:
         resting = meaning.deed in (Deed.MOVE, Deed.REST)
         others = [thing for thing in things if thing not in there and (thing.visible or not resting)]
