@@ -91,9 +91,15 @@ def test_both_directions_of_a_matrix_are_inverse(matrix: Any, full_range: bool) 
     assert [luma + back.r_v * v, luma - back.g_u * u - back.g_v * v, luma + back.b_u * u] == pytest.approx([r, g, b])
 
 
-def test_opencvs_conversion_is_a_level_off_at_most() -> None:
-    frame = pictures.nv12(200, 200, 1)
-    assert difference(nv12_to_bgr(frame.y, frame.uv), nv12_to_rgb(frame.y, frame.uv)[..., ::-1]) <= 1
+@pytest.mark.parametrize("size", [(200, 200), (33, 51)])
+@pytest.mark.parametrize("matrix", ["bt601", "bt709"])
+@pytest.mark.parametrize("full_range", [False, True])
+def test_opencvs_conversion_is_a_level_off_at_most(size: tuple[int, int], matrix: Any, full_range: bool) -> None:
+    frame = pictures.nv12(*size, 1)
+    quick = nv12_to_bgr(frame.y, frame.uv, matrix=matrix, full_range=full_range)
+    exact = nv12_to_rgb(frame.y, frame.uv, matrix=matrix, full_range=full_range)[..., ::-1]
+    assert quick.shape == (*size, 3)
+    assert difference(quick, exact) <= 1
 
 
 FRAME = pictures.rgb(20, 30)
