@@ -218,14 +218,14 @@ def test_ticks_come_at_their_period() -> None:
 
 
 def test_a_tick_of_a_kind_comes_only_while_there_is_one() -> None:
-    perception = Perception([Rule(EventKind.TICK, "dog", seconds=4.0)])
-    events = play(
-        perception, lambda t: [track(*((1, square(0.5, 0.5), "dog") if t >= 5 else (2, square(0.5, 0.5), "cup")))], 14.0
-    )
-    ticks = [event for event in events if event.kind is EventKind.TICK]
+    def tracks(t: float) -> list[Track]:
+        return [track(1, square(0.5, 0.5), "dog")] if t >= 5 else [track(2, square(0.5, 0.5), "cup")]
+
+    rule = Rule(EventKind.TICK, "dog", seconds=4.0)
+    ticks = [e for e in play(Perception([rule]), tracks, 14.0) if e.kind is EventKind.TICK]
     assert [seconds(tick.at) for tick in ticks] == pytest.approx([5.5, 9.5, 13.5], abs=0.2)
     assert {tick.track_ids for tick in ticks} == {(1,)}
-    assert all(matches(rule, tick) for rule in perception.rules for tick in ticks)
+    assert all(matches(rule, tick) for tick in ticks)
 
 
 def test_the_composed_scene_is_told_as_it_was_made() -> None:
