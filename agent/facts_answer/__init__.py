@@ -66,7 +66,8 @@ class FactsAnswerer:
         introduction, text = language.clauses(text)
         if introduction:
             stated = completed(understand(introduction, scene, moment.at, self._zone), talk, track_ids, scene)
-            talk = replace(talk.after(stated, "", scene), before=talk.before)
+            before = stated if stated.deed is not None and not stated.unknown else talk.before
+            talk = replace(talk.after(stated, "", scene), before=before)
         meaning = completed(understand(text, scene, moment.at, self._zone), talk, track_ids, scene)
         asked = Asked(meaning, scene, Wording(scene, moment.at, self._zone), talk.ids)
         try:

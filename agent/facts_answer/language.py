@@ -118,6 +118,7 @@ def mark_deeds(text: str, question: str) -> str:
     """Verbs, superlatives and the other phrases as tokens. `question` is all that was said."""
     if _REMAINING.search(question) and not _LEAVING.search(question):
         text = re.sub(r"\b(?:left|remaining)(?: over)?$", "", text)
+    text = re.sub(r"\bwho is (?:left|remaining)(?= (?:INPICTURE|here|there)\b)", "who is", text)
     return _sub(_DEEDS, text)
 
 

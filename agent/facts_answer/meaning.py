@@ -146,6 +146,8 @@ class Meaning:
     negated: bool = False
     limit: tuple[str, int] | None = None
     """A number that is asked about, and how it is compared: `">="` for “at least”."""
+    event: bool = False
+    """“That it happened” was said, not what."""
     unknown: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
 

@@ -13,7 +13,7 @@ from agent.scene import Scene
 from agent.types import Region, RegionKind
 
 _LONGEST = 4
-_ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5,
+ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5,
              "last": -1, "latest": -1, "newest": -1}  # fmt: skip
 _EVERY = frozenset({"all", "every", "each", "both"})
 _THAT = frozenset({"this", "that", "these", "those"})
@@ -71,7 +71,7 @@ def mark_nouns(text: str, scene: Scene, regions: tuple[Region, ...]) -> Named:
             continue
         subject = _with_modifiers(subject, out, labels.qualities)
         before = f"N{len(subjects) - 1}"
-        if subject.ids and out[-1:] == [before]:
+        if subject.ids and out[-1:] == [before] and subjects[-1].ordinal is None:
             # “Person #4” is #4.
             subjects[-1] = subject
         elif subject.ids and out[-2:] in ([before, "and"], [before, "or"]) and subjects[-1].ids:
@@ -132,7 +132,7 @@ def _known(words: Sequence[str]) -> Subject | None:
     phrase = " ".join(words)
     if not phrase.replace(" ", "").replace("-", "").isalpha() or not phrase.islower() or phrase in NO_NOUNS:
         return None
-    if words[0] in DETERMINERS or words[0] in _ORDINALS:
+    if words[0] in DETERMINERS or words[0] in ORDINALS:
         return None
     group = category(phrase)
     if group is not None:
@@ -152,8 +152,8 @@ def _with_modifiers(subject: Subject, out: list[str], qualities: frozenset[str])
             subject = replace(subject, other=True)
         elif word in _EVERY:
             subject = replace(subject, every=True)
-        elif word in _ORDINALS and not subject.pronoun and not subject.ids:
-            subject = replace(subject, ordinal=_ORDINALS[word])
+        elif word in ORDINALS and not subject.pronoun and not subject.ids:
+            subject = replace(subject, ordinal=ORDINALS[word])
         elif word in _THAT and subject.words:
             subject = replace(subject, pronoun=True)
         elif word not in DETERMINERS:

@@ -65,6 +65,8 @@ def check(asked: Asked) -> None:
         raise CannotTell(f"I know no object number {missing[0]}")
     if (meaning.subject.pronoun and not meaning.subject.named) or (meaning.ask in _OF_SOMETHING and _silent(meaning)):
         raise CannotTell("I do not know which object is meant")
+    if meaning.event and meaning.deed in (None, Deed.BE):
+        raise CannotTell("I do not know which event is meant")
     _check_kind(asked)
     passed_over = _passed_over(meaning)
     if passed_over is not None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from agent.facts_answer import language, times
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Place, Relation, Subject, Window
-from agent.facts_answer.nouns import Named, mark_ids, mark_nouns, mark_regions
+from agent.facts_answer.nouns import ORDINALS, Named, mark_ids, mark_nouns, mark_regions
 from agent.labels import CATEGORIES, class_of
 from agent.scene import Scene
 
@@ -124,6 +124,10 @@ def _take_places(reading: _Reading) -> None:
         elif token in ("NEAREST", "FARTHEST") and re.fullmatch(r"[NR]\d+", following):
             i = tokens.index(following, i)
             kept.append(token)
+            if tokens[i + 1 : i + 2] in (["to"], ["from"]) and re.fullmatch(r"[NR]\d+", "".join(tokens[i + 2 : i + 3])):
+                # “The nearest thing to the door”
+                kept.append(following)
+                i, following = i + 2, tokens[i + 2]
             _set_place(reading, "AT", following)
         elif re.fullmatch(r"R\d+", token):
             _set_place(reading, "AT", token)
@@ -196,6 +200,8 @@ def _assemble(reading: _Reading, window: Window, now: datetime) -> Meaning:
         subject = replace(subject, ordinal=None, generic=not subject.named)
     elif subject.ordinal is not None and deed in _EVENTFUL - {Deed.ENTER}:
         reading.beyond.append("I do not keep that order")
+    elif deed is Deed.ENTER and ask in (Ask.WHICH, Ask.WHEN) and subject.ordinal is None:
+        subject = replace(subject, ordinal=next((ORDINALS[t] for t in reading.left if ORDINALS.get(t, 0) > 1), None))
     if "NEW" in said and ask is Ask.WHICH and deed is None:
         deed, most = Deed.ENTER, Most.LAST
     if ask is Ask.WHERE and reading.place is not None and len(set(_SIDES) & said) > 1 and " or " in text:
@@ -204,7 +210,8 @@ def _assemble(reading: _Reading, window: Window, now: datetime) -> Meaning:
     window = _window(reading, window, deed, most, now)
     past = bool(_PAST.search(text)) and not _POSSESSES.search(text)
     negated = bool(_LOGICAL.search(reading.before)) and deed not in (Deed.REST, Deed.VANISH)
-    return Meaning(ask, deed, subject, second, reading.place, window, most, past, negated, reading.limit)
+    event = "HAPPENED" in said and ask in (Ask.WHEN, Ask.HOW_LONG_AGO, Ask.WHERE)
+    return Meaning(ask, deed, subject, second, reading.place, window, most, past, negated, reading.limit, event)
 
 
 def _window(reading: _Reading, window: Window, deed: Deed | None, most: Most | None, now: datetime) -> Window:
@@ -227,7 +234,11 @@ def _beyond(reading: _Reading) -> Iterable[str]:
         yield "I cannot tell what was left"
     deeds = {"ENTER", "LEAVE", "CROSS", "MEET"} & reading.said
     asks = [token for token in reading.named.text.split() if token in _ASKS]
-    if len(deeds) > 1 or len(asks) > 1 or len(reading.main) > 2:
+    joined = _JOINED.search(reading.named.text) is not None and not reading.said & {"HOWMANY", "MEET", "MORE"}
+    mixed = joined and len({bool(subject.ids) for subject in reading.main}) > 1
+    together = {"MEET", "MOVE"} <= reading.said or ("ATONCE" in reading.said and "PEAKED" not in reading.said)
+    last_of = len(reading.main) > 1 and any(subject.generic and subject.ordinal for subject in reading.main)
+    if mixed or together or last_of or len(deeds) > 1 or len(asks) > 1 or len(reading.main) > 2:
         yield _TOO_MUCH
 
 
@@ -299,7 +310,7 @@ def _ask(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
         return Ask.HOW_OFTEN
     if asks:
         return Ask.ORIGIN if Ask.WHERE in asks and "FROM" in said else asks[0]
-    which_new = re.search(r"\bwhich\b|N\d+ (?:is|are) NEW", text) is not None
+    which_new = re.search(r"\bwhich\b|N\d+ (?:is|are) NEW|NEW N\d+", text) is not None
     if "HAPPENED" in said or ("NEW" in said and deed is None and not which_new):
         return Ask.HAPPENED
     if "ASKED" in said:
