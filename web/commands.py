@@ -7,11 +7,13 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 from pydantic_core import to_json
 
 from agent.loop import StreamAgent
+from agent.orders import Orders
 from stream.errors import BadInput, EngineError, LimitReached, OnlookerError
 from stream.hub import StreamHub
 from stream.prompts import PromptDraft
@@ -59,6 +61,7 @@ class Commands:
         self._session = session
         self._agent = agent
         self._client = uuid.uuid4().hex
+        self._orders = Orders(agent, self._client)
         self._hub = hub
         self._flow = flow
         self._send = send
@@ -177,8 +180,8 @@ class Commands:
                 self._agent.conversation.stop(client=self._client, question_id=message.question_id)
                 return _answer(message.ref)
             case protocol.Command():
-                question = await self._agent.ask(message.text, client=self._client)
-                return _answer(message.ref, question_id=question.id)
+                done = asdict(await self._orders.obey(message.text))
+                return _answer(message.ref, **{key: value for key, value in done.items() if value is not None})
             case _:
                 raise NoVoice("This server has no ears yet.")
 

@@ -71,7 +71,7 @@ class AskStop(Request):
 
 
 class Command(Request):
-    """Free words: a prompt, a removal, a watch or a question."""
+    """Free words: a prompt, a removal, a watch, an undo or a question. The `ok` names what it has become."""
 
     type: Literal["command"]
     text: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION_CHARS)]

@@ -197,6 +197,7 @@ class Ok(Shape):
     prompt_id: Id | None = None
     track_id: Id | None = None
     question_id: Uuid | None = None
+    watch_id: Uuid | None = None
 
 
 class Error(ErrorBody):
