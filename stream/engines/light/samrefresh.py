@@ -146,9 +146,9 @@ class Refresher:
         self, seen: Seen, prompted: Prompted, part: Choice, known: Before, target: Target
     ) -> Choice | None:
         """A part with the one beyond what covers the object's middle, which SAM sees as two things. None where nothing
-        within the box of the whole has the object's colours."""
+        within the box of the whole has the object's colours, or where the detector says what the whole is."""
         t, usual = self._tuning, self._usual(seen, target)
-        if target.whole is None or float(part.on.sum()) > t.shrunk * usual:
+        if target.whole is None or target.detected is not None or float(part.on.sum()) > t.shrunk * usual:
             return None
         box = seen.crop.box_in(target.whole)
         near = np.asarray(cv2.dilate(part.on, np.ones((3, 3), np.uint8)), np.uint8)
