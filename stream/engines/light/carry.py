@@ -93,12 +93,24 @@ class CarriedMask:
         before = at + flow - (origin + np.float32((step - 1) / 2))
         if step > 1:
             before *= np.float32(1 / step)
-        self._map = sample(self._map, before, border=cv2.BORDER_REPLICATE)
+        self._map = self._composed(before)
         self.window = window
         self.soft = sample(self._key_soft, self._places())
         self.doubt = None
         velocity = 0.6 * self.velocity + np.float32(0.4) * self.shift if len(inside) else self.velocity
         self.pace = Pace(velocity, self.pace.pictures + 1)
+
+    def _composed(self, before: F32) -> F32:
+        """The map at the places `before` of the last window. Beyond the edge of the picture it goes on as it is at the
+        edge: repeating its last row would draw an object that comes in out to the edge as a bar."""
+        composed = sample(self._map, before, border=cv2.BORDER_REPLICATE)
+        x0, y0, x1, y1 = self.window
+        width, height = self._grid.flow
+        if x0 > 0 and y0 > 0 and x1 < width and y1 < height:
+            return composed
+        rows, columns = self._map.shape[:2]
+        beyond = before - np.clip(before, 0, np.array([columns - 1, rows - 1], np.float32))
+        return np.asarray(composed + np.float32(self._step) * beyond, np.float32)
 
     @property
     def velocity(self) -> NDArray[np.float32]:
