@@ -88,6 +88,21 @@ def test_a_mask_is_carried_with_its_object(dx: float, dy: float) -> None:
     assert (got & want).sum() / (got | want).sum() > 0.9
 
 
+def test_an_object_that_comes_in_is_not_drawn_out_to_the_edge() -> None:
+    grid = Grid.of(640, 480)
+    xy = grid.flow_xy()
+    mask = np.zeros((480, 640), np.uint8)
+    mask[100:200, :60] = 255
+    carried = CarriedMask(grid, Patch(0, 0, mask), np.zeros((240, 320, 3), np.uint8), xy)
+    back = np.zeros((240, 320, 2), np.float32)
+    back[..., 0] = -4
+    for _ in range(10):
+        carried.roll(Flow.of(back))
+    got = carried.render().whole(grid.mask) >= 128
+    assert got[110:190, 95:125].all(), "it moved by 80 pixels"
+    assert not got[:, :60].any()
+
+
 @pytest.mark.parametrize("first_go", [0, 4, 9])
 def test_a_mask_of_an_older_picture_comes_to_the_present_in_one_go_or_in_two(first_go: int) -> None:
     grid = Grid.of(640, 480)
