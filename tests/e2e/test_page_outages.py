@@ -91,6 +91,10 @@ def test_a_screen_that_does_not_change_is_still_and_not_stalled(page: Page, empt
     expect(badges).not_to_contain_text("Still")
     page.evaluate("() => window.moving(false)")
     expect(badges).to_contain_text("Still")
+    words = badges.get_by_text("The picture does not change.").bounding_box()
+    assert words is not None
+    hit = "([x, y]) => document.elementFromPoint(x, y).id"
+    assert page.evaluate(hit, [words["x"] + 20, words["y"] + 8]) == "scene", "the words are in the way of clicks"
     expect(page.locator("#status-state")).to_have_text("still")
     expect(page.locator("#scene")).to_be_visible()
     page.wait_for_timeout(6000)  # longer than a sender may be silent
