@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from agent.backend import AlertQuery
 from agent.gate import Admission, Gate
-from agent.types import Event, EventKind, Verdict, VerdictKind, Watch
+from agent.keyframes import ref_of, tracks_of
+from agent.types import Event, EventKind, Evidence, Moment, Verdict, VerdictKind, Watch
 from agent.worker import Job, Priority
-from stream.errors import ModelServerError
+from stream.errors import FrameTooOld, ModelServerError, NotFound
+from stream.types import FrameRef, Track
 
 if TYPE_CHECKING:
     from agent.loop import StreamAgent
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 
 STALE_S = 20.0
 """An alert that could not be looked at for this long is dropped: its pictures say nothing about now."""
+RULES = "rules"
+"""What decided where no model has looked."""
 LOOK_BACK_S = 6.0
 """Pictures from before the event go along with the present one."""
 
@@ -33,23 +37,34 @@ class Alerts:
     def __init__(self, agent: StreamAgent) -> None:
         self._agent = agent
         self._gate = Gate(stale_s=STALE_S)
+        self._alerted: dict[str, datetime] = {}
         self.dropped = 0
 
     def consider(self, event: Event, now: datetime) -> None:
         """Ask the model, or raise the alert at once where the rule says it all."""
+        # A tick is about the picture as it is now, however often the same objects are in it.
+        asked = replace(event, track_ids=()) if event.kind is EventKind.TICK else event
+        sees = "image" in self._agent.backend.can
         for watch in self._agent.watches.proposed_by(event):
-            if self._gate.admit(watch.id, event, now, cooldown_s=watch.cooldown_s) is not Admission.ADMITTED:
+            if (not sees and event.kind is EventKind.TICK) or self._rests(watch, now):
                 continue
-            if watch.verify is None or "image" not in self._agent.backend.can:
-                self._raise(
-                    watch, event, Verdict(VerdictKind.YES, event.track_ids, "", watch.severity), sure=not watch.verify
-                )
+            if self._gate.admit(watch.id, asked, now) is not Admission.ADMITTED:
+                continue
+            if watch.verify is None or not sees:
+                verdict = Verdict(VerdictKind.YES, event.track_ids, "", watch.severity)
+                self._raise(watch, event, verdict, sure=not watch.verify)
             else:
                 self._verify_later(watch, event)
 
     def forget(self, watch_id: str) -> None:
         """The watch was changed or removed."""
         self._gate.forget(watch_id)
+        self._alerted.pop(watch_id, None)
+
+    def _rests(self, watch: Watch, now: datetime) -> bool:
+        """Whether it has alerted a moment ago. What the model found to be nothing makes it rest for no time."""
+        before = self._alerted.get(watch.id)
+        return before is not None and now - before < timedelta(seconds=watch.cooldown_s)
 
     def _verify_later(self, watch: Watch, event: Event) -> None:
         async def work() -> None:
@@ -65,7 +80,9 @@ class Alerts:
     async def _verify(self, watch: Watch, event: Event) -> None:
         agent = self._agent
         moment = await agent.moment()
-        since = event.at - timedelta(seconds=LOOK_BACK_S)
+        # From tick to tick nothing may go unseen.
+        back_s = max(LOOK_BACK_S, event.value or 0.0) if event.kind is EventKind.TICK else LOOK_BACK_S
+        since = event.at - timedelta(seconds=back_s)
         keyframes = tuple(agent.keyframes.between(since, moment.at))
         query = AlertQuery(watch, event, moment, agent.scene.snapshot(), keyframes)
         try:
@@ -76,8 +93,8 @@ class Alerts:
             self.dropped += 1
             self._gate.forget(watch.id)
             return
-        if verdict.kind is VerdictKind.YES:
-            self._raise(watch, event, verdict, sure=True)
+        if verdict.kind is VerdictKind.YES and not self._rests(watch, event.at):
+            self._raise(watch, event, verdict, sure=True, moment=moment)
 
     async def _decided(self, query: AlertQuery) -> Verdict:
         """Once more after a fault that may pass."""
@@ -89,7 +106,8 @@ class Alerts:
         await asyncio.sleep(1.0)
         return await self._agent.backend.verify(query)
 
-    def _raise(self, watch: Watch, event: Event, verdict: Verdict, *, sure: bool) -> None:
+    def _raise(self, watch: Watch, event: Event, verdict: Verdict, *, sure: bool, moment: Moment | None = None) -> None:
+        """`moment` is what the model has looked at; None where none has."""
         text = f"{watch.condition}: {verdict.reason}" if verdict.reason else f"{watch.condition}: {event.text}"
         if not sure:
             text += " (by the rule alone; no model has looked)"
@@ -104,6 +122,24 @@ class Alerts:
             boxes_xyxy=tuple(boxes[track_id] for track_id in ids if track_id in boxes),
             severity=verdict.severity,
             watch_id=watch.id,
+            evidence=self._evidence(watch, event, ids, moment),
         )
+        self._alerted[watch.id] = event.at
         self._agent.scene.add_event(alert)
         self._agent.tell(alert)
+
+    def _evidence(self, watch: Watch, event: Event, ids: tuple[int, ...], moment: Moment | None) -> Evidence:
+        prompt = watch.verify or watch.condition
+        if moment is not None:
+            model, frame, tracks = self._agent.backend.name, moment.frame, moment.tracks
+        else:
+            model, (frame, tracks) = RULES, self._shown(event, ids)
+        masks = tuple((track.id, track.mask) for track in tracks if track.id in ids and track.mask is not None)
+        return Evidence(prompt, model, frame, masks)
+
+    def _shown(self, event: Event, ids: tuple[int, ...]) -> tuple[FrameRef, tuple[Track, ...]]:
+        try:
+            found = self._agent.keyframes.showing(event.frame, ids)
+        except (NotFound, FrameTooOld):
+            return event.frame, ()
+        return ref_of(found), tracks_of(found)

@@ -7,7 +7,7 @@ Both hold the tracks of their frames. Bounded by time, by count and by bytes.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from agent.types import Moment
 from stream.errors import FrameTooOld, NotFound
-from stream.types import CLOCK_HZ, Frame, FrameRef, Track, TrackUpdate
+from stream.types import CLOCK_HZ, Frame, FrameRef, Track, TrackState, TrackUpdate
 
 NEWEST_EVERY_S = 0.2
 NEWEST_COUNT = 8
@@ -25,6 +25,9 @@ JPEG_KEPT_S = 60.0
 JPEG_MAX_BYTES = 8 * 1024 * 1024
 JPEG_LONG_SIDE_PX = 960
 JPEG_QUALITY = 80
+SHOWN_BEFORE_S = 10.0
+SHOWN_AFTER_S = 1.0
+IN_SIGHT = frozenset({TrackState.LIVE, TrackState.TENTATIVE})
 NEAR_S = 0.4
 """A frame this near stands for one that is no longer held."""
 PROOF_S = 1.0
@@ -127,7 +130,7 @@ class Keyframes:
         if ref in self._proofs:
             return self._proofs[ref]
         held: list[Shot | Keyframe] = [self._current, *reversed(self._newest), *reversed(self._jpegs)]
-        near = [(abs(_after_s(_ref(item), ref)), item) for item in held if _ref(item).epoch == ref.epoch]
+        near = [(abs(_after_s(ref_of(item), ref)), item) for item in held if ref_of(item).epoch == ref.epoch]
         apart_s, item = min(near, key=lambda pair: pair[0], default=(float("inf"), self._current))
         if apart_s > NEAR_S:
             raise FrameTooOld("That picture is no longer kept.", action="Ask about the present picture.")
@@ -137,8 +140,8 @@ class Keyframes:
         """The picture that shows what happened on the frame `ref`: of something that leaves the last one up to then,
         of anything else the first one from then on; None where none is near."""
         held: list[Shot | Keyframe] = [*self._jpegs, *self._newest, *([self._current] if self._current else ())]
-        epoch = [item for item in held if _ref(item).epoch == ref.epoch]
-        after_s = [(_after_s(_ref(item), ref), item) for item in epoch]
+        epoch = [item for item in held if ref_of(item).epoch == ref.epoch]
+        after_s = [(_after_s(ref_of(item), ref), item) for item in epoch]
         if leaving:
             return max(((s, item) for s, item in after_s if -PROOF_S <= s <= 0), key=_first, default=(0, None))[1]
         return min(((s, item) for s, item in after_s if 0 <= s <= PROOF_S), key=_first, default=(0, None))[1]
@@ -149,13 +152,29 @@ class Keyframes:
         while len(self._proofs) > MOST_PROOFS:
             self._proofs.popitem(last=False)
 
+    def showing(self, ref: FrameRef, track_ids: Collection[int]) -> Shot | Keyframe:
+        """The held frame nearest to `ref` on which one of `track_ids` is in sight, from 10 s before to 1 s after it;
+        what `find` finds where there is none. Raises `NotFound` or `FrameTooOld`."""
+        near: list[tuple[float, Shot | Keyframe]] = []
+        for item in (*self._newest, *self._jpegs, *((self._current,) if self._current else ())):
+            after_s = _after_s(ref_of(item), ref)
+            if ref_of(item).epoch != ref.epoch or not -SHOWN_BEFORE_S <= after_s <= SHOWN_AFTER_S:
+                continue
+            if any(track.id in track_ids and track.state in IN_SIGHT for track in tracks_of(item)):
+                near.append((abs(after_s), item))
+        return min(near, key=_first)[1] if near else self.find(ref)
+
     def between(self, since: datetime, until: datetime) -> Iterator[Keyframe]:
         """The JPEGs of that time, oldest first."""
         return (keyframe for keyframe in tuple(self._jpegs) if since <= keyframe.at <= until)
 
 
-def _ref(item: Shot | Keyframe) -> FrameRef:
+def ref_of(item: Shot | Keyframe) -> FrameRef:
     return item.frame.ref if isinstance(item, Shot) else item.frame
+
+
+def tracks_of(item: Shot | Keyframe) -> tuple[Track, ...]:
+    return item.update.tracks if isinstance(item, Shot) else item.tracks
 
 
 def _after_s(one: FrameRef, other: FrameRef) -> float:

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from agent.alerts import Alerts
 from agent.backend import Backend, Query
@@ -46,6 +47,10 @@ from stream.errors import BadInput, LimitReached, NotFound
 from stream.facts import PromptFact, TrackFact
 from stream.session import StreamSession
 from stream.types import FrameRef, TrackUpdate
+
+if TYPE_CHECKING:
+    from agent.recorder import Recorder
+    from agent.recording import Recording
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +86,7 @@ class StreamAgent:
         self.alerts = Alerts(self)
         self.describer = Describer(self)
         self.referring = Referring(self)
+        self.recorder: Recorder | None = None
         self._perception = Perception()
         self._regions: dict[str, Region] = {}
         self._encoding: asyncio.Task[Keyframe] | None = None
@@ -125,17 +131,18 @@ class StreamAgent:
     def _see(self, update: TrackUpdate) -> None:
         at = datetime.now(UTC)
         self.scene.update(update, at)
+        # Before the events of this update: its frame is their picture.
+        frame = self.session.latest_frame
+        if frame is not None and frame.ref == FrameRef(update.epoch, update.rtp):
+            shot = self.keyframes.offer(frame, update, at)
+            if shot is not None:
+                self._keep(shot)
         for event in self._perception.step(update, at):
             self.scene.add_event(event)
             if event.kind not in UNTOLD:
                 self.tell(event)
             self.alerts.consider(event, at)
             self.describer.changed(event)
-        frame = self.session.latest_frame
-        if frame is not None and frame.ref == FrameRef(update.epoch, update.rtp):
-            shot = self.keyframes.offer(frame, update, at)
-            if shot is not None:
-                self._keep(shot)
         self.referring.consider(update)
         self.describer.consider(update, at)
 
@@ -149,7 +156,8 @@ class StreamAgent:
 
     def tell(self, event: Event) -> None:
         """Tell an event, with a picture that shows it, which is not yet or no longer kept otherwise."""
-        self.session.facts.publish(EventFact(event))
+        thumb = self.recorder is not None and self.recorder.expect(event)
+        self.session.facts.publish(EventFact(event, thumb))
         found = self.keyframes.proof(event.frame, leaving=event.kind in _LEAVING)
         if isinstance(found, Keyframe):
             self.keyframes.keep_proof(event.frame, found)
@@ -262,6 +270,15 @@ class StreamAgent:
         self._perceive_regions()
         self.session.facts.publish(RegionFact(region, removed=True))
 
+    def restore(self, regions: Iterable[Region], watches: Iterable[Watch]) -> None:
+        """Take back what the stream had when it was last open."""
+        self._regions = {region.id: region for region in regions}
+        self._perceive_regions()
+        for region in self.regions:
+            self.session.facts.publish(RegionFact(region))
+        for watch in watches:
+            self._watching(self.watches.restore(watch, self.regions))
+
     def described(self, track_id: int, text: str) -> None:
         """An object's description is known now."""
         self.scene.describe(track_id, text)
@@ -281,9 +298,12 @@ class StreamAgent:
 class Agents:
     """The agents of all streams, each run for as long as its stream lives. Event loop only."""
 
-    def __init__(self, backend: Backend, settings: AgentSettings | None = None) -> None:
+    def __init__(
+        self, backend: Backend, settings: AgentSettings | None = None, recording: Recording | None = None
+    ) -> None:
         self._backend = backend
         self._settings = settings
+        self._recording = recording
         self._agents: dict[str, StreamAgent] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -299,8 +319,13 @@ class Agents:
 
     def attach(self, session: StreamSession) -> StreamAgent:
         """Begin to watch a stream that was just opened."""
+        before = self._agents.get(session.id)
+        if before is not None:
+            self._release(before)
         agent = StreamAgent(session, self._backend, self._settings)
         self._agents[session.id] = agent
+        if self._recording is not None:
+            agent.recorder = self._recording.attach(agent)
         task = asyncio.create_task(self._run(agent), name=f"agent {session.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -327,7 +352,12 @@ class Agents:
                 await asyncio.sleep(RESTART_S)
         finally:
             if self._agents.get(agent.session.id) is agent:
+                self._release(agent)
                 del self._agents[agent.session.id]
+
+    def _release(self, agent: StreamAgent) -> None:
+        if self._recording is not None:
+            self._recording.release(agent)
 
     async def _ran(self, agent: StreamAgent) -> bool:
         """Run it to the end of its stream; False where it failed, which must not cost the stream its agent."""

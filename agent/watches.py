@@ -45,6 +45,13 @@ class WatchBook:
         self._watches[watch.id] = watch
         return watch
 
+    def restore(self, watch: Watch, regions: Iterable[Region]) -> Watch:
+        """Take back a watch as the user had it; what it compiles to is found again from its words."""
+        compiled = compile_condition(watch.condition, regions)
+        watch = replace(watch, rules=compiled.rules, verify=compiled.verify, note=compiled.note)
+        self._watches[watch.id] = watch
+        return watch
+
     def change(
         self,
         watch_id: str,

@@ -85,6 +85,31 @@ class VlmConfig(Section):
     """Describe each object once by itself."""
 
 
+class StoreConfig(Section):
+    """Where events, answers and their pictures are kept, and how much of them."""
+
+    url: str | None = None
+    """`postgresql://user@host/database` or `sqlite:////path/to/file.db`; by default a file in the data directory."""
+    max_age_days: Annotated[float, Field(gt=0, le=36500)] = 30
+    max_mb: Annotated[int, Field(ge=16)] = 2048
+
+
+class SinkConfig(Section):
+    """Where alerts are sent. The address comes from the operator, so it may be any."""
+
+    kind: Literal["webhook"] = "webhook"
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] | None = None
+    """`webhook-1` and so on, if none is given."""
+    url: Annotated[str, Field(pattern=r"^https?://[^/]")]
+    secret_file: UserPath | None = None
+    """Holds the key that signs each request."""
+    min_severity: Literal["info", "warn", "critical"] = "info"
+    retries: Annotated[int, Field(ge=0, le=20)] = 6
+    retry_s: Annotated[float, Field(gt=0, le=600)] = 2.0
+    """The first retry comes after so long, each later one after twice as long."""
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
+
+
 class SourcesConfig(Section):
     allow_roots: tuple[UserPath, ...] = ()
     """Folders whose files a client may open."""
@@ -113,7 +138,9 @@ class Config(BaseSettings):
     engine: EngineConfig = EngineConfig()
     vlm: VlmConfig = VlmConfig()
     sources: SourcesConfig = SourcesConfig()
+    store: StoreConfig = StoreConfig()
     feeds: tuple[FeedConfig, ...] = ()
+    sinks: tuple[SinkConfig, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -192,8 +219,9 @@ def _explained(error: ValidationError) -> BadInput:
     fault = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int))
     if fault["type"] == "extra_forbidden":
-        feed_keys = {f"feeds.{name}" for name in FeedConfig.model_fields}
-        return _wrong(f"{key} is not a setting.", _nearest(key, set(known_keys()) | feed_keys))
+        listed = {f"feeds.{name}" for name in FeedConfig.model_fields}
+        listed |= {f"sinks.{name}" for name in SinkConfig.model_fields}
+        return _wrong(f"{key} is not a setting.", _nearest(key, set(known_keys()) | listed))
     return _wrong(f"{key}: {fault['msg']}.", f"Correct {key} in {config_path()}, the environment or the command.")
 
 
@@ -213,4 +241,14 @@ def public_config(config: Config) -> dict[str, Any]:
         for secret in ("username", "credential"):
             if server[secret] is not None:
                 server[secret] = "(set)"
+    for sink in values["sinks"]:
+        sink["url"] = _host_of(sink["url"])
+    if values["store"]["url"] is not None:
+        values["store"]["url"] = _host_of(values["store"]["url"])
     return values
+
+
+def _host_of(url: str) -> str:
+    """`url` without path and query, and without the host too where there are credentials: any may be a secret."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://(set)" if "@" in rest else f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"

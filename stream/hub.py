@@ -57,10 +57,11 @@ class StreamHub:
         webrtc: WebRtcConfig,
         limits: HubLimits | None = None,
         on_open: Callable[[StreamSession], object] = lambda session: None,
+        boot: str | None = None,
     ) -> None:
-        """`on_open` hears of each stream before anything happens in it."""
+        """`on_open` hears of each stream before anything happens in it; `boot` names this life of the server."""
         self.engine = engine
-        self.boot = uuid.uuid4().hex
+        self.boot = boot or uuid.uuid4().hex
         self.limits = limits or HubLimits()
         self._webrtc = webrtc
         self._on_open = on_open

@@ -21,6 +21,7 @@ from agent.types import (
     Event,
     EventFact,
     EventKind,
+    Evidence,
     Question,
     QuestionFact,
     Region,
@@ -97,6 +98,10 @@ EVENT = Event(
     "d" * 32, EventKind.ZONE_ENTER, "[#3] came to the door.", (3,), FrameRef(1, 90_000), 123_000, AT,
     boxes_xyxy=((0.1, 0.1, 0.2, 1.0),), labels=("person",), region_id="e" * 32,
 )  # fmt: skip
+ALERT = replace(
+    EVENT, kind=EventKind.ALERT, severity=Severity.WARN, watch_id="f" * 32,
+    evidence=Evidence("someone leaves a bag", "gemma", FrameRef(1, 93_000), ((3, MASK),)),
+)  # fmt: skip
 DOOR = Region("e" * 32, "door", RegionKind.ZONE, ((0.0, 0.0), (0.2, 0.0), (0.2, 1.0)))
 WATCH = Watch(
     "f" * 32, "someone leaves a bag", (Rule(EventKind.APART, "bag", near_label="person"),), "someone leaves a bag",
@@ -136,7 +141,7 @@ def server_samples() -> dict[str, Any]:
         "gap": GapFact(3, 9),
         "track-described": CaptionFact(Caption(3, "a man in a blue coat", FrameRef(1, 90_000), AT, "gemma")),
         "event": EventFact(EVENT),
-        "event-alert": EventFact(replace(EVENT, kind=EventKind.ALERT, severity=Severity.WARN, watch_id="f" * 32)),
+        "event-alert": EventFact(ALERT, thumb=True),
         "question": QuestionFact(QUESTION),
         "delta": DeltaFact("a" * 32, 0, "A folder, "),
         "answer": AnswerFact(ANSWER),
@@ -151,6 +156,7 @@ def server_samples() -> dict[str, Any]:
         "status": wire.status_message(STATUS, NotedEngine(), agent.backend),
         **{name: wire.fact_message(Fact(18, AT, body)) for name, body in facts.items()},
         "view": {"type": "view", "session": "s", "rtp_offset": 4_294_967_295, "ref": "r5"},
+        "ok-watch": {"type": "ok", "watch_id": "a" * 32, "ref": "r9"},
         "ok-question": {"type": "ok", "question_id": "a" * 32, "ref": "r8"},
         "ok": {"type": "ok", "prompt_id": 5, "ref": "r1"},
         "error": {"type": "error", **wire.error_body(NotFound("There is no track 9.", code="unknown_track"), "r2")},

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic_core import to_json
+
 from agent.backend import Backend
 from agent.conversation import Asked
+from agent.store.rows import StoredEvent
 from agent.types import (
     AgentError,
     Answer,
@@ -12,6 +15,7 @@ from agent.types import (
     DeltaFact,
     Event,
     EventFact,
+    Evidence,
     Question,
     QuestionFact,
     Region,
@@ -30,7 +34,7 @@ def agent_fact(body: object) -> Json:
     """The message of a fact that the agent added, without its number. Raises `TypeError` for any other."""
     match body:
         case EventFact():
-            return {"type": "event", "event": event_body(body.event)}
+            return {"type": "event", "event": event_body(body.event, thumb=body.thumb)}
         case QuestionFact():
             return {"type": "question", **question_body(body.question)}
         case DeltaFact():
@@ -52,7 +56,8 @@ def vlm_body(backend: Backend) -> Json:
     return {"name": backend.name if backend.is_model else None, "can": sorted(backend.can)}
 
 
-def event_body(event: Event) -> Json:
+def event_body(event: Event, *, thumb: bool = False) -> Json:
+    """`thumb`: there is a picture of it, or will be in a moment."""
     body: Json = {
         "id": event.id,
         "kind": event.kind.value,
@@ -63,7 +68,37 @@ def event_body(event: Event) -> Json:
         "pts": event.pts,
         "at": time_at(event.at),
     }
-    return body | _given(region_id=event.region_id, watch_id=event.watch_id)
+    return body | _given(
+        region_id=event.region_id,
+        watch_id=event.watch_id,
+        thumb=f"/v1/events/{event.id}/thumb.jpg" if thumb else None,
+        evidence=_evidence(event.evidence) if event.evidence else None,
+    )
+
+
+def stored_event_body(stored: StoredEvent) -> Json:
+    """An event as the HTTP API lists it from the store."""
+    event = stored.event
+    body = event_body(event, thumb="thumb" in stored.pictures)
+    return {**body, "stream": stored.stream, "boot": stored.boot, "labels": list(event.labels)} | _given(
+        value=event.value, frame_url=f"/v1/events/{event.id}/frame.jpg" if "frame" in stored.pictures else None
+    )
+
+
+def alert_text(boot: str, stream: str, fact: EventFact) -> str:
+    """What a webhook is sent, as JSON."""
+    event = fact.event
+    data = {"stream": stream, "boot": boot, "event": event_body(event, thumb=fact.thumb)}
+    return to_json({"type": "alert", "timestamp": time_at(event.at), "data": data}).decode()
+
+
+def _evidence(evidence: Evidence) -> Json:
+    masks = [
+        {"track_id": track_id, "mask": {"size": list(mask.size), "counts": mask.counts}}
+        for track_id, mask in evidence.masks
+    ]
+    frame = frame_body(evidence.frame)
+    return {"prompt": evidence.prompt, "model": evidence.model, "frame": frame, "masks": masks}
 
 
 def question_body(question: Question) -> Json:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.metadata
 import logging
+import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from stream.session import StreamSession
 from stream.sources.webrtc import IceServer, WebRtcConfig
 from stream.sources.webrtc import notes as webrtc_notes
 from web import live, problems
-from web.api import agent, docs, streams, system, whip
+from web.api import agent, docs, events, streams, system, whip
 from web.auth import Auth, Sessions, load_or_make_token
 from web.engines import make_engine, make_store
 from web.fanout import Fanouts
@@ -35,6 +36,7 @@ from web.feeds import follow_again, open_feed
 from web.guard import Guard, is_address, make_reach
 from web.jobs import Jobs
 from web.models import fetch_into_engine
+from web.recording import make_recording
 from web.state import State
 from web.tls import own_names
 from web.vlm import ModelServer
@@ -84,7 +86,7 @@ def create_app(
         responses=docs.PROBLEMS,
     )
     problems.install(app)
-    for router in (whip.router, streams.router, agent.router, system.router, live.router, docs.router):
+    for router in (whip.router, streams.router, agent.router, events.router, system.router, live.router, docs.router):
         app.include_router(router)
     # Not mounted at "/": a mount takes every path, so that a wrong method on an API path would not be told as such.
     app.router.default = Page(directory=STATIC, html=True)
@@ -96,14 +98,18 @@ def create_app(
 
 @contextlib.asynccontextmanager
 async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth) -> AsyncIterator[State]:
-    jobs, agents = Jobs(), Agents(FactsBackend(), AgentSettings(describe=config.vlm.describe))
+    jobs, boot = Jobs(), uuid.uuid4().hex
     limits, webrtc = hub_limits(config), webrtc_config(config)
     async with contextlib.AsyncExitStack() as stack:
+        recording = await stack.enter_async_context(make_recording(config, boot))
+        agents = Agents(FactsBackend(), AgentSettings(describe=config.vlm.describe), recording)
         stack.push_async_callback(agents.close)
         model_server = await stack.enter_async_context(ModelServer(config.vlm, agents))
-        hub = await stack.enter_async_context(StreamHub(engine, webrtc=webrtc, limits=limits, on_open=agents.attach))
+        hub = await stack.enter_async_context(
+            StreamHub(engine, webrtc=webrtc, limits=limits, on_open=agents.attach, boot=boot)
+        )
         stack.push_async_callback(jobs.close)
-        yield State(config, hub, agents, store, auth, jobs, Fanouts(), model_server, webrtc_notes())
+        yield State(config, hub, agents, recording, store, auth, jobs, Fanouts(), model_server, webrtc_notes())
 
 
 def _fetch_beside(

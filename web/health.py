@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from agent.webhooks import SinkState
 from stream.session import StreamState
 from web.state import State
 from web.wire import Json
 
 
 def checks(state: State) -> list[Json]:
-    """The engine, WebRTC and each stream; those that are not `ok` say what to do."""
+    """The engine, WebRTC, the model, the event store, sinks and each stream; those that are not `ok` say what to do."""
     engine = state.hub.engine
     found = [_check("engine", True, f"{engine.name} on {engine.device}")]
     found += [_check("engine", False, note.message, note.action) for note in engine.notes]
     found += [_check("webrtc", False, note.message, note.action) for note in state.webrtc_notes]
     found += _model_checks(state)
+    found.append(_store_check(state))
+    found += [_sink_check(sink) for sink in state.recording.webhooks.states()]
     for session in state.hub.list():
         name = f"stream {session.id}"
         if session.error is not None:
@@ -36,6 +39,24 @@ def _model_checks(state: State) -> list[Json]:
     can = ", ".join(sorted(backend.can)) or "text"
     message = f"{backend.name} ({can})" if backend.is_model else "none; the tracks alone answer"
     return [_check("language model", True, message)]
+
+
+def _store_check(state: State) -> Json:
+    store = state.recording.state()
+    if store.error is not None:
+        return _check("event store", False, store.error.message, store.error.action)
+    if store.lost:
+        message = f"{store.lost} facts could not be stored since the start"
+        return _check("event store", False, message, "Use a faster or larger disk; the log says when it began.")
+    return _check("event store", True, store.where)
+
+
+def _sink_check(sink: SinkState) -> Json:
+    name = f"sink {sink.sink.name}"
+    if sink.error is not None:
+        action = "Check its address and whether it runs; /v1/sinks lists what could not be delivered."
+        return _check(name, False, f"{sink.error} {sink.dead} alerts could not be delivered.", action)
+    return _check(name, True, f"{sink.delivered} alerts delivered, {len(sink.queue)} waiting")
 
 
 def _check(name: str, ok: bool, message: str, action: str = "") -> Json:

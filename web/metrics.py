@@ -26,6 +26,11 @@ def metrics_text(state: State) -> str:
         latency += [({**labels, "quantile": "0.95"}, status.latency_ms_p95 / 1000)]
         viewers.append((labels, float(status.viewers)))
     jobs = [({"kind": kind}, float(count)) for kind, count in state.hub.engine.counters.items()]
+    store = state.recording.state()
+    sinks: list[Sample] = []
+    for sink in state.recording.webhooks.states():
+        counts = {"delivered": sink.delivered, "dead": sink.dead}
+        sinks += [({"sink": sink.sink.name, "end": end}, float(count)) for end, count in counts.items()]
     families = [
         _family("onlooker_streams", "gauge", "Open streams.", [({}, float(len(sessions)))]),
         _family("onlooker_live_clients", "gauge", "Websocket clients.", [({}, float(state.live_clients))]),
@@ -34,6 +39,9 @@ def metrics_text(state: State) -> str:
         _family("onlooker_stream_drops_total", "counter", "Dropped, by stage.", drops),
         _family("onlooker_stream_latency_seconds", "gauge", "Last packet of a picture to its tracks.", latency),
         _family("onlooker_engine_jobs_total", "counter", "Work beside the frames, by kind.", jobs),
+        _family("onlooker_store_lost_total", "counter", "Facts that could not be stored.", [({}, float(store.lost))]),
+        _family("onlooker_store_waiting", "gauge", "Facts that wait to be stored.", [({}, float(store.waiting))]),
+        _family("onlooker_sink_deliveries_total", "counter", "Alerts, by how their delivery ended.", sinks),
         _family("onlooker_stream_viewers", "gauge", "WHEP viewers.", viewers),
     ]
     return "".join(families)

@@ -10,6 +10,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from agent.loop import Agents, StreamAgent
+from agent.recording import Recording
 from stream.config import Config
 from stream.engines.base import Note
 from stream.hub import StreamHub
@@ -28,6 +29,7 @@ class State:
     config: Config
     hub: StreamHub
     agents: Agents
+    recording: Recording
     store: ModelStore
     auth: Auth
     jobs: Jobs

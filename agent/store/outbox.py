@@ -29,8 +29,9 @@ async def delivered(store: EventStore, delivery: Delivery) -> None:
         await connection.execute(deliveries.delete().where(deliveries.c.id == delivery.id))
 
 
-async def failed(store: EventStore, delivery: Delivery, *, dead: bool) -> None:
-    """Note a try that failed; `dead` where it was the last."""
+async def failed(store: EventStore, delivery: Delivery, *, dead: bool) -> bool:
+    """Note a try that failed; `dead` where it was the last. False where the store does not have the delivery."""
     noted = deliveries.update().where(deliveries.c.id == delivery.id)
     async with store.writing() as connection:
-        await connection.execute(noted.values(tries=delivery.tries, error=delivery.error, dead=dead))
+        done = await connection.execute(noted.values(tries=delivery.tries, error=delivery.error, dead=dead))
+    return done.rowcount > 0

@@ -25,7 +25,6 @@ from agent.types import (
 from stream.types import FrameRef, Rle
 
 Row = dict[str, Any]
-RULES = "rules"
 _REFERENCE = re.compile(r"\[#(\d+)\]")
 
 

@@ -157,7 +157,9 @@ async def events(
     """What happened since the stream opened, oldest first: the newest thousand events."""
     scene = agent.scene.snapshot()
     told = [event for event in scene.events if event.kind not in UNTOLD and kind in (None, event.kind)]
-    return page([event_body(event) for event in told], limit, after)
+    recorder = agent.recorder
+    bodies = [event_body(event, thumb=recorder is not None and recorder.pictured(event.id)) for event in told]
+    return page(bodies, limit, after)
 
 
 @router.get("/keyframes/{epoch}/{rtp}.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})

@@ -8,7 +8,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from web.protocol.client import QuestionBody
-from web.protocol.parts import ErrorBody, FrameRef, Latency, Severity, Unit
+from web.protocol.parts import ErrorBody, Event, FrameRef, Latency, Severity, Unit
 from web.protocol.server import AnswerBody
 
 T = TypeVar("T")
@@ -138,6 +138,41 @@ class NewRegion(Body):
     name: Name
     kind: Literal["zone", "line"]
     points: Annotated[list[tuple[Unit, Unit]], Field(min_length=2, max_length=64)]
+
+
+class StoredEvent(Event):
+    """An event from the store. Track ids begin again with each `boot` of the server."""
+
+    stream: str
+    boot: str
+    labels: list[str]
+    value: float | None = None
+    frame_url: str | None = None
+
+
+class SinkInfo(BaseModel):
+    """Where alerts are sent. `error` says why the last try failed; counts are since the start."""
+
+    name: str
+    kind: Literal["webhook"]
+    url: str
+    min_severity: Severity
+    signed: bool
+    delivered: int
+    waiting: int
+    dead: int
+    error: str | None = None
+
+
+class DeadLetter(BaseModel):
+    """An alert that could not be delivered."""
+
+    id: str
+    event_id: str
+    at: datetime
+    tries: int
+    error: str | None
+    body: str
 
 
 class ModelInfo(BaseModel):

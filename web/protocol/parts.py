@@ -158,6 +158,21 @@ EventKind = Literal[
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
+class EvidenceMask(Shape):
+    track_id: Id
+    mask: Mask
+
+
+class Evidence(Shape):
+    """What led to an alert: what was to be decided, what decided it ("rules" where no model looked), and the masks of
+    its objects on the frame that it was decided on."""
+
+    prompt: str
+    model: str
+    frame: FrameRef
+    masks: list[EvidenceMask]
+
+
 class Event(Shape):
     """Something that happened, in one sentence with objects named as `[#3]`."""
 
@@ -171,8 +186,9 @@ class Event(Shape):
     frame: FrameRef
     pts: int
     at: At
-    thumb: str | None = None
+    thumb: Annotated[str | None, Field(description="Where its picture is, or will be in a moment.")] = None
     clip: str | None = None
+    evidence: Evidence | None = None
 
 
 class Region(Shape):

@@ -48,7 +48,7 @@ export interface Choice {
   box_xyxy: [number, number, number, number];
 }
 
-/** Free words: a prompt, a removal, a watch or a question. */
+/** Free words: a prompt, a removal, a watch, an undo or a question. The `ok` names what it has become. */
 export interface Command {
   /** Comes back in the one `ok` or `error` that answers. */
   ref?: string | null;
@@ -128,8 +128,10 @@ export interface Event {
   frame: FrameRef;
   pts: number;
   at: string;
+  /** Where its picture is, or will be in a moment. */
   thumb?: string | null;
   clip?: string | null;
+  evidence?: Evidence | null;
 }
 
 export interface EventMessage {
@@ -137,6 +139,19 @@ export interface EventMessage {
   at: string;
   type: "event";
   event: Event;
+}
+
+/** What led to an alert: what was to be decided, what decided it ("rules" where no model looked), and the masks of its objects on the frame that it was decided on. */
+export interface Evidence {
+  prompt: string;
+  model: string;
+  frame: FrameRef;
+  masks: EvidenceMask[];
+}
+
+export interface EvidenceMask {
+  track_id: number;
+  mask: Mask;
 }
 
 /** Names one frame of a stream. */
@@ -187,6 +202,7 @@ export interface Ok {
   prompt_id?: number | null;
   track_id?: number | null;
   question_id?: string | null;
+  watch_id?: string | null;
 }
 
 export interface Ping {
