@@ -85,6 +85,9 @@ def normalise(text: str) -> str:
     plain = re.sub(r"(?<!\d)[.:,-](?!\d)|[.:,-](?!\d)|(?<!\d)[.:,]|(?<=[^\d])-(?=\d)", " ", plain)
     plain = re.sub(r"\s+", " ", plain).strip()
     plain = re.sub(r"^(?:(?:ok|okay|alright|hello|hey|hi|well|so) )+", "", plain)
+    if re.match(r"(?:who|which|what)\b", plain) and " than " not in plain:
+        # Of two, English says “nearer”.
+        plain = re.sub(r"\b(near|clos|bigg|larg|tall|small|fast|quick|slow)er\b", r"\1est", plain)
     plain = re.sub(r"\b(at least|at most|more than|less than|fewer than|exactly|only|just) one\b", r"\1 1", plain)
     plain = re.sub(r"(?<!in )\b(?:any |some )?(?:movements?|motion)\b", "anything moving", plain)
     return re.sub(r"^((?:can|could|would|will) you |please )?name (?=all|the|every|any|each|some)", "list ", plain)

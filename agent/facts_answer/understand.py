@@ -306,6 +306,8 @@ def _ask(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
         return Ask.WHERE
     if "ORDER" in said:
         return Ask.WHICH
+    if {"MOVE", "REST"} <= said and " or " in text:
+        return Ask.ABOUT
     if _HAPPENINGS.search(reading.before):
         return Ask.HOW_OFTEN
     if asks:
