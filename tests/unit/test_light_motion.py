@@ -126,6 +126,20 @@ def test_a_mask_of_an_older_picture_comes_to_the_present_in_one_go_or_in_two(fir
     assert np.allclose(replay.travel, (18, 0), atol=0.5)
 
 
+@given(
+    st.tuples(st.integers(-5, 300), st.integers(-5, 220), st.integers(1, 90), st.integers(1, 70)),
+    st.sampled_from([(320, 240), (640, 480), (640, 426), (1280, 720), (100, 75)]),
+)
+def test_a_mask_on_the_flow_grid_is_the_whole_mask_shrunk(
+    place: tuple[int, int, int, int], size: tuple[int, int]
+) -> None:
+    grid = Grid.of(*size)
+    x, y, width, height = place
+    data = np.random.default_rng(width * height).integers(0, 255, (height, width)).astype(np.uint8)
+    patch = Patch(x, y, data)
+    assert np.array_equal(patch.small(grid), shrink(patch.whole(grid.mask), grid.flow))
+
+
 def test_the_history_is_bounded_in_time_and_in_number() -> None:
     grid = Grid.of(64, 48)
     history = FlowHistory(grid, 1.5)

@@ -50,12 +50,13 @@ class CarriedMask:
         self._grid = grid
         self._key = key
         self._key_small = key_small
-        self._key_soft = key.small(grid)
-        self._step = 2 if np.count_nonzero(self._key_soft >= ON) > FINE_PIXELS else 1
+        self.key_soft = key.small(grid)
+        """The keyframe's mask on the flow grid."""
+        self._step = 2 if np.count_nonzero(self.key_soft >= ON) > FINE_PIXELS else 1
         self._xy: F32 = xy if self._step == 1 else xy[::2, ::2] + np.float32(0.5)
         self.window: Window = (0, 0, *grid.flow)
         """Where the object is on the flow grid, with a margin, in whole steps; `soft` covers it."""
-        self.soft: U8 = self._key_soft
+        self.soft: U8 = self.key_soft
         self._map: F32 = self._xy
         """Places of the keyframe on the flow grid, for the middle of each step by step pixels of the window."""
         self.residual: U8 = np.zeros_like(self.soft)
@@ -95,7 +96,7 @@ class CarriedMask:
             before *= np.float32(1 / step)
         self._map = self._composed(before)
         self.window = window
-        self.soft = sample(self._key_soft, self._places())
+        self.soft = sample(self.key_soft, self._places())
         self.doubt = None
         velocity = 0.6 * self.velocity + np.float32(0.4) * self.shift if len(inside) else self.velocity
         self.pace = Pace(velocity, self.pace.pictures + 1)

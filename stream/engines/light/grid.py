@@ -159,7 +159,16 @@ class Patch:
 
     def small(self, grid: Grid) -> U8:
         """The mask on the flow grid, `(h, w)` uint8."""
-        return shrink(self.whole(grid.mask), grid.flow)
+        width, height = grid.flow
+        if grid.mask != (2 * width, 2 * height) or not self.data.size:
+            return shrink(self.whole(grid.mask), grid.flow)
+        # at exactly half of the size only the patch itself must be averaged
+        x0, y0 = max(0, self.x0 // 2), max(0, self.y0 // 2)
+        x1, y1 = min(width, (self.window[2] + 1) // 2), min(height, (self.window[3] + 1) // 2)
+        out = np.zeros((height, width), np.uint8)
+        if x1 > x0 and y1 > y0:
+            out[y0:y1, x0:x1] = shrink(self.cut((2 * x0, 2 * y0, 2 * x1, 2 * y1)), (x1 - x0, y1 - y0))
+        return out
 
     def scaled(self, before: Grid, after: Grid) -> Patch:
         """The same mask on another mask grid."""

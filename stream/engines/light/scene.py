@@ -192,7 +192,7 @@ class Scene:
         thing.key_s, thing.rejects = view.time_s, 0
         self._resize_memory(thing, patch, box)
         thing.odds = thing.memory.posterior(look.around)
-        here = patch.small(self.grid) >= ON
+        here = thing.carried.key_soft >= ON
         thing.key_colour = float(thing.odds[colour_bins(view.small[here])].mean()) if here.any() else 0.0
         thing.colour = thing.key_colour if fresh else max(thing.colour, 0.5 * thing.key_colour)
         thing.visible = 1.0 if fresh else max(thing.visible, 0.7)
