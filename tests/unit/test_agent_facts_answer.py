@@ -241,6 +241,7 @@ def test_any_text_at_all_gets_an_answer(text: str) -> None:
 
 
 def test_what_leads_to_a_question_says_what_it_is_about() -> None:
-    went, still = talk((36, "I can't see the dog any more, where did it go?")), talk((36, "There's a tv. Is it moving?"))
-    assert went[0].track_ids == (5,)
-    assert still[0].text.startswith("No, tv [#8]")
+    [went] = talk((36, "I can't see the dog any more, where did it go?"))
+    [still] = talk((36, "There's a tv. Is it moving?"))
+    assert went.track_ids == (5,)
+    assert still.text.startswith("No, tv [#8]")
