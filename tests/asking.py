@@ -30,10 +30,12 @@ async def ready(scene: StagedStream) -> None:
             await asyncio.sleep(0.02)
 
 
-async def answered(live: ClientConnection, question_id: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+async def answered(
+    live: ClientConnection, question_id: str, within_s: float = 15.0
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The pieces of an answer, and the answer."""
     deltas: list[dict[str, Any]] = []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(within_s):
         while True:
             message: dict[str, Any] = json.loads(await live.recv())
             if message.get("question_id") == question_id and message["type"] == "delta":

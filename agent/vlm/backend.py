@@ -32,7 +32,7 @@ class VlmBackend:
     def __init__(self, client: VlmClient, profile: Profile) -> None:
         self._client = client
         self.profile = profile
-        self.name = profile.model
+        self.name = profile.name
 
     @property
     def can(self) -> frozenset[Sense]:

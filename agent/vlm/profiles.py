@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -44,6 +45,11 @@ class Profile:
     no_thoughts: Mapping[str, Any] = field(default_factory=dict)
     takes_image_tokens: bool = False
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The model's name to people: a file's without its folder."""
+        return re.split(r"[/\\]", self.model)[-1].removesuffix(".gguf") if self.model.endswith(".gguf") else self.model
 
     def asking(
         self,
@@ -123,26 +129,26 @@ def _chosen(listed: list[dict[str, Any]], model: str | None) -> Profile:
 async def _tried(client: VlmClient, base: Profile) -> Profile:
     profile = base
     can: set[Sense] = set()
-    findings = [Finding("model", True, f"{base.model} on {base.family}")]
+    findings = [Finding("model", True, f"{base.name} on {base.family}")]
     await _say_hello(client, profile)
-    seen, finding = await _attempt("image", lambda: _see_colour(client, profile))
+    seen, finding = await _attempt("image", lambda: _see_colour(client, profile), "takes no pictures")
     findings.append(finding)
     if seen:
         can.add("image")
-    kept, finding = await _attempt("schema", lambda: _keep_schema(client, profile))
+    kept, finding = await _attempt("schema", lambda: _keep_schema(client, profile), "takes no given form")
     findings.append(finding)
-    called, finding = await _attempt("tools", lambda: _call_tool(client, profile))
+    called, finding = await _attempt("tools", lambda: _call_tool(client, profile), "takes no tools")
     findings.append(finding)
     if called:
         can.add("tools")
     return replace(profile, can=frozenset(can), schema=kept, findings=tuple(findings))
 
 
-async def _attempt(what: str, work: Callable[[], Awaitable[tuple[bool, str]]]) -> tuple[bool, Finding]:
+async def _attempt(what: str, work: Callable[[], Awaitable[tuple[bool, str]]], refused: str) -> tuple[bool, Finding]:
     try:
         ok, note = await work()
     except ModelServerError as error:
-        ok, note = False, error.message
+        ok, note = False, f"{refused} ({error.message.rstrip('.')})"
     return ok, Finding(what, ok, note)
 
 
