@@ -23,7 +23,7 @@ def event(text: str = "[#3] a person came in.", after_s: float = 0.0, **values: 
         kind=values.pop("kind", EventKind.ENTER),
         text=text,
         track_ids=track_ids,
-        frame=FrameRef(1, 90_000),
+        frame=values.pop("frame", FrameRef(1, 90_000)),
         pts=values.pop("pts", 90_000),
         at=NOON + timedelta(seconds=after_s),
         boxes_xyxy=values.pop("boxes_xyxy", ((0.1, 0.2, 0.5, 0.75),)),

@@ -276,6 +276,8 @@ async def test_the_openapi_document_holds_every_route(server: RunningServer) -> 
         "POST /whip/{stream_id}", "DELETE /whip/{stream_id}/{session}",
         "POST /whep/{stream_id}", "DELETE /whep/{stream_id}/{session}",
         "POST /v1/session", "DELETE /v1/session",
+        "GET /v1/events", "GET /v1/events/{event_id}", "GET /v1/events/{event_id}/thumb.jpg",
+        "GET /v1/events/{event_id}/frame.jpg", "GET /v1/sinks", "GET /v1/sinks/{name}/dead",
         "GET /v1/streams", "POST /v1/streams", f"GET {stream}", f"PATCH {stream}", f"DELETE {stream}",
         f"GET {stream}/snapshot.jpg", f"GET {stream}/stats", f"GET {stream}/tracks",
         f"GET {stream}/prompts", f"POST {stream}/prompts", f"DELETE {stream}/prompts/{{prompt_id}}",
