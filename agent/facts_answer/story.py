@@ -40,9 +40,11 @@ def happened(asked: Asked) -> str:
     if asked.meaning.most in (Most.FIRST, Most.LAST):
         events = events[:1] if asked.meaning.most is Most.FIRST else events[-1:]
     chosen = sorted(sorted(events, key=lambda e: (_WEIGHT[e.kind], -e.at.timestamp()))[:MOST_TOLD], key=lambda e: e.at)
-    text = " ".join(_line(asked, event) for event in chosen)
+    lines = [_line(asked, event) for event in chosen]
     more = len(events) - len(chosen)
-    return text + (f" And {more} smaller things." if more else "")
+    if more:
+        lines.append(f"And {more} smaller {'thing' if more == 1 else 'things'}.")
+    return "\n".join(lines)
 
 
 def _line(asked: Asked, event: Event) -> str:

@@ -4,9 +4,6 @@
 // pixels, which share one chroma sample in NV12. Shading loops are not unrolled: most tiles are copies, and in the
 // others the size of the code costs more than the branches. Four blocks fit a multiprocessor: 132 of them hold all of
 // 720p at once.
-#ifndef DYN_SMEM
-#define DYN_SMEM(T, name) extern __shared__ T name[]
-#endif
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;

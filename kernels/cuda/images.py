@@ -14,7 +14,8 @@ import numpy as np
 
 from kernels.arrays import KernelInputError
 from kernels.colour import Nv12, Picture, rgb_to_yuv, size_of, yuv_to_rgb
-from kernels.cuda.launch import Launch
+from kernels.cuda.launch import Launch, float_suffix
+from kernels.cuda.masks import OWNER_SUFFIX
 from kernels.look import Look
 
 THREADS = (256,)
@@ -39,7 +40,7 @@ def composite(
     height, width = size_of(frame)
     h, w = logits.shape[1:] if logits is not None else (1, 1)
     capacity = palette.shape[0] - 1
-    kind = f"{_kind(logits) if logits is not None else 'f32'}_{_kind(owner)}"
+    kind = f"{float_suffix(logits) if logits is not None else 'f32'}_{OWNER_SUFFIX[owner.itemsize]}"
     numbers = (
         *_ints(capacity, h, w, height, width, look.mode, look.pixelate_px or 8),
         *_floats(look.outline_px, look.softness_px, h / height, w / width),
@@ -81,7 +82,7 @@ def roi_crops(frame: Picture, boxes: Any, n_valid: Any, out: Any, owner: Any | N
     count, _, _, side = out.shape
     height, width = size_of(frame)
     grid = (-(-side // 64), -(-side // 8), max(count, 1))
-    kind = _kind(owner) if owner is not None else "u8"
+    kind = OWNER_SUFFIX[owner.itemsize] if owner is not None else "u8"
     rest = (boxes, owner, ids, n_valid, out, *_ints(height, width, side))
     if isinstance(frame, Nv12):
         colours = _floats(*astuple(yuv_to_rgb(frame.matrix, frame.full_range)))
@@ -127,14 +128,6 @@ def _ints(*values: int) -> tuple[np.int32, ...]:
 
 def _floats(*values: float) -> tuple[np.float32, ...]:
     return tuple(np.float32(value) for value in values)
-
-
-def _kind(array: Any) -> str:
-    """The part of an entry point's name that stands for a dtype: bf16 comes as torch's, or as its bits in uint16."""
-    name = str(array.dtype).removeprefix("torch.")
-    if len(array.shape) == 3:
-        return {"float32": "f32", "bfloat16": "bf16", "uint16": "bf16"}[name]
-    return {"uint8": "u8", "uint16": "u16"}[name]
 
 
 def _aligned(size: int, *arrays: Any) -> bool:

@@ -1,9 +1,6 @@
 // Quarter blur: a picture at a quarter of its size, averaged over 4 x 4 pixels and blurred by a symmetric separable
 // filter of 17 taps, as [ceil(H/4), ceil(W/4), 4] bytes: three channels as they came, and a spare one.
 // One block makes 32 x 16 results; the averages with their margin, then the rows' sums, pass through shared memory.
-#ifndef DYN_SMEM
-#define DYN_SMEM(T, name) extern __shared__ T name[]
-#endif
 typedef unsigned char u8;
 typedef unsigned int u32;
 

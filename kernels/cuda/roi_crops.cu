@@ -1,9 +1,6 @@
 // Crops of regions: every box of the picture squashed to bf16 [3, S, S] by bilinear interpolation of 8-bit RGB, scaled
 // to -1..1. What lies outside the picture and, with an owner map, what is not the crop's own object counts as mid-grey,
 // which is 0 here. All crops in one launch; a thread makes two results side by side.
-#ifndef DYN_SMEM
-#define DYN_SMEM(T, name) extern __shared__ T name[]
-#endif
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
