@@ -93,6 +93,8 @@ def make_tiny_gemma4(folder: Path, *, audio: bool = True) -> Path:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(4)  # as initialised, it would say the same token for ever
+        ends = tokenizer.convert_tokens_to_ids(["<eos>", "<turn|>", "<|tool_response>"])
+        model.get_input_embeddings().weight[ends] *= 0.05  # it never ends an answer by itself
     model.generation_config.eos_token_id = [tokenizer.eos_token_id]
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -57,6 +57,6 @@ def _token(config: Config) -> str:
 
 def _end_with_stdin() -> None:
     """Whoever started this has ended when the pipe to it has."""
-    while sys.stdin.buffer.read(4096):
+    while os.read(sys.stdin.fileno(), 4096):  # a buffered read would hold a lock that the interpreter's end needs
         pass
     os.kill(os.getpid(), signal.SIGTERM)

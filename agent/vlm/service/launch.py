@@ -68,6 +68,9 @@ class GemmaProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self._errors.close()
 
     def _answers(self, url: str) -> None:
         deadline = time.monotonic() + HEALTH_S
@@ -80,8 +83,10 @@ class GemmaProcess:
         raise self._why()
 
     def _why(self) -> Missing:
-        self._errors.seek(0)
-        told = _TOLD.findall(self._errors.read())
+        told: list[tuple[str, str]] = []
+        if not self._errors.closed:
+            self._errors.seek(0)
+            told = _TOLD.findall(self._errors.read())
         if told:
             return Missing(told[-1][0], action=told[-1][1])
         return Missing("The model's process did not start.", action="Run `onlooker vlm` alone to see why.")
