@@ -25,7 +25,7 @@ unit: .make/test .make/models
 kernels: .make/test .make/compiler
 	$(BIN)/python -m pytest tests/kernels
 
-integration: .make/test .make/models .make/browser
+integration: .make/test .make/models .make/browser .make/postgres
 	$(BIN)/python -m pytest tests/integration
 
 quality: .make/test .make/models
@@ -98,6 +98,18 @@ soak: .make/test .make/models .make/browser
 		echo "Installing Chromium for the browser tests …"; \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { \
 		echo "The browser tests need Chromium: install it, or set CHROMIUM to its path."; exit 1; }
+	@touch $@
+
+# The programs alone: without the file Debian would make a server of its own and start it.
+.make/postgres:
+	@mkdir -p .make
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
+		echo "Installing PostgreSQL for the tests of the event store …"; \
+		$(SUDO) mkdir -p /etc/postgresql-common && \
+		{ test -e /etc/postgresql-common/createcluster.conf || \
+			echo "create_main_cluster = false" | $(SUDO) tee /etc/postgresql-common/createcluster.conf >/dev/null; } && \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } || { \
+		echo "The tests of the event store need PostgreSQL's server: install it first."; exit 1; }
 	@touch $@
 
 .make/page: tests/page/package-lock.json

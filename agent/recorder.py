@@ -45,10 +45,11 @@ log = logging.getLogger(__name__)
 RECORDED = (EventFact, CaptionFact, QuestionFact, AnswerFact, RegionFact, WatchFact)
 MOST_WAITING = 2000
 MOST_WAITING_BYTES = 32 * 1024 * 1024
-MOST_PICTURES = 16
+MOST_PICTURES = 8
 """Whole frames held at once for pictures that are still to be made."""
 MOST_PICTURED = 1000
-BATCH = 200
+BATCH = 20
+"""So few in a transaction that the event loop makes their statements in less than a millisecond."""
 RETRY_S = 0.5
 MOST_RETRY_S = 15.0
 AFTER_END_S = 60.0
@@ -83,10 +84,11 @@ class Recorder:
 
     def expect(self, event: Event) -> bool:
         """Hold on to the picture of an event that is about to be told. False where there will be none."""
-        if not self._recording.records or len(self._shown) >= MOST_PICTURES:
-            return False
-        shown = picture_for(event, self._keyframes)
+        shown = picture_for(event, self._keyframes) if self._recording.records else None
         if shown is None:
+            return False
+        held = {id(item) for item in self._shown.values()}
+        if len(held | {id(shown)}) > MOST_PICTURES:
             return False
         self._shown[event.id] = shown
         self._due[event.id] = asyncio.Event()

@@ -22,6 +22,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "onlooker.db"
 CONNECTIONS = 4
 BUSY_S = 5.0
+SILENT_S = 30.0
 LEAST_SQLITE = (3, 35)
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 PRAGMAS: Mapping[str, str] = {
@@ -109,9 +110,12 @@ def _migrate(connection: sa.Connection, revision: str) -> None:
 
 
 def _engine(url: sa.URL, *, sqlite: bool) -> AsyncEngine:
-    connect: dict[str, Any] = {"timeout": BUSY_S}
+    # One for a connection, or for a lock of SQLite; a server that says nothing is as good as gone.
+    connect: dict[str, Any] = {"timeout": BUSY_S} | ({} if sqlite else {"command_timeout": SILENT_S})
     try:
-        engine = create_async_engine(url, pool_size=CONNECTIONS, max_overflow=0, connect_args=connect)
+        engine = create_async_engine(
+            url, pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=not sqlite, connect_args=connect
+        )
     except ModuleNotFoundError:
         raise StoreError(
             "An event store on PostgreSQL needs asyncpg.", action="pip install 'onlooker[postgres]'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -20,6 +21,7 @@ import cv2
 import httpx
 import numpy as np
 
+from tests.postgres import postgres
 from tests.server import PushedSource, RunningServer, ask, receive
 from tests.staged import GREY, Block, Stage, StagedEngine
 from web.api.shapes import StoredEvent
@@ -266,6 +268,32 @@ async def test_facts_wait_while_another_program_holds_the_store(tmp_path: Path) 
     assert "locked" in check["message"]
     assert newest["id"] == told["id"]
     assert well["ok"], "nothing was lost"
+
+
+async def test_on_postgresql_and_when_that_server_goes_away(tmp_path: Path) -> None:
+    server = contextlib.ExitStack()
+    overrides = {"store": {"url": server.enter_context(postgres())}}
+    stage = Stage([RED])
+    with server, Scene(tmp_path, stage, overrides) as scene:
+        async with scene.server.live("cam") as live, scene.server.client() as http:
+            await receive(live, "event")
+            stage.blocks = [RED, BLUE]
+            (found,) = await stored(http, 1, q="persons")
+            picture = decoded((await http.get(found["thumb"])).content)
+            well = await health(http, "event store")
+            await asyncio.to_thread(server.close)
+            stage.blocks = [RED, Block(6, "person", BLUE.rgb, BLUE.box_xyxy_px)]
+            told = (await receive(live, "event"))["event"]
+            async with asyncio.timeout(15):
+                while (check := await health(http, "event store"))["ok"]:
+                    await asyncio.sleep(0.1)
+            listed = await http.get("/v1/events")
+    assert near(picture[picture.shape[0] // 2, picture.shape[1] // 2], BLUE.rgb)
+    assert well["ok"]
+    assert not (tmp_path / "data" / "onlooker.db").exists()
+    assert told["kind"]
+    assert "PostgreSQL" in check["action"]
+    assert (listed.status_code, listed.json()["code"]) == (503, "store_unavailable")
 
 
 # --- webhooks --------------------------------------------------------------------------------------------------------

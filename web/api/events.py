@@ -23,7 +23,7 @@ EventId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 Words = Annotated[str | None, Query(max_length=200, description="Words of its text, in any form.")]
 StreamName = Annotated[str | None, Query(max_length=63)]
 Label = Annotated[str | None, Query(max_length=200)]
-Limit = Annotated[int, Query(ge=1, le=500)]
+Limit = Annotated[int, Query(ge=1, le=200)]
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}}
 SETTLE_S = 5.0
 """An event that was just told is waited for."""
