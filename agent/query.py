@@ -57,23 +57,9 @@ MOST_KEYFRAMES = 6
 MEMORY_EVENTS = 20
 CROPS = 4
 _PAST = frozenset(
-    [
-        "happened",
-        "happen",
-        "was",
-        "were",
-        "did",
-        "went",
-        "been",
-        "before",
-        "ago",
-        "last",
-        "earlier",
-        "just",
-        "came",
-        "left",
-    ]
-)
+    {"happened", "happen", "was", "were", "did", "went", "been", "before", "ago", "last", "earlier", "just", "came",
+     "left"}
+)  # fmt: skip
 _WORTH_TELLING = frozenset(EventKind) - {EventKind.TICK, EventKind.CHANGE}
 
 
@@ -169,22 +155,7 @@ def track_table(moment: Moment, scene: Scene, shown: Iterable[int]) -> str:
 def wants_look_back(text: str) -> bool:
     """Whether a question is about what went before rather than about the picture."""
     words = set(text.lower().replace("?", " ").replace(",", " ").split())
-    past = {
-        "happened",
-        "happen",
-        "was",
-        "were",
-        "did",
-        "went",
-        "before",
-        "ago",
-        "last",
-        "earlier",
-        "just",
-        "came",
-        "left",
-    }
-    return bool(words & past) or "been" in words
+    return bool(words & _PAST)
 
 
 def _line(track: Track, moment: Moment, scene: Scene) -> str:

@@ -29,6 +29,8 @@ class _Phrase:
     text: str
     judged: set[int] = field(default_factory=set)
     kept: set[int] = field(default_factory=set)
+    let_go: set[int] = field(default_factory=set)
+    """Whoever brings one of these back wants it back."""
     busy: bool = False
 
 
@@ -89,7 +91,9 @@ class Referring:
             self._say(prompt_id, f"The model sees none that is “{phrase.text}” yet; all are followed.")
             return
         phrase.kept |= chosen
-        await self._let_go(phrase.judged - phrase.kept)
+        others = phrase.judged - phrase.kept - phrase.let_go
+        phrase.let_go |= others
+        await self._let_go(others)
         names = ", ".join(f"#{track_id}" for track_id in sorted(phrase.kept))
         self._say(prompt_id, f"The model took {names} for “{phrase.text}”.")
 
