@@ -78,8 +78,9 @@ class VlmConfig(Section):
     """A server that speaks OpenAI's chat completions. Without one the agent answers from the tracks alone."""
 
     url: str | None = None
+    """Or `gemma`: one is started beside, on the GPU of this machine."""
     model: str | None = None
-    """The first that the server lists, if none is named."""
+    """The first that the server lists, if none is named. With `gemma` a folder, or a repository of the hub."""
     api_key_file: UserPath | None = None
     describe: bool = True
     """Describe each object once by itself."""

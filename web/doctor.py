@@ -25,7 +25,7 @@ DISTRIBUTION = "onlooker"
 TOP_LEVEL = ("stream", "agent", "web", "kernels")
 PACKAGES = (
     "aiortc", "aioice", "av", "numpy", "opencv-python-headless", "onnxruntime", "rlemasklib", "fastapi", "uvicorn",
-    "websockets", "pydantic",
+    "websockets", "pydantic", "sqlalchemy", "aiosqlite", "alembic",
 )  # fmt: skip
 CODECS = ("h264", "vp8")
 LEAST_PYTHON = (3, 11)
@@ -46,7 +46,7 @@ class Finding:
 def examine(config: Config) -> list[Finding]:
     """All checks. None of them changes anything or needs the network; torch is not imported."""
     checks: tuple[Callable[[Config], Iterable[Finding]], ...] = (
-        _python, _names, _packages, _engine, _models, _vlm, _gpu, _ffmpeg, _port, _tls, _aiortc, _ice, _container,
+        _python, _names, _packages, _engine, _models, _vlm, _store, _gpu, _ffmpeg, _port, _tls, _aiortc, _ice, _container,
     )  # fmt: skip
     return [finding for check in checks for finding in check(config)]
 
@@ -78,13 +78,18 @@ def foreign_owners(owners: Mapping[str, Iterable[str]]) -> list[str]:
 
 def _vlm(config: Config) -> Iterable[Finding]:
     from agent.vlm.profiles import probe
-    from web.vlm import check_vlm, read_key
+    from web.vlm import GEMMA, check_vlm, read_key
 
     if config.vlm.url is None:
         yield Finding("vlm", "ok", "no language model; the tracks alone answer (--vlm http://host:port/v1 adds one)")
         return
     try:
         check_vlm(config.vlm)
+        if config.vlm.url == GEMMA:
+            yield Finding(
+                "vlm", "ok", "gemma is started with the server; it needs a GPU and its weights on this machine"
+            )
+            return
         key = read_key(config.vlm.api_key_file)
         profile = asyncio.run(probe(config.vlm.url, model=config.vlm.model, api_key=key))
     except OnlookerError as error:
@@ -92,6 +97,20 @@ def _vlm(config: Config) -> Iterable[Finding]:
         return
     for found in profile.findings:
         yield Finding("vlm", "ok" if found.ok else "warn", f"{found.what}: {found.note}")
+
+
+def _store(config: Config) -> Iterable[Finding]:
+    from agent.store.opening import store_url
+    from agent.store.peek import peek
+    from stream.config import data_dir
+    from web.recording import make_sinks
+
+    try:
+        yield Finding("store", "ok", peek(store_url(config.store.url, data_dir())))
+        for sink in make_sinks(config):
+            yield Finding("sink", "ok", f"{sink.name}: alerts from {sink.min_severity.value} on")
+    except OnlookerError as error:
+        yield Finding("store", "fail", error.message, error.action)
 
 
 def _python(_: Config) -> Iterable[Finding]:

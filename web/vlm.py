@@ -12,11 +12,15 @@ from agent.loop import Agents
 from agent.vlm.backend import VlmBackend
 from agent.vlm.client import VlmClient
 from agent.vlm.profiles import Profile, probe
+from agent.vlm.service.launch import DEFAULT_MODEL, GemmaProcess
+from agent.vlm.service.model import check_installed
 from stream.config import VlmConfig
 from stream.errors import BadInput, ModelServerError
 
 log = logging.getLogger(__name__)
 
+GEMMA = "gemma"
+"""In place of an address: a server of our own, started beside."""
 AGAIN_S = 15.0
 """A server that is not there yet is asked again after so long."""
 
@@ -37,10 +41,15 @@ class ModelServer:
         self.state = VlmState(config)
         self._agents = agents
         self._task: asyncio.Task[None] | None = None
+        self._child: GemmaProcess | None = None
 
     async def __aenter__(self) -> ModelServer:
-        if self.state.config.url is not None:
-            self._task = asyncio.create_task(self._connect(self.state.config.url), name="language model")
+        config = self.state.config
+        if config.url == GEMMA:
+            self._child = GemmaProcess(config.model or DEFAULT_MODEL)
+            self._task = asyncio.create_task(self._connect_child(self._child), name="language model")
+        elif config.url is not None:
+            self._task = asyncio.create_task(self._connect(config.url, config.model), name="language model")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -48,14 +57,26 @@ class ModelServer:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        if self._child is not None:
+            await asyncio.to_thread(self._child.stop)
 
-    async def _connect(self, url: str) -> None:
+    async def _connect_child(self, child: GemmaProcess) -> None:
+        """The facts answer until it has loaded, and where it cannot."""
+        try:
+            url = await asyncio.to_thread(child.wait)
+        except ModelServerError as error:
+            log.warning("%s %s", error.message, error.action)
+            self.state.error = error
+        else:
+            await self._connect(url, None)
+
+    async def _connect(self, url: str, model: str | None) -> None:
         """Until it has been found; the facts answer meanwhile."""
         config = self.state.config
         while self.state.profile is None:
             try:
                 key = read_key(config.api_key_file)
-                self.state.profile = await probe(url, model=config.model, api_key=key)
+                self.state.profile = await probe(url, model=model, api_key=key)
             except ModelServerError as error:
                 if self.state.error is None or self.state.error.message != error.message:
                     log.warning("%s %s Trying again every %.0f s.", error.message, error.action, AGAIN_S)
@@ -78,6 +99,10 @@ def read_key(path: Path | None) -> str | None:
 
 
 def check_vlm(config: VlmConfig) -> None:
-    """Raises `BadInput` for an address that is none."""
-    if config.url is not None and not config.url.startswith(("http://", "https://")):
-        raise BadInput(f"{config.url} is no address of a language model server.", action="Give http://host:port/v1.")
+    """Raises `BadInput` for an address that is none, `Missing` where our own server's packages are."""
+    if config.url == GEMMA:
+        check_installed()
+    elif config.url is not None and not config.url.startswith(("http://", "https://")):
+        raise BadInput(
+            f"{config.url} is no address of a language model server.", action="Give http://host:port/v1, or gemma."
+        )

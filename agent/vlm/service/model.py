@@ -5,6 +5,7 @@ transformers' own processor for it needs torchvision for videos, which are not t
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_CONTEXT = 32_768
 """Tokens of a question and its answer; more would cost memory that pictures need."""
+PACKAGES = ("torch", "transformers", "llguidance", "PIL")
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 TOP_K = 64
 """Gemma's own recommendation for sampling."""
@@ -72,14 +74,19 @@ def load(source: str, *, device: str = "auto", dtype: str = "auto") -> Gemma:
     return Gemma(name, model.to(chosen).eval(), tokenizer, images, sounds, chosen, kind, context)
 
 
+def check_installed() -> None:
+    """Raises `Missing` where a package is; imports none."""
+    for name in PACKAGES:
+        if importlib.util.find_spec(name) is None:
+            raise Missing(f"{name} is not installed.", action='Install it: pip install "onlooker[vlm]"')
+
+
 def _packages() -> tuple[Any, Any]:
+    check_installed()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        import llguidance  # noqa: F401  told here rather than at the first schema
-        import torch
-        import transformers
-    except ImportError as error:
-        raise Missing(f"{error.name} is not installed.", action='Install it: pip install "onlooker[vlm]"') from error
+    import torch
+    import transformers
+
     return torch, transformers
 
 
