@@ -46,7 +46,8 @@ class Finding:
 def examine(config: Config) -> list[Finding]:
     """All checks. None of them changes anything or needs the network; torch is not imported."""
     checks: tuple[Callable[[Config], Iterable[Finding]], ...] = (
-        _python, _names, _packages, _engine, _models, _vlm, _store, _gpu, _ffmpeg, _port, _tls, _aiortc, _ice, _container,
+        _python, _names, _packages, _engine, _models, _vlm, _store, _gpu, _ffmpeg, _port, _tls, _aiortc, _ice,
+        _container,
     )  # fmt: skip
     return [finding for check in checks for finding in check(config)]
 

@@ -64,7 +64,7 @@ async def open_store(url: sa.URL) -> EventStore:
         if sqlite:
             _require_sqlite()
             await asyncio.to_thread(_make_private, Path(url.database or ""))
-        engine = _engine(url, sqlite=sqlite)
+        engine = make_engine(url)
     try:
         with explained(url):
             await upgrade(engine)
@@ -109,7 +109,9 @@ def _migrate(connection: sa.Connection, revision: str) -> None:
     command.upgrade(config, revision)
 
 
-def _engine(url: sa.URL, *, sqlite: bool) -> AsyncEngine:
+def make_engine(url: sa.URL) -> AsyncEngine:
+    """Connections to `url` with the settings that the store needs. Raises `StoreError` where the driver is missing."""
+    sqlite = url.get_backend_name() == "sqlite"
     # One for a connection, or for a lock of SQLite; a server that says nothing is as good as gone.
     connect: dict[str, Any] = {"timeout": BUSY_S} | ({} if sqlite else {"command_timeout": SILENT_S})
     try:

@@ -54,6 +54,15 @@ def test_nothing_is_written(config: Config, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["onlooker.toml"]
 
 
+def test_a_damaged_event_store_fails_with_what_to_do(config: Config, tmp_path: Path) -> None:
+    assert named(examine(config), "store")[0].level == "ok"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "onlooker.db").write_bytes(b"something else" * 1000)
+    (finding,) = named(examine(config), "store")
+    assert finding.level == "fail"
+    assert "onlooker.db" in finding.action
+
+
 def test_a_taken_port_says_how_to_use_another(config: Config) -> None:
     sockets = open_sockets("localhost", 0)
     try:

@@ -20,7 +20,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from agent.store.faults import StoreDamaged
-from agent.store.opening import MIGRATIONS, _engine, open_store, store_url, upgrade
+from agent.store.opening import MIGRATIONS, make_engine, open_store, store_url, upgrade
+from agent.store.peek import peek
 from agent.store.schema import HEAD, metadata
 from agent.store.store import EventQuery, EventStore
 from stream.errors import BadInput, StoreError
@@ -32,6 +33,10 @@ SEARCHED = ("events", "captions", "questions")
 
 async def opened(folder: Path) -> EventStore:
     return await open_store(store_url(None, folder))
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 # --- the schema ------------------------------------------------------------------------------------------------------
@@ -55,7 +60,7 @@ async def test_the_migrations_make_the_tables_that_are_used(tmp_path: Path) -> N
 
 async def test_an_older_store_is_brought_up_to_date_with_what_is_in_it(tmp_path: Path) -> None:
     url = store_url(None, tmp_path)
-    engine = _engine(url, sqlite=True)
+    engine = make_engine(url)
     await upgrade(engine, "0001")
     old = EventStore(engine)
     told = event("[#3] red cup came in.")
@@ -292,6 +297,21 @@ async def test_every_acknowledged_event_outlives_a_killed_process(tmp_path: Path
     assert len(await store.events(EventQuery(q="number", limit=100_000))) == len(found), "and can be found by word"
     await store.write(BOOT, "cam", [entry()])
     await store.close()
+
+
+async def test_a_look_changes_nothing(tmp_path: Path) -> None:
+    url = store_url(None, tmp_path)
+    assert "will be made" in peek(url)
+    assert names(tmp_path) == []
+    store = await opened(tmp_path)
+    await store.write(BOOT, "cam", [entry(), entry()])
+    assert "2 events" in peek(url), "while it is in use"
+    await store.close()
+    assert "2 events" in peek(url)
+    assert names(tmp_path) == ["onlooker.db"]
+    (tmp_path / "onlooker.db").write_bytes(b"something else" * 1000)
+    with pytest.raises(StoreDamaged):
+        peek(url)
 
 
 def test_the_commands_help_does_not_load_the_store() -> None:
