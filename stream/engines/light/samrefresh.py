@@ -167,7 +167,8 @@ class Refresher:
     def _joined(
         self, seen: Seen, logits: F32, quality: float, part: Choice, known: Before, target: Target, box: BoxXyxyPx
     ) -> Choice | None:
-        """A part and one of SAM's masks for another part, where both may be of one object."""
+        """A part and one of SAM's masks for another part, where both may be of one object: what covers it touches
+        both, and together they look more like it."""
         t = self._tuning
         more = (logits > 0).astype(np.uint8)
         on = more | part.on
@@ -179,12 +180,14 @@ class Refresher:
         ):
             return None
         within = box_iou(low_box(on), box)
-        if within < t.gate_iou or share_of(added, known.others) > t.learn_intrusion:
+        between = cv2.dilate(known.others, np.ones((5, 5), np.uint8))
+        covered = all(bool((between & piece).any()) for piece in (added, part.on))
+        if within < t.gate_iou or not covered or share_of(added, known.others) > t.learn_intrusion:
             return None
         own = float(np.sqrt(histogram(seen.image, added) * target.memory.first).sum())
         look = look_at(seen.image, on, seen.embedding)
         similarity = target.memory.similarity(look)
-        if own < t.whole_own or similarity.look < part.similarity.look - t.whole_look:
+        if own < t.whole_own or similarity.look < part.similarity.look:
             return None
         joined = np.maximum(logits, part.logits)
         return Choice(joined, on, part.quality, look, similarity, within, similarity.look + within, part.intrusion)
