@@ -181,7 +181,7 @@ class Refresher:
             return None
         within = box_iou(low_box(on), box)
         between = cv2.dilate(known.others, np.ones((5, 5), np.uint8))
-        covered = all(bool((between & piece).any()) for piece in (added, part.on))
+        covered = all(bool(cv2.bitwise_and(between, piece).any()) for piece in (added, part.on))
         if within < t.gate_iou or not covered or share_of(added, known.others) > t.learn_intrusion:
             return None
         own = float(np.sqrt(histogram(seen.image, added) * target.memory.first).sum())
