@@ -110,11 +110,14 @@ class Orders:
         return Done(track_id=track_ids[0])
 
     async def _restore(self, track_ids: tuple[int, ...]) -> Done:
-        """Those that are followed already stay so."""
+        """Those that are followed stay so."""
         there = {thing.id for thing in self._agent.scene.snapshot().visible}
         for track_id in track_ids:
-            if track_id not in there:
+            try:
                 await self._agent.session.restore_track(track_id)
+            except NotFound:
+                if track_id not in there:
+                    raise
         return Done(track_id=track_ids[0])
 
     def _watch(self, condition: str) -> Done:

@@ -39,10 +39,15 @@ def make_app(owner: str) -> FastAPI:
     app = FastAPI()
     script: list[dict[str, Any]] = []
     requests: list[dict[str, Any]] = []
+    owned = [owner]
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
-        return {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": owner}]}
+        return {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": owned[0]}]}
+
+    @app.put("/owner")
+    async def own(request: Request) -> None:
+        owned[0] = await request.json()
 
     @app.post("/script")
     async def set_script(replies: list[dict[str, Any]]) -> None:
@@ -110,8 +115,9 @@ def _chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
 class ScriptedVlm:
     """A running one. `url` is what goes into `--vlm`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, process: subprocess.Popen[str]) -> None:
         self.url = url
+        self._process = process
         self._root = url.removesuffix("/v1")
 
     def script(self, *replies: dict[str, Any]) -> None:
@@ -122,17 +128,27 @@ class ScriptedVlm:
         found: list[dict[str, Any]] = httpx.get(f"{self._root}/requests").raise_for_status().json()
         return found
 
+    def kill(self) -> None:
+        """As a machine that loses its power."""
+        self._process.kill()
+        self._process.wait(STOP_S)
+
+    def own(self, owner: str) -> None:
+        """Be of another family from now on."""
+        httpx.put(f"{self._root}/owner", json=owner).raise_for_status()
+
     def forget(self) -> None:
         httpx.delete(f"{self._root}/requests").raise_for_status()
 
 
 @contextlib.contextmanager
-def scripted_vlm(owner: str = "scripted") -> Iterator[ScriptedVlm]:
-    command = [sys.executable, "-m", "tests.scripted_vlm", "--owner", owner]
+def scripted_vlm(owner: str = "scripted", port: int = 0) -> Iterator[ScriptedVlm]:
+    """One at `port`, or where there is room; `owner` is what its model list says, by which families are told."""
+    command = [sys.executable, "-m", "tests.scripted_vlm", "--owner", owner, "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        yield ScriptedVlm(json.loads(process.stdout.readline())["url"])
+        yield ScriptedVlm(json.loads(process.stdout.readline())["url"], process)
     finally:
         process.terminate()
         process.communicate(timeout=STOP_S)
@@ -148,8 +164,11 @@ class _Announcing(uvicorn.Server):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--owner", default="scripted")
+    parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
-    config = uvicorn.Config(make_app(options.owner), port=0, log_level="critical", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        make_app(options.owner), port=options.port, log_level="critical", timeout_graceful_shutdown=1
+    )
     _Announcing(config).run()
 
 

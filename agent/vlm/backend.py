@@ -79,7 +79,7 @@ class VlmBackend:
         value = parse_object((await self._client.complete(messages, asking)).text)
         if value is None or not isinstance(value.get("ids"), list):
             return candidates
-        return tuple(candidate for candidate in candidates if candidate in value["ids"])
+        return tuple(candidate for candidate in candidates if candidate in _numbers(value["ids"]))
 
     async def close(self) -> None:
         await self._client.close()
@@ -111,11 +111,15 @@ def read_verdict(text: str, ids: Sequence[int], severity: Severity) -> Verdict:
     kind = str(value.get("verdict", "")).lower() if value is not None else ""
     if value is None or kind not in set(VerdictKind):
         return Verdict(VerdictKind.UNSURE, severity=severity)
-    named = value.get("ids")
-    known = tuple(i for i in dict.fromkeys(named) if i in ids) if isinstance(named, list) else ()
+    known = tuple(i for i in _numbers(value.get("ids")) if i in ids)
     reason = " ".join(str(value.get("reason", "")).split()[:20])
     told = str(value.get("severity", "")).lower()
     return Verdict(VerdictKind(kind), known, reason, Severity(told) if told in set(Severity) else severity)
+
+
+def _numbers(value: object) -> list[int]:
+    """The whole numbers in what should be a list of them, each once."""
+    return list(dict.fromkeys(i for i in value if type(i) is int)) if isinstance(value, list) else []
 
 
 def _told(call: ToolCall, result: ToolResult) -> list[build.Message]:
