@@ -60,6 +60,7 @@ class Recorder:
     """One stream's. Made and run by `Recording`; event loop only."""
 
     def __init__(self, agent: StreamAgent, recording: Recording) -> None:
+        self.agent = agent
         self._session = agent.session
         self._keyframes = agent.keyframes
         self._recording = recording

@@ -154,18 +154,26 @@ class Recording:
     # --- the store ------------------------------------------------------------------------------------------------
 
     async def _open(self) -> None:
+        store: EventStore | None = None
         try:
             store = await self._open_store()
             kept = await store.kept()
             await self.webhooks.resume(store)
         except StoreError as error:
             self._fault(error)
+            if store is not None:
+                await store.close()
             return
         self._store = store
         self._well()
+        opened = {recorder.stream: recorder.agent for recorder in self._recorders.values()}
         for stream, given in kept.items():
-            if all(recorder.stream != stream for recorder in self._recorders.values()):
+            agent = opened.get(stream)
+            if agent is None:
                 self._kept.setdefault(stream, given)
+            elif not agent.regions and not agent.watches.all():
+                # It was opened while there was no store, and nobody has given it anything since.
+                agent.restore(given.regions, given.watches)
 
     async def _keep_up(self) -> None:
         while self._store is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,12 +22,14 @@ from agent.store.opening import open_store, store_url
 from agent.store.retention import Limits
 from agent.store.rows import Delivery, Entry
 from agent.store.store import EventQuery, EventStore
-from agent.types import DeltaFact, EventFact, EventKind
+from agent.types import DeltaFact, EventFact, EventKind, Region, RegionFact, RegionKind, Watch, WatchFact
 from agent.webhooks import Webhooks
 from stream.errors import StoreError
 from stream.facts import FactLog, TrackFact
 from tests.stored import BOOT, event
 
+NOW = datetime.now(UTC)
+NO_LIMITS = Limits(timedelta(days=36_500), 2**40)
 FULL = StoreError("There is no room left.", action="Free some.")
 
 
@@ -86,8 +88,7 @@ async def until(true: Callable[[], bool]) -> None:
 async def rigged(folder: Path) -> AsyncIterator[Rig]:
     hooks, dropped = Hooks(), dict[str, int]()
     url = store_url(None, folder)
-    limits = Limits(timedelta(days=36_500), 2**40)
-    recording = Recording(lambda: open_store(url), boot=BOOT, where="here", limits=limits, webhooks=hooks)
+    recording = Recording(lambda: open_store(url), boot=BOOT, where="here", limits=NO_LIMITS, webhooks=hooks)
     async with recording:
         disk = Disk(recording.store)
         recording.store.write = disk.write  # type: ignore[method-assign,assignment]
@@ -220,9 +221,28 @@ async def test_what_waits_at_the_end_is_still_written(tmp_path: Path) -> None:
     await store.close()
 
 
+class Agent:
+    """As much of a stream's agent as the recorder knows of."""
+
+    def __init__(self) -> None:
+        self.session = SimpleNamespace(id="cam", facts=FactLog(), dropped=lambda stage, count: None)
+        self.keyframes = Keyframes()
+        self.regions: tuple[Region, ...] = ()
+        self.watches = SimpleNamespace(all=lambda: self.watched)
+        self.watched: list[Watch] = []
+
+    def restore(self, regions: tuple[Region, ...], watches: tuple[Watch, ...]) -> None:
+        self.regions, self.watched = regions, list(watches)
+
+
 async def test_a_store_that_comes_up_later_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder_module, "RETRY_S", 0.01)
     url = store_url(None, tmp_path)
+    door = Region("1" * 32, "door", RegionKind.LINE, ((0.0, 0.0), (0.5, 0.0)))
+    watch = Watch("3" * 32, "a cup appears", (), None)
+    before = await open_store(url)
+    await before.write(BOOT, "cam", [Entry(RegionFact(door), NOW), Entry(WatchFact(watch), NOW)])
+    await before.close()
     down = [True]
 
     async def open_later() -> EventStore:
@@ -230,18 +250,45 @@ async def test_a_store_that_comes_up_later_is_used(tmp_path: Path, monkeypatch: 
             raise FULL
         return await open_store(url)
 
-    limits = Limits(timedelta(days=36_500), 2**40)
-    recording = Recording(open_later, boot=BOOT, where="", limits=limits, webhooks=Hooks(), open_again_s=0.02)
+    recording = Recording(open_later, boot=BOOT, where="", limits=NO_LIMITS, webhooks=Hooks(), open_again_s=0.02)
     async with recording:
-        facts = FactLog()
-        session = SimpleNamespace(id="cam", facts=facts, dropped=lambda stage, count: None)
-        recorder = recording.attach(cast(StreamAgent, SimpleNamespace(session=session, keyframes=Keyframes())))
-        facts.publish(EventFact(event("one")))
+        agent = Agent()
+        recorder = recording.attach(cast(StreamAgent, agent))
+        agent.session.facts.publish(EventFact(event("one")))
         await until(lambda: recorder.waiting == 1)
         with pytest.raises(StoreError):
             _ = recording.store
+        assert agent.regions == ()
         down[0] = False
         await until(lambda: recorder.waiting == 0)
         assert [stored.event.text for stored in await recording.store.events(EventQuery())] == ["one"]
         assert recording.state().error is None
-        facts.close()
+        assert (agent.regions, agent.watched) == ((door,), [watch])
+        agent.session.facts.close()
+
+
+async def test_what_is_too_old_goes_by_itself(tmp_path: Path) -> None:
+    url = store_url(None, tmp_path)
+    store = await open_store(url)
+    fresh = replace(event("fresh"), at=NOW)
+    await store.write(BOOT, "cam", [Entry(EventFact(told), told.at) for told in (event("old"), fresh)])
+    limits = Limits(timedelta(days=30), 2**40)
+    recording = Recording(lambda: open_store(url), boot=BOOT, where="", limits=limits, webhooks=Hooks())
+    async with recording, asyncio.timeout(10):
+        while len(found := await store.events(EventQuery())) > 1:
+            await asyncio.sleep(0.01)
+    assert [stored.event.text for stored in found] == ["fresh"]
+    await store.close()
+
+
+async def test_a_stream_that_opens_again_has_what_it_had(tmp_path: Path) -> None:
+    async with rigged(tmp_path) as rig:
+        agent = Agent()
+        agent.session.id = "door"
+        agent.watched = [Watch("3" * 32, "a cup appears", (), None)]
+        rig.recording.release(cast(StreamAgent, agent))
+        again = Agent()
+        again.session.id = "door"
+        rig.recording.attach(cast(StreamAgent, again))
+        assert again.watched == agent.watched
+        again.session.facts.close()
