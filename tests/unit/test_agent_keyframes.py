@@ -105,10 +105,10 @@ def test_the_jpegs_stay_within_their_bytes_however_large() -> None:
     assert keyframes.bytes_held > JPEG_MAX_BYTES // 2
 
 
-def test_a_large_picture_is_kept_at_960_pixels() -> None:
+def test_a_large_picture_is_kept_at_640_pixels() -> None:
     picture = shot(0, size=(720, 1280)).keyframe().moment().picture
     assert picture is not None
-    assert picture.shape == (540, 960, 3)
+    assert picture.shape == (360, 640, 3)
 
 
 def test_what_leaves_is_shown_as_it_was_and_what_comes_as_it_is() -> None:
