@@ -4,8 +4,12 @@ is reused changes a token."""
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +184,17 @@ def test_the_tokens_are_those_of_a_plain_generate(gemma: Gemma) -> None:
     assert len(set(tokens)) > 2
 
 
+def test_half_the_precision_takes_everything_too(folder: Path) -> None:
+    """As on a GPU."""
+    half = load(str(folder), device="cpu", dtype="bfloat16")
+    images, heard = ImageCache(), {"type": "input_audio", "input_audio": sound(0.4)}
+    generator = Generator(half, images, PrefixCache(), Meter())
+    request = read(SYSTEM, user("what?", image_part(picture()), heard), max_tokens=8, seed=1)
+    first = answer(generator, half, images, request)
+    assert len(first[0]) == 8
+    assert answer(generator, half, images, request) == first
+
+
 def test_seeds_repeat_and_differ(gemma: Gemma) -> None:
     generator, images = Generator(gemma, ImageCache(), PrefixCache(), Meter()), ImageCache()
     request = read(user("what?"), max_tokens=12, seed=1)
@@ -252,5 +267,20 @@ async def test_without_one_pages_of_other_sites_reach_nothing(gemma: Gemma) -> N
         assert simple.status_code == 415
 
 
-def test_transformers_does_not_take_our_kernels_for_another_package() -> None:
+def test_transformers_does_not_take_our_kernels_for_another_package(tmp_path: Path) -> None:
+    """As a wheel is installed: `kernels` belongs to the distribution `onlooker` then."""
     assert not is_kernels_available()
+    info = tmp_path / f"onlooker-{version('onlooker')}.dist-info"
+    info.mkdir()
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels" / "__init__.py").touch()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: onlooker\nVersion: {version('onlooker')}\n")
+    (info / "RECORD").write_text("kernels/__init__.py,,\n")
+    code = """
+from importlib.metadata import packages_distributions
+from transformers.utils.import_utils import is_kernels_available
+print(set(packages_distributions()["kernels"]), is_kernels_available())
+"""
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert said.stdout.strip() == "{'onlooker'} False", said.stderr

@@ -53,9 +53,9 @@ class Service:
         self.worker.take()
         submitted = False
         try:
-            request = read_request(await _body(http))
-            self._check_model(request)
             loop = asyncio.get_running_loop()
+            request = await loop.run_in_executor(self._preparing, read_request, await _body(http))
+            self._check_model(request)
             prompt, grammar = await loop.run_in_executor(self._preparing, self.worker.prepare, request)
             events: asyncio.Queue[Event] = asyncio.Queue()
 

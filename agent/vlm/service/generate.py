@@ -97,7 +97,7 @@ class Generator:
         if prompt.images:
             inputs["mm_encoder_outputs"] = {"image": self._encoded(prompt.images, ended)}
         if prompt.sound is not None:
-            inputs["input_features"] = prompt.sound.features.to(device, self._gemma.dtype)
+            inputs["input_features"] = prompt.sound.features.to(device)
             inputs["input_features_mask"] = prompt.sound.mask.to(device)
         if self._prefixes.wants(prompt.ids[: prompt.prefix]):
             inputs["past_key_values"] = self._begun(prompt.ids[: prompt.prefix])
@@ -123,9 +123,8 @@ class Generator:
         return BaseModelOutputWithPooling(pooler_output=tuple(found[key].values for key, _ in images if key in found))
 
     def _encode(self, patches: Patches) -> Features:
-        gemma = self._gemma
-        values = patches.values.to(gemma.device, gemma.dtype)
-        output = gemma.model.get_image_features(values, patches.positions.to(gemma.device), return_dict=True)
+        model, device = self._gemma.model, self._gemma.device
+        output = model.get_image_features(patches.values.to(device), patches.positions.to(device), return_dict=True)
         return Features(output.pooler_output[0].clone())
 
     def _begun(self, ids: tuple[int, ...]) -> Any:
