@@ -57,13 +57,13 @@ def test_plain_set_has_no_id_switch(plain: SetResult) -> None:
 
 def test_hard_set_region_similarity(hard: SetResult) -> None:
     """8 pixels a frame, hidden for a second, leaving and returning, a similar pair. Target: 0.65, then 0.80."""
-    assert hard.j_mean >= 0.57, said(hard)
+    assert hard.j_mean >= 0.70, said(hard)
 
 
 def test_hard_set_recovers_within_a_second_and_a_half(hard: SetResult) -> None:
     """Target: 0.90."""
     assert len(hard.recoveries_s) == 10
-    assert hard.recovered_share(within_s=1.5) >= 0.60, f"{said(hard)}; seconds: {hard.recoveries_s}"
+    assert hard.recovered_share(within_s=1.5) >= 0.80, f"{said(hard)}; seconds: {hard.recoveries_s}"
 
 
 def test_hard_set_shows_no_masks_of_absent_objects(hard: SetResult) -> None:
@@ -71,8 +71,7 @@ def test_hard_set_shows_no_masks_of_absent_objects(hard: SetResult) -> None:
 
 
 def test_hard_set_has_few_id_switches(hard: SetResult) -> None:
-    """Target: 1."""
-    assert hard.switches <= 3, said(hard)
+    assert hard.switches <= 1, said(hard)
 
 
 @pytest.mark.parametrize(("name", "seeds"), [("reentry5", 3), ("reentry10", 3), ("reentry30", 2)])

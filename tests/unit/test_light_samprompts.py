@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stream.engines.light.appearance import Memory, histogram, look_at
-from stream.engines.light.samprompts import filling, missing_place, strange_islands
+from stream.engines.light.samprompts import missing_place, strange_islands
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
@@ -38,15 +38,6 @@ def test_a_mask_in_one_piece_has_no_islands() -> None:
     image, on = scene()
     on[:40] = 0
     assert not strange_islands(on, image, [histogram(image)], 0.99).any()
-
-
-def test_of_the_masks_for_a_box_the_one_that_fills_it_is_taken() -> None:
-    logits = np.full((3, 80, 80), -4, np.float32)
-    logits[0, 20:40, 20:40] = 4
-    logits[1, 20:60, 20:60] = 4
-    box = (80.0, 80.0, 240.0, 240.0)
-    assert filling(logits, np.array([0.95, 0.90, 0.99], np.float32), box) == 1
-    assert filling(logits, np.array([0.95, 0.10, 0.20], np.float32), box) == 0
 
 
 def covered() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

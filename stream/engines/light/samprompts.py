@@ -12,14 +12,12 @@ import numpy as np
 from kernels import cpu
 from stream.engines.light.appearance import Memory, colour_bins, histogram
 from stream.engines.light.crops import MASK_STEP
-from stream.engines.light.grid import F32, ON, U8, box_iou
+from stream.engines.light.grid import F32, ON, U8
 from stream.types import BoxXyxyPx
 
 MASK_LOGIT = 6.0
 BOX_GROWTH = 0.06
 LIKELY = 0.5
-FIRST_MASK = 0.15
-"""What SAM's first mask for a box has in advance of the three for what is ambiguous."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +132,6 @@ def missing_place(image: U8, memory: Memory, box: BoxXyxyPx, taken: U8, least: f
     return (
         (float(x) * MASK_STEP + MASK_STEP / 2, float(y) * MASK_STEP + MASK_STEP / 2) if likely[y, x] > LIKELY else None
     )
-
-
-def filling(logits: F32, quality: F32, box: BoxXyxyPx) -> int:
-    """The index of the one of SAM's masks `(k, n, n)` for a box that fills it best, as far as SAM believes in it; the
-    first, which is meant for boxes, unless another does so clearly."""
-    worth = [box_iou(low_box((one > 0).astype(np.uint8)), box) for one in logits] + quality
-    worth[0] += FIRST_MASK
-    return int(np.argmax(worth))
 
 
 def obeys(logits: F32, points: Sequence[tuple[float, float]], labels: Sequence[int]) -> bool:

@@ -15,7 +15,7 @@ from stream.engines.light.grid import F32, ON, U8, Patch, box_iou
 from stream.engines.light.motion import moves_by_itself, stands_apart
 from stream.engines.light.sam import Sam
 from stream.engines.light.samcrops import LEAST_PIXELS, Seen, look, mean_under, patch_of
-from stream.engines.light.samprompts import as_logits, edge_share, filling, inner_points, obeys
+from stream.engines.light.samprompts import as_logits, edge_share, inner_points, obeys
 from stream.engines.light.samrefresh import Refresher
 from stream.engines.light.search import Hunt, hunt
 from stream.engines.light.sight import Answer, Ask, Candidate, Found, Searched, Sighting, Target, View, Wanted
@@ -72,8 +72,7 @@ class SamSight:
             area, pad = (ask.region, 1.0) if ask.region else (ask.box, self._tuning.pad)
             seen = self._shared(view, Crop.around(area, pad, self._sam.side))
             logits, quality = self._decode(seen, ask.points, ask.box)
-            best = filling(logits, quality, seen.crop.box_in(ask.box))
-            return self._answer(view, seen, logits[best], float(quality[best]))
+            return self._answer(view, seen, logits[0], float(quality[0]))
         return self._clicked(view, ask)
 
     def _shared(self, view: View, crop: Crop) -> Seen:
