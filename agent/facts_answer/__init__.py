@@ -13,8 +13,8 @@ from datetime import tzinfo
 
 from agent.facts_answer import answers, language, places, story, timing
 from agent.facts_answer.answers import Asked, CannotTell
-from agent.facts_answer.follow import Talk, completed, referred
-from agent.facts_answer.meaning import Ask
+from agent.facts_answer.follow import Talk, completed, referred, since_then
+from agent.facts_answer.meaning import Ask, Meaning
 from agent.facts_answer.phrases import Wording
 from agent.facts_answer.scope import check, narrowed
 from agent.facts_answer.understand import understand
@@ -64,11 +64,13 @@ class FactsAnswerer:
             earlier = completed(understand(question, scene, moment.at, self._zone), talk, (), scene)
             talk = talk.after(earlier, said, scene)
         introduction, text = language.clauses(text)
+        stated = Meaning()
         if introduction:
             stated = completed(understand(introduction, scene, moment.at, self._zone), talk, track_ids, scene)
             before = stated if stated.deed is not None and not stated.unknown else talk.before
             talk = replace(talk.after(stated, "", scene), before=before)
         meaning = completed(understand(text, scene, moment.at, self._zone), talk, track_ids, scene)
+        meaning = since_then(meaning, stated)
         asked = Asked(meaning, scene, Wording(scene, moment.at, self._zone), talk.ids)
         try:
             check(asked)

@@ -12,6 +12,8 @@ from agent.scene import Scene
 _REFERENCE = re.compile(r"\[#(\d+)\]")
 _TIMES = frozenset({Ask.WHEN, Ask.SINCE_WHEN, Ask.HOW_LONG, Ask.HOW_LONG_AGO})
 _PLACES = frozenset({Ask.WHERE, Ask.DIRECTION, Ask.ORIGIN})
+_LISTS = frozenset({Ask.WHICH, Ask.HOW_MANY, Ask.HOW_OFTEN})
+_DONE = frozenset({Deed.ENTER, Deed.LEAVE, Deed.RETURN, Deed.CROSS})
 _NUMBERS = frozenset({Ask.HOW_MANY, Ask.HOW_OFTEN})
 _MOST_SPOKEN_OF = 3
 
@@ -61,6 +63,15 @@ def completed(meaning: Meaning, talk: Talk, pointed: tuple[int, ...], scene: Sce
     return _resolved(meaning, pointed or talk.ids, bool(pointed))
 
 
+def since_then(meaning: Meaning, stated: Meaning) -> Meaning:
+    """“I was away for a minute, what did I miss?” is about that minute."""
+    said = stated.window
+    happened = meaning.ask is Ask.HAPPENED or (meaning.ask in _LISTS and meaning.deed in _DONE)
+    if not happened or meaning.window != Window() or said.since is None:
+        return meaning
+    return replace(meaning, window=replace(said, until=None, instant=False) if said.instant else said)
+
+
 def _silent(subject: Subject) -> bool:
     return not subject.named and not subject.generic and not subject.pronoun
 
@@ -82,6 +93,9 @@ def _more_of_the_same(meaning: Meaning, before: Meaning, talk: Talk) -> Meaning:
         return replace(
             meaning, subject=before.subject, deed=before.deed, place=before.place, window=window, past=before.past
         )
+    if talk.ids and meaning.ask is Ask.WHETHER:
+        # “Still there?”
+        return replace(meaning, subject=Subject(pronoun=True))
     if not talk.ids or meaning.ask not in _TIMES | _PLACES:
         return meaning
     crossing = before.deed is Deed.CROSS and meaning.ask is not Ask.WHERE

@@ -69,10 +69,23 @@ _ASKING = re.compile(
     re.IGNORECASE,
 )
 _REMAINING = re.compile(r"^(?:so |and |well )*(?:any|is|are|how many)\b.*\b(?:left|remaining)(?: over)?$")
+_REMAINING_AT = re.compile(
+    r"\b((?:who|what) is|(?:HOWMANY|which|what) (?:\w+ )?are) (?:left|remaining)(?: over)?"
+    r"(?= (?:INPICTURE|here|there|(?:on|in|at|near|by) (?:the )?[NR]\d+)\b)"
+)
 _LEAVING = re.compile(
     r"\b(?:has|have|had|did|who)\b|^(?:any|some)(?:one|body|thing)\b|^how many (?:(?!is|are)\w+ ){1,2}left$"
 )
 """“Any cups left?” is about what remains, “How many people left?” is not."""
+_FURTHER = re.compile(
+    r"\b(?:further|farther|furthest|farthest|more)(?: over)?(?: (?:to|on) the)? (left|right)\b(?! of)"
+)
+_ALONE = re.compile(
+    r"\b(?:sit|sat|stand|stood|ly|lie|lay|been|left|wait)\w*(?: (?:here|there|around))?(?: all)?"
+    r" (?:on it(?:s| is) own|by itself)\b"
+)
+_PASSING = re.compile(r"((?:\b(?:is|are)\b.*)\b(?:running|walking|moving|driving)) (?:through|past|by|along|across)$")
+"""“Who is that running through?” is about who moves, not about who came in."""
 _MARKS = '"“”\u2018()[]{}<>!?;…*_~^|\\/'
 
 
@@ -88,7 +101,11 @@ def normalise(text: str) -> str:
     if re.match(r"(?:who|which|what)\b", plain) and " than " not in plain:
         # Of two, English says “nearer”.
         plain = re.sub(r"\b(near|clos|bigg|larg|tall|small|fast|quick|slow)er\b", r"\1est", plain)
+        plain = _FURTHER.sub(r"\1most", plain)
     plain = re.sub(r"\b(at least|at most|more than|less than|fewer than|exactly|only|just) one\b", r"\1 1", plain)
+    plain = re.sub(r"\bin (here|there)\b", r"\1", plain)
+    plain = _ALONE.sub("left alone", _PASSING.sub(r"\1", plain))
+    plain = re.sub(r"\b(?:have|has) (?:we|you) got\b", "is there", plain)
     plain = re.sub(r"(?<!in )\b(?:any |some )?(?:movements?|motion)\b", "anything moving", plain)
     return re.sub(r"^((?:can|could|would|will) you |please )?name (?=all|the|every|any|each|some)", "list ", plain)
 
@@ -121,7 +138,7 @@ def mark_deeds(text: str, question: str) -> str:
     """Verbs, superlatives and the other phrases as tokens. `question` is all that was said."""
     if _REMAINING.search(question) and not _LEAVING.search(question):
         text = re.sub(r"\b(?:left|remaining)(?: over)?$", "", text)
-    text = re.sub(r"\bwho is (?:left|remaining)(?= (?:INPICTURE|here|there)\b)", "who is", text)
+    text = _REMAINING_AT.sub(r"\1", text)
     return _sub(_DEEDS, text)
 
 

@@ -47,6 +47,8 @@ class Deed(Enum):
     MEET = auto()
     STAY_BEHIND = auto()
     OWN = auto()
+    BEFORE = auto()
+    """To have been there before the present stay."""
 
 
 class Most(Enum):

@@ -6,13 +6,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from agent.facts_answer.knowledge import meant
 from agent.facts_answer.language import ANYBODY, DETERMINERS, GENERIC, NO_NOUNS, PRONOUNS
 from agent.facts_answer.meaning import Subject
+from agent.facts_answer.times import NUMBER_WORDS
 from agent.labels import category, class_of, is_narrower, names_a_class, singulars
 from agent.scene import Scene
 from agent.types import Region, RegionKind
 
 _LONGEST = 4
+_CAME_FIRST = re.compile(
+    r"\b(?:the )?(\w+) (?:who|that|which) "
+    r"(?:(?:came|arrived|entered|appeared|showed up|turned up)(?: in| here| there)?|was (?:here|there))"
+    r" (first|second|third|last)\b(?= (?!(?:to|in|during|at|within|of|on|and|or|through)\b)\w)"
+)
 ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5,
              "last": -1, "latest": -1, "newest": -1}  # fmt: skip
 _EVERY = frozenset({"all", "every", "each", "both"})
@@ -55,6 +62,19 @@ def mark_regions(text: str, regions: Sequence[Region]) -> tuple[str, tuple[Regio
             if count:
                 found.append(only[0])
     return re.sub(r"\s+", " ", text).strip(), tuple(found)
+
+
+def mark_firsts(text: str, scene: Scene) -> str:
+    """“The person who came in first” as that person, where more is said of it."""
+
+    def named(found: re.Match[str]) -> str:
+        subject, _ = _noun_at([found[1]], 0, _label_words(scene))
+        if subject is None or not (subject.words or subject.generic):
+            return found[0]
+        things = meant(replace(subject, ordinal=ORDINALS[found[2]]), scene)
+        return f"#{things[0].id}" if things else found[0]
+
+    return _CAME_FIRST.sub(named, text)
 
 
 def mark_nouns(text: str, scene: Scene, regions: tuple[Region, ...]) -> Named:
@@ -115,16 +135,35 @@ def _noun_at(tokens: Sequence[str], i: int, labels: _Labels) -> tuple[Subject | 
         after = i + 2 if tokens[i + 1 : i + 2] in (["the"], ["my"], ["these"], ["those"], ["of"]) else i + 1
         of_something = word in _EVERY and after < len(tokens) and _noun_at(tokens, after, labels)[0] is not None
         return (None, 0) if of_something else (Subject(generic=True, every=word in (*_EVERY, "everything")), 1)
-    if word in PRONOUNS:
-        # “That dog” is about a dog; “that” alone is about what was spoken of.
-        following = _noun_at(tokens, i + 1, labels)[0] if i + 1 < len(tokens) else None
-        determiner = following is not None or (tokens[i + 1 : i + 2] and tokens[i + 1] in labels.qualities)
-        return (None, 0) if determiner else (Subject(pronoun=True), 1)
+    pronoun = _pronoun_at(tokens, i, labels)
+    if pronoun is not None:
+        return pronoun
     for length in range(min(_LONGEST, len(tokens) - i), 0, -1):
         known = _known(tokens[i : i + length])
         if known is not None:
             return known, length
     return None, 0
+
+
+def _pronoun_at(tokens: Sequence[str], i: int, labels: _Labels) -> tuple[Subject | None, int] | None:
+    word = tokens[i]
+    of_the = word == "the" and tokens[i - 1 : i] == ["of"]
+    if (word in PRONOUNS or of_the) and _counted_or_one(word, tokens[i + 1 :], labels):
+        return Subject(pronoun=True), 2
+    if word not in PRONOUNS:
+        return None
+    # “That dog” is about a dog; “that” alone is about what was spoken of.
+    following = _noun_at(tokens, i + 1, labels)[0] if i + 1 < len(tokens) else None
+    determiner = following is not None or (tokens[i + 1 : i + 2] and tokens[i + 1] in labels.qualities)
+    return (None, 0) if determiner else (Subject(pronoun=True), 1)
+
+
+def _counted_or_one(word: str, after: Sequence[str], labels: _Labels) -> bool:
+    """“This one”, “those two”, “of the two”: what was pointed at or spoken of."""
+    if after[:1] == ["one"]:
+        return word in ("this", "that") and after[1:2] != ["of"]
+    alone = len(after) < 2 or _noun_at(after, 1, labels)[0] is None
+    return bool(after) and after[0] in NUMBER_WORDS and alone
 
 
 def _known(words: Sequence[str]) -> Subject | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from agent.facts_answer import knowledge
 from agent.facts_answer.answers import HAPPENINGS, Asked, CannotTell
-from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Subject
+from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Subject, Window
 from agent.facts_answer.phrases import grouped, plural, word_for
 from agent.labels import is_of_its_own
 from agent.types import RegionKind
@@ -67,6 +67,9 @@ def check(asked: Asked) -> None:
         raise CannotTell("I do not know which object is meant")
     if meaning.event and meaning.deed in (None, Deed.BE):
         raise CannotTell("I do not know which event is meant")
+    elsewhere = meaning.ask is not Ask.WHETHER or meaning.place is not None or meaning.most is not None
+    if meaning.deed is Deed.BEFORE and (elsewhere or meaning.window != Window()):
+        raise CannotTell("I only know whether a thing has been here before")
     _check_kind(asked)
     passed_over = _passed_over(meaning)
     if passed_over is not None:

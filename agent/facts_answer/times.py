@@ -25,6 +25,7 @@ _NUMBERS: dict[str, float] = {
     "few": 3,
     "couple of": 2,
     "couple": 2,
+    "half": 0.5,
     "half a": 0.5,
     "half an": 0.5,
 }

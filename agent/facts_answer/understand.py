@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from agent.facts_answer import language, times
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Place, Relation, Subject, Window
-from agent.facts_answer.nouns import ORDINALS, Named, mark_ids, mark_nouns, mark_regions
+from agent.facts_answer.nouns import ORDINALS, Named, mark_firsts, mark_ids, mark_nouns, mark_regions
 from agent.labels import CATEGORIES, class_of
 from agent.scene import Scene
 
@@ -20,6 +20,7 @@ _ASKS = {
 }  # fmt: skip
 """In the order in which they win over each other."""
 _DEEDS = {
+    "BEFORE": Deed.BEFORE,
     "STAYBEHIND": Deed.STAY_BEHIND, "OWN": Deed.OWN, "RETURN": Deed.RETURN, "CROSS": Deed.CROSS, "MEET": Deed.MEET,
     "LEAVE": Deed.LEAVE, "VANISH": Deed.VANISH, "ENTER": Deed.ENTER, "REST": Deed.REST, "MOVE": Deed.MOVE,
 }  # fmt: skip
@@ -59,6 +60,8 @@ _IDENTITY = re.compile(r"\b(?:what|who) (?:is|are|was|were) N\d+$")
 _LOGICAL = re.compile(r"\b(?:not|no longer|never|nobody|noone|no one|nothing|none|no(?! #?\d))\b")
 _EVENTFUL = frozenset({Deed.ENTER, Deed.LEAVE, Deed.RETURN, Deed.CROSS, Deed.VANISH})
 _NOT = re.compile(r"\b(?:not|no longer)\b")
+_JUST_DID = re.compile(r"\bjust (?:ENTER|LEAVE|RETURN|CROSS|VANISH)\b")
+_ANYBODY_THERE = re.compile(r"^(?:any|some)(?:one|body|thing)(?: \w+)*? (?:here|there|around|about)(?: yet| now)?$")
 _OPPOSITE = {Deed.BE: Deed.VANISH, Deed.MOVE: Deed.REST}
 _OVER = re.compile(r"\b(?:was|were|did|stayed|spent|remained|had)\b")
 _HAPPENINGS = re.compile(r"\b(?:how many|number of) (?:\w+ )?(?:crossings|arrivals|departures|exits|visits|returns)\b")
@@ -90,7 +93,7 @@ def understand(question: str, scene: Scene, now: datetime, zone: tzinfo | None) 
     """What `question` asks about `scene` at `now`; `zone` is where its times of day belong."""
     plain = language.normalise(question)
     text, window = times.parse(plain, now, zone)
-    text, regions = mark_regions(mark_ids(text), scene.regions)
+    text, regions = mark_regions(mark_ids(mark_firsts(text, scene)), scene.regions)
     named = mark_nouns(language.mark_questions(text), scene, regions)
     text, limit = _take_limit(named.text)
     text = language.mark_deeds(text, plain)
@@ -233,12 +236,13 @@ def _beyond(reading: _Reading) -> Iterable[str]:
     if _WHAT_LEFT.search(reading.named.text):
         yield "I cannot tell what was left"
     deeds = {"ENTER", "LEAVE", "CROSS", "MEET"} & reading.said
+    earlier = "BEFORE" in reading.said and len(_DEEDS.keys() & reading.said) > 1
     asks = [token for token in reading.named.text.split() if token in _ASKS]
     joined = _JOINED.search(reading.named.text) is not None and not reading.said & {"HOWMANY", "MEET", "MORE"}
     mixed = joined and len({bool(subject.ids) for subject in reading.main}) > 1
     together = {"MEET", "MOVE"} <= reading.said or ("ATONCE" in reading.said and "PEAKED" not in reading.said)
     last_of = len(reading.main) > 1 and any(subject.generic and subject.ordinal for subject in reading.main)
-    if mixed or together or last_of or len(deeds) > 1 or len(asks) > 1 or len(reading.main) > 2:
+    if earlier or mixed or together or last_of or len(deeds) > 1 or len(asks) > 1 or len(reading.main) > 2:
         yield _TOO_MUCH
 
 
@@ -263,7 +267,7 @@ def _most(reading: _Reading, ask: Ask | None) -> Most | None:
     which = which or ask is Ask.HAPPENED
     if "FIRSTTIME" in said or (which and "first" in reading.left) or (ask is Ask.WHEN and "first" in said):
         return Most.FIRST
-    last = "LASTTIME" in said or "NEWEST" in said
+    last = "LASTTIME" in said or "NEWEST" in said or (which and _JUST_DID.search(reading.named.text) is not None)
     return Most.LAST if last or (which and "last" in reading.left) or (by_time and "last" in said) else None
 
 
@@ -322,15 +326,16 @@ def _ask(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
 
 def _open_or_closed(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
     """Whether yes or no is wanted, or which, where no other word says so."""
-    text = reading.named.text
+    text, text_before = reading.named.text, reading.before
     if reading.said & {"SEEN"} and _COMMAND.search(reading.before) and reading.main:
         return Ask.WHERE
-    closed = _AUXILIARY.search(text) or reading.before.startswith(("any ", "no "))
-    if closed and not _WHICH.search(text):
+    closed = _AUXILIARY.search(text) or reading.before.startswith(("any ", "no ")) or _ANYBODY_THERE.search(text_before)
+    which = _WHICH.search(text) is not None or "whose" in text_before.split()
+    if closed and not which:
         return Ask.WHETHER
     if _DOING.search(text) or _IDENTITY.search(text):
         return Ask.ABOUT
-    if _WHICH.search(text) or most is not None:
+    if which or most is not None:
         return Ask.WHICH
     if reading.main and reading.main[0].ordinal is not None and deed is not None:
         return Ask.WHICH

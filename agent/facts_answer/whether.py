@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from agent.facts_answer import knowledge
 from agent.facts_answer.answers import (
     HAPPENINGS,
@@ -59,14 +61,10 @@ def _whether(asked: Asked) -> str:
         return _outdoes(asked)
     if meaning.limit is not None and meaning.deed not in HAPPENINGS:
         return _as_many(asked, *meaning.limit)
-    if meaning.deed is Deed.STAY_BEHIND:
-        return _left_behind(asked)
-    if meaning.deed is Deed.MEET:
-        return _met(asked)
+    if meaning.deed in _OF_DEEDS:
+        return _OF_DEEDS[meaning.deed](asked)
     if meaning.deed in HAPPENINGS:
         return _did(asked)
-    if meaning.deed is Deed.VANISH:
-        return _gone(asked)
     if meaning.deed is Deed.MOVE and meaning.past:
         return _moved(asked)
     if meaning.deed is Deed.OWN:
@@ -119,6 +117,18 @@ def _left_behind(asked: Asked) -> str:
         who = f" by {name(other)}" if other is not None else ""
         parts.append(f"{name(deal.thing)} was left{who} {asked.wording.at(deal.at)}")
     return f"yes, {told(parts)}"
+
+
+def _before(asked: Asked) -> str:
+    """Whether they were there before they came the last time, or before they went."""
+    things = asked.things()
+    if not things:
+        return f"no, {_seen_none(asked)}"
+    earlier = {thing.id: [v for v in knowledge.stays(thing) if v.until is not None] for thing in things}
+    seen = [(thing, visit) for thing in things for visit in earlier[thing.id][-1:]]
+    if seen:
+        return "yes, " + told(f"{name(thing)} was here {asked.wording.long(v.since, v.until)}" for thing, v in seen)
+    return "no, " + told(f"{name(t)} came {asked.wording.at(t.first_at)}, for the first time" for t in things)
 
 
 def _met(asked: Asked) -> str:
@@ -239,3 +249,8 @@ def _state(asked: Asked, thing: SceneObject) -> str:
 def _seen_none(asked: Asked) -> str:
     word = word_for(asked.meaning.subject)
     return f"I have seen no {word}" if asked.meaning.subject.named else "nothing is tracked"
+
+
+_OF_DEEDS: dict[Deed, Callable[[Asked], str]] = {
+    Deed.BEFORE: _before, Deed.STAY_BEHIND: _left_behind, Deed.MEET: _met, Deed.VANISH: _gone,
+}  # fmt: skip

@@ -21,7 +21,7 @@ from tests.agent_questions.scoring import Judged, load
 
 @pytest.fixture(scope="module")
 def judged() -> list[Judged]:
-    return play(load("known", "unanswerable", "practised", "unseen", "blind"))
+    return play(load("known", "unanswerable", "practised", "unseen", "blind", "independent"))
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,15 @@ def test_unseen_paraphrases_are_answered_right(judged: list[Judged]) -> None:
     unseen = of(judged, "unseen", "blind")
     assert len(unseen) >= 60
     assert share(unseen, "right") >= 0.80
+
+
+def test_everyday_questions_are_answered_right_or_honestly(judged: list[Judged]) -> None:
+    """Who carried something is in their truth too, which tracks do not tell."""
+    everyday = of(judged, "independent")
+    assert sum(one.asked.known for one in everyday) == 40
+    assert share([one for one in everyday if one.asked.known], "right") >= 0.92, failures(everyday)
+    assert share([one for one in everyday if not one.asked.known], "right") == 1.0, failures(everyday)
+    assert share(everyday, "wrong") == 0.0, failures(everyday)
 
 
 def test_hardly_any_answer_is_confidently_wrong(judged: list[Judged]) -> None:
@@ -245,3 +254,55 @@ def test_what_leads_to_a_question_says_what_it_is_about() -> None:
     [still] = talk((36, "There's a tv. Is it moving?"))
     assert went.track_ids == (5,)
     assert still.text.startswith("No, tv [#8]")
+
+
+def test_what_was_said_of_a_time_is_the_time_of_what_happened_in_it() -> None:
+    [came] = talk((84, "I was out for 20 seconds, who came in?"))
+    [where] = talk((84, "I saw a dog a minute ago, where is it?"))
+    assert came.track_ids == (3,)
+    assert where.text.startswith("Dog [#5] is in the bottom right")
+
+
+@pytest.mark.parametrize(
+    ("at", "text", "begins"),
+    [
+        (35, "Has the dog been here before?", "Yes, dog [#5] was here for 8 s"),
+        (24, "Have you seen this dog before?", "No, dog [#5] came at"),
+        (62, "Was the dog here before?", "Yes, dog [#5] was here for 8 s"), (95, "Has a cat been here before?", "No"),
+    ],
+)  # fmt: skip
+def test_before_is_before_the_present_stay(at: float, text: str, begins: str) -> None:
+    assert talk((at, text))[0].text.startswith(begins)
+
+
+@pytest.mark.parametrize("text", ["Did #4 leave before?", "Who was here before?", "Was the dog at the door before?"])
+def test_before_with_more_than_having_been_here_gets_an_honest_no(text: str) -> None:
+    assert not talk((95, text))[0].known
+
+
+@pytest.mark.parametrize(
+    ("at", "text", "ids"),
+    [
+        (62, "Who just left?", (3,)), (47, "Which person just came in?", (7,)), (84, "What is left on the desk?", (2,)),
+        (3, "Which of the cups is further to the right?", (2,)), (47, "Who is walking past?", (7,)),
+        (57, "Where did the person who came in first go?", (3,)), (35, "Whose backpack is that?", (4, 6)),
+        (90, "Where is the cup that appeared last now?", (10,)),
+        (60, "How long has the bag been standing there all by itself?", (6,)),
+    ],
+)  # fmt: skip
+def test_everyday_ways_of_saying_which_one(at: float, text: str, ids: tuple[int, ...]) -> None:
+    assert talk((at, text))[0].track_ids == ids
+
+
+def test_this_one_and_those_two_are_what_was_pointed_at_or_spoken_of() -> None:
+    assert ask(_scene(39.0), "How long has this one been here?", track_ids=(4,)).track_ids == (4,)
+    assert ask(_scene(39.0), "Where are those two?", track_ids=(3, 4)).track_ids == (3, 4)
+    _, nearer, moving = talk(
+        (38, "Who is near the cups?"),
+        (38, "Which of the two is closer to the backpack?"),
+        (38, "Are those cups moving?"),
+    )
+    assert nearer.track_ids == (3,)
+    assert moving.text.startswith("No")
+    _, there = talk((49, "Who is moving?"), (54, "Still there?"))
+    assert there.text.startswith("No, person [#7] left")
