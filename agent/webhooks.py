@@ -191,7 +191,7 @@ class Webhooks:
         except TimeoutError:
             return Failure(f"It did not answer within {sink.timeout_s:g} s.", passing=True)
         except httpx.HTTPError as error:
-            return Failure(f"It cannot be reached: {str(error) or type(error).__name__}", passing=True)
+            return Failure(f"It cannot be reached ({str(error) or type(error).__name__}).", passing=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,10 @@ def _sink_check(sink: SinkState) -> Json:
     name = f"sink {sink.sink.name}"
     if sink.error is not None:
         action = "Check its address and whether it runs; /v1/sinks lists what could not be delivered."
-        return _check(name, False, f"{sink.error} {sink.dead} alerts could not be delivered.", action)
-    return _check(name, True, f"{sink.delivered} alerts delivered, {len(sink.queue)} waiting")
+        return _check(
+            name, False, f"{sink.error} Alerts that could not be delivered since the start: {sink.dead}.", action
+        )
+    return _check(name, True, f"alerts delivered: {sink.delivered}, waiting: {len(sink.queue)}")
 
 
 def _check(name: str, ok: bool, message: str, action: str = "") -> Json:
