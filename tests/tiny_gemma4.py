@@ -85,17 +85,20 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def make_tiny_gemma4(folder: Path, *, audio: bool = True) -> Path:
-    """Write it to `folder`, the same every time."""
+def make_tiny_gemma4(folder: Path, *, large: bool = False) -> Path:
+    """Write it to `folder`, the same every time. `large`: as the larger ones, which hear nothing and whose pictures'
+    tokens see one another."""
+    audio = not large
     torch.manual_seed(0)
     tokenizer = tiny_tokenizer()
-    model = Gemma4ForConditionalGeneration(_config(tokenizer, audio)).eval()
+    model = Gemma4ForConditionalGeneration(_config(tokenizer, large)).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(4)  # as initialised, it would say the same token for ever
         ends = tokenizer.convert_tokens_to_ids(["<eos>", "<turn|>", "<|tool_response>"])
         model.get_input_embeddings().weight[ends] *= 0.05  # it never ends an answer by itself
-    model.generation_config.eos_token_id = [tokenizer.eos_token_id]
+    choices = {"do_sample": True, "temperature": 1.0, "top_k": 64, "top_p": 0.95}  # as the real ones have them
+    model.generation_config.update(eos_token_id=[tokenizer.eos_token_id], **choices)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     parts: dict[str, Any] = {"image_processor": json.loads(Gemma4ImageProcessorPil().to_json_string())}
@@ -105,7 +108,7 @@ def make_tiny_gemma4(folder: Path, *, audio: bool = True) -> Path:
     return folder
 
 
-def _config(tokenizer: PreTrainedTokenizerFast, audio: bool) -> Gemma4Config:
+def _config(tokenizer: PreTrainedTokenizerFast, large: bool) -> Gemma4Config:
     text = Gemma4TextConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -121,6 +124,7 @@ def _config(tokenizer: PreTrainedTokenizerFast, audio: bool) -> Gemma4Config:
         vocab_size_per_layer_input=len(tokenizer),
         hidden_size_per_layer_input=8,
         max_position_embeddings=4096,
+        use_bidirectional_attention="vision" if large else None,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=tokenizer.bos_token_id,
@@ -151,7 +155,7 @@ def _config(tokenizer: PreTrainedTokenizerFast, audio: bool) -> Gemma4Config:
     return Gemma4Config(
         text_config=text,
         vision_config=vision,
-        audio_config=sound if audio else None,
+        audio_config=None if large else sound,
         eoa_token_index=tokenizer.eoa_token_id,
         video_token_id=tokenizer.convert_tokens_to_ids("<|video|>"),
         **marks,

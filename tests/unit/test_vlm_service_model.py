@@ -21,6 +21,7 @@ from transformers import Gemma4Processor
 from transformers.processing_utils import ProcessorMixin
 from transformers.utils.import_utils import is_kernels_available
 
+from agent.vlm.service import model as service_model
 from agent.vlm.service.app import Service, create_app
 from agent.vlm.service.generate import Generator
 from agent.vlm.service.meter import Meter
@@ -29,9 +30,11 @@ from agent.vlm.service.output import Output
 from agent.vlm.service.prompt import Prompter
 from agent.vlm.service.request import ChatRequest, read_request
 from agent.vlm.service.reuse import Features, ImageCache, PrefixCache
+from stream.config import VlmConfig
 from stream.errors import BadInput
 from tests.tiny_gemma4 import make_tiny_gemma4, tiny_tokenizer
 from tests.vlm_requests import image_part, picture, sound, tool, user
+from web.vlm import check_vlm
 
 SYSTEM = {"role": "system", "content": "You watch a camera and say what there is, briefly."}
 
@@ -161,6 +164,24 @@ def test_reuse_gives_identical_tokens(gemma: Gemma, seed: int) -> None:
     assert 'pictures_total{from="kept"}' in meter.text()
 
 
+def test_reuse_gives_identical_tokens_where_pictures_see_all_of_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    large = load(str(make_tiny_gemma4(tmp_path, large=True)), device="cpu")
+    assert not large.hears
+    images, without = ImageCache(), ImageCache(0)
+    reusing = Generator(large, images, PrefixCache(), Meter())
+    plain = Generator(large, without, PrefixCache(0), Meter())
+    seen = [image_part(picture(i, 96, 96)) for i in range(2)]
+    for text in ("who?", "where?", "who?"):
+        request = read(SYSTEM, user(text, *seen), temperature=0, max_tokens=12)
+        reused = answer(reusing, large, images, request)
+        assert reused == answer(plain, large, without, request)
+    with pytest.raises(BadInput, match="does not hear"):
+        Prompter(large).prompt(read(user("?", {"type": "input_audio", "input_audio": sound()})), {})
+
+
 def test_the_tokens_are_those_of_a_plain_generate(gemma: Gemma) -> None:
     request = read(SYSTEM, user("what?", image_part(picture())), temperature=0, max_tokens=16)
     prompt = Prompter(gemma).prompt(request, {})
@@ -228,10 +249,22 @@ def test_output_is_cleaned_and_stopped() -> None:
     assert told("<|tool_call>nonsense<tool_call|>so", tools=True) == ("so", False, 0)
 
 
-def test_no_ears_and_too_much_text(gemma: Gemma) -> None:
-    deaf = replace(gemma, feature_extractor=None)
-    with pytest.raises(BadInput, match="does not hear"):
-        Prompter(deaf).prompt(read(user("?", {"type": "input_audio", "input_audio": sound()})), {})
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (1900, 48), (48, 1900), (7, 5)])
+@pytest.mark.parametrize("budget", [70, 1120])
+def test_pictures_of_any_shape_fit_their_budget(gemma: Gemma, size: tuple[int, int], budget: int) -> None:
+    limit = {"max_soft_tokens": budget}
+    prompt = Prompter(gemma).prompt(read(user("?", image_part(picture(0, *size))), mm_processor_kwargs=limit), {})
+    ((_, patches),) = prompt.images
+    assert 0 < patches.tokens <= budget
+    assert prompt.kinds.count(1) == patches.tokens
+
+
+def test_missing_packages_are_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_vlm(VlmConfig(url="gemma"))
+    monkeypatch.setattr(service_model, "PACKAGES", ("torch", "no_such_package"))
+    with pytest.raises(Missing, match="no_such_package is not installed") as caught:
+        check_vlm(VlmConfig(url="gemma"))
+    assert "onlooker[vlm]" in caught.value.action
 
 
 def test_what_cannot_be_loaded_is_told(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +272,7 @@ def test_what_cannot_be_loaded_is_told(folder: Path, tmp_path: Path, monkeypatch
     with pytest.raises(Missing, match="cannot be loaded"):
         load(str(tmp_path), device="cpu")
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(Missing, match="is no Gemma 4 but llama"):
+    with pytest.raises(Missing, match="is llama, which is not served"):
         load(str(tmp_path), device="cpu")
     with pytest.raises(Missing, match="no dtype int3"):
         load(str(folder), device="cpu", dtype="int3")

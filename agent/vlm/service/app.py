@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from agent.vlm.service.faults import TooLarge, UnknownModel, error_body, refuse
+from agent.vlm.service.faults import Failed, TooLarge, UnknownModel, error_body, refuse
 from agent.vlm.service.meter import CONTENT_TYPE, Meter
 from agent.vlm.service.model import Gemma
 from agent.vlm.service.request import IMAGE_TOKENS, ChatRequest, read_request
@@ -190,12 +190,17 @@ def create_app(service: Service, *, token: str | None = None, on_started: Callab
 
     app.add_exception_handler(OnlookerError, _refused)
     app.add_exception_handler(HTTPException, _nothing_here)
+    app.add_exception_handler(Exception, _failed)
     return app
 
 
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, OnlookerError)
     return _error(error)
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    return _error(Failed("The service failed."))  # uvicorn logs what it was
 
 
 async def _nothing_here(_: Request, error: Exception) -> Response:

@@ -55,7 +55,10 @@ def load(source: str, *, device: str = "auto", dtype: str = "auto") -> Gemma:
     try:
         config = transformers.AutoConfig.from_pretrained(source)
         if config.model_type != "gemma4":
-            raise Missing(f"{source} is no Gemma 4 but {config.model_type}.", action="Use google/gemma-4-E4B-it.")
+            raise Missing(
+                f"{source} is {config.model_type}, which is not served here.",
+                action="Use Gemma 4 E2B, E4B, 26B-A4B or 31B, as google/gemma-4-E4B-it.",
+            )
         tokenizer = transformers.AutoTokenizer.from_pretrained(source)
         images = transformers.Gemma4ImageProcessorPil.from_pretrained(source)
         sounds = None

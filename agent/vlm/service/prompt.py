@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from agent.vlm.service.faults import refuse
 from agent.vlm.service.media import Picture, Sound
 from agent.vlm.service.request import ChatRequest, Turn
+from stream.errors import BadInput
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _IMAGE, _AUDIO = 1, 3
 """How the model's masks tell the kinds of tokens apart."""
+_MARK = re.compile(r"<\|.+>|<.+\|>", re.DOTALL)
+"""The look of Gemma 4's own tokens. Others that were added, as those of HTML, are text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,9 @@ class Prompter:
     def __init__(self, gemma: Gemma) -> None:
         self._gemma = gemma
         tokenizer = gemma.tokenizer
-        specials = {str(token) for token in tokenizer.added_tokens_decoder.values()} | set(tokenizer.all_special_tokens)
-        longest_first = sorted((token for token in specials if token.strip()), key=len, reverse=True)
+        added = tokenizer.added_tokens_decoder.values()
+        specials = {str(token) for token in added if token.special or _MARK.fullmatch(str(token))}
+        longest_first = sorted(specials | set(tokenizer.all_special_tokens), key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, longest_first)))
         self._places = re.compile(f"{re.escape(tokenizer.image_token)}|{re.escape(_audio_token(tokenizer))}")
 
@@ -162,13 +166,21 @@ class Prompter:
         """How many ids do not depend on what follows the system's turn."""
         if request.turns[0].role != "system":
             return 0
-        begin = self._ids(self._rendered(request, request.turns[:1]))
+        try:
+            begin = self._ids(self._rendered(request, request.turns[:1]))
+        except BadInput:  # a template may insist on a user's turn
+            return 0
         return len(begin) if len(begin) < len(ids) and ids[: len(begin)] == begin else 0
 
     def _patches(self, picture: Picture, tokens: int) -> Patches:
-        made = self._gemma.image_processor(
-            images=[picture.pixels()], max_soft_tokens=tokens, return_tensors="pt", input_data_format="channels_last"
-        )
+        pixels = picture.pixels()
+        try:
+            made = self._gemma.image_processor(
+                images=[pixels], max_soft_tokens=tokens, return_tensors="pt", input_data_format="channels_last"
+            )
+        except ValueError as error:
+            message = f"A picture of {pixels.shape[1]}×{pixels.shape[0]} does not fit into {tokens} tokens."
+            raise refuse(message, action="Crop it or allow more.", code="bad_image") from error
         count = int(made["num_soft_tokens_per_image"][0])
         return Patches(made["pixel_values"], made["image_position_ids"], count)
 
