@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seconds, watchIn } from "../../web/static/conversation.js";
-import { forget, seen } from "../../web/static/timeline.js";
+import { forget, gathered, seen } from "../../web/static/timeline.js";
 import { ruleWords, watchWords } from "../../web/static/watches.js";
 
 test("a wish to be told is not a question", () => {
@@ -35,4 +35,12 @@ test("a lane goes on over a short gap and begins anew after a long one", () => {
 test("durations are short", () => {
   assert.equal(seconds(312), "0.31 s");
   assert.equal(seconds(12_345), "12.3 s");
+});
+
+test("what happens at about the same time is one mark, which an alert stands for", () => {
+  const at = (second, kind = "lost") => ({ kind, at: new Date(1e12 + second * 1000).toISOString() });
+  const [early, near, alert, late] = [at(0), at(0.5), at(1, "alert"), at(9)];
+  assert.deepEqual(gathered([early, near, alert, late], 2000), [[late], [alert, near, early]]);
+  assert.deepEqual(gathered([late, early, near], 2000), [[late], [near, early]]);
+  assert.deepEqual(gathered([], 2000), []);
 });

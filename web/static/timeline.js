@@ -9,6 +9,8 @@ const WINDOW_MS = 120_000;
 const MOST_EVENTS = 200;
 const MOST_LANES = 6;
 const LANE_GAP = 3;
+const MARK_PX = 18;
+const MOST_LINES = 6;
 /** A lane goes on where an object is seen again within this time. */
 const JOIN_MS = 400;
 
@@ -42,11 +44,36 @@ export function forget(lanes, now) {
   }
 }
 
+/**
+ * Gather what happened within `gap_ms` under one: an alert, or else the newest.
+ * @template {{kind: string, at: string}} E
+ * @param {E[]} events
+ * @param {number} gap_ms
+ * @returns {E[][]} each with the one that stands for it first, the others newest first
+ */
+export function gathered(events, gap_ms) {
+  const newest = [...events].sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
+  /** @type {E[][]} */
+  const groups = [];
+  for (const event of newest) {
+    const group = groups.at(-1);
+    const first = group?.[0];
+    if (group && first && Date.parse(first.at) - Date.parse(event.at) < gap_ms) group.push(event);
+    else groups.push([event]);
+  }
+  return groups.map((group) => {
+    const leader = group.find((event) => event.kind === "alert") ?? group[0];
+    return leader ? [leader, ...group.filter((event) => event !== leader)] : group;
+  });
+}
+
 export class Timeline {
   /** @type {Map<number, Lane>} */
   #lanes = new Map();
   /** @type {Map<string, {event: AgentEvent, mark: HTMLElement}>} */
   #events = new Map();
+  /** @type {Map<string, AgentEvent[]>} what happened at about the same time, by the event that stands for it */
+  #under = new Map();
 
   /**
    * @param {{root: HTMLElement, canvas: HTMLCanvasElement, marks: HTMLElement, card: HTMLElement}} parts
@@ -72,7 +99,7 @@ export class Timeline {
   onEvent(event) {
     if (this.#events.has(event.id)) return;
     const words = event.text.replace(/\[#(\d+)\]/g, "#$1");
-    const mark = button("", () => this.#open(event, mark), "mark");
+    const mark = button("", () => this.#open([event, ...(this.#under.get(event.id) ?? [])], mark), "mark");
     mark.dataset.kind = event.kind;
     mark.dataset.severity = event.severity;
     mark.setAttribute("aria-label", `${new Date(event.at).toLocaleTimeString()}: ${words}`);
@@ -95,8 +122,23 @@ export class Timeline {
       if (now - Date.parse(event.at) > WINDOW_MS) this.#drop(id);
       else this.#move(mark, event, now);
     }
+    this.#gather();
     this.parts.root.classList.toggle("quiet", !this.#events.size && !this.#lanes.size);
     this.#drawLanes(now);
+  }
+
+  /** Marks that would lie on each other become one. */
+  #gather() {
+    const width = this.parts.marks.clientWidth || 1;
+    this.#under.clear();
+    for (const [leader, ...others] of gathered([...this.#events.values()].map(({ event }) => event), (MARK_PX / width) * WINDOW_MS)) {
+      if (!leader) continue;
+      this.#under.set(leader.id, others);
+      for (const { id } of others) this.#events.get(id)?.mark.setAttribute("hidden", "");
+      const mark = this.#events.get(leader.id)?.mark;
+      mark?.removeAttribute("hidden");
+      mark?.classList.toggle("several", others.length > 0);
+    }
   }
 
   /**
@@ -136,19 +178,25 @@ export class Timeline {
   }
 
   /**
-   * @param {AgentEvent} event
+   * @param {AgentEvent[]} events the first with its picture
    * @param {HTMLElement} anchor
    */
-  #open(event, anchor) {
+  #open(events, anchor) {
     const { card } = this.parts;
+    const [event] = events;
+    if (!event) return;
     const image = make("img", "moment");
     const missing = make("p", "foot", "The picture of this moment is no longer kept.");
     image.alt = "The picture at that moment";
     image.addEventListener("error", () => image.replaceWith(missing));
     image.addEventListener("load", () => place(card, corner()));
     image.src = `/v1/streams/${encodeURIComponent(this.page.stream() ?? "")}/keyframes/${event.frame.epoch}/${event.frame.rtp}.jpg`;
-    const time = make("time", "foot", new Date(event.at).toLocaleTimeString());
-    card.replaceChildren(image, make("p", "", ...linked(event.text, this.page)), time);
+    const lines = events.slice(0, MOST_LINES).map(({ text, at }) =>
+      make("li", "", make("time", "foot", new Date(at).toLocaleTimeString()), " ", ...linked(text, this.page)),
+    );
+    const more = events.length - lines.length;
+    if (more > 0) lines.push(make("li", "foot", `and ${more} more`));
+    card.replaceChildren(image, make("ul", "moment-lines", ...lines));
     card.setAttribute("aria-label", "What happened");
     card.showPopover();
     const corner = () => {
