@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.conditions import words as w
 from agent.conditions.reading import Reading, Thing, fill
@@ -30,43 +30,57 @@ def moments(reading: Reading) -> Moments:
     """The rules of a condition; a rule is chosen only where its event is the right time to look."""
     tick = _tick(reading)
     if reading.crowd:
-        return Moments((Rule(EventKind.TICK, "person", seconds=TICK_S),), unsure=True)
-    for read in (_emptied, _parted, _taken, _crossed, _near, _gone_or_back):
+        return _looking("person")
+    if reading.find(w.RANGE):
+        return tick
+    for read in (_emptied, _parted, _taken, _crossed, _near, _back, _gone, _negated, _counted, _stayed, _came):
         found = read(reading)
         if found is not None:
-            return found if _fits(reading, found) else tick
-    if reading.find(w.NOT):
-        return Moments((Rule(EventKind.TICK, seconds=TICK_S),), unsure=True)
-    for read in (_counted, _stayed, _came):
-        found = read(reading)
-        if found is not None:
-            return found if _fits(reading, found) else tick
+            return _negated(reading) or _fitting(reading, found, tick)
     return tick
+
+
+def _negated(reading: Reading) -> Moments | None:
+    """What is not so may be so with nobody there."""
+    return _looking(None) if reading.find(w.NOT) else None
 
 
 def _tick(reading: Reading) -> Moments:
     """The model looks, while such an object is there if one was named."""
     labels = [thing.label for thing in reading.things] if "or" in reading.words else [reading.label]
-    return Moments(tuple(Rule(EventKind.TICK, label, seconds=TICK_S) for label in labels or [None]), unsure=True)
+    return _looking(*(labels or [None]))
 
 
-def _fits(reading: Reading, found: Moments) -> bool:
-    """Whether the rules' events are the right time: what else was said must be about the object, not about what it
-    does then. Words before the verb, or before the object where there is no verb, only say which one."""
-    if any(rule.kind is EventKind.APART for rule in found.rules) or reading.at("taking") is not None:
-        return True
+def _looking(*labels: str | None) -> Moments:
+    return Moments(tuple(Rule(EventKind.TICK, label, seconds=TICK_S) for label in labels), unsure=True)
+
+
+def _fitting(reading: Reading, found: Moments, tick: Moments) -> Moments:
+    """The rules that were found, or `tick` where their events are not the right time.
+
+    What else was said must be about the object, not about what it does then. Words before the verb, or before the
+    object where there is no verb, only say which one.
+    """
+    kinds = {rule.kind for rule in found.rules}
+    if kinds & {EventKind.APART, EventKind.TICK} or reading.at("taking") is not None:
+        return found
     fill(reading)
-    if not reading.rest:
-        return True
-    if any(rule.kind is EventKind.COUNT for rule in found.rules):
-        return False  # a count is told once, and may not be decided then
-    if any(rule.kind is EventKind.DWELL for rule in found.rules):
-        return reading.at("staying") is not None
-    if any(rule.kind is EventKind.LINE for rule in found.rules):
-        return True
+    found = replace(found, unsure=found.unsure or _both(reading))
+    if EventKind.COUNT in kinds:
+        # A count is told once, and may not be decided then; of few or none it may be with nobody there.
+        fewer = any(rule.op in ("==", "<") for rule in found.rules)
+        unclear = bool(reading.rest) or reading.narrow or found.unsure
+        return (_looking(None) if fewer and reading.label else tick) if unclear else found
     verb = reading.at("verb")
     last = verb if verb is not None else reading.things[-1].at if reading.things else -1
-    return max(reading.rest) < last and reading.find(w.ORDER) is None
+    if (
+        not reading.rest
+        or (EventKind.DWELL in kinds and reading.at("staying") is not None)
+        or EventKind.LINE in kinds
+        or (max(reading.rest) < last and reading.find(w.ORDER) is None)
+    ):
+        return found
+    return tick
 
 
 def _emptied(reading: Reading) -> Moments | None:
@@ -100,8 +114,10 @@ def _parted(reading: Reading) -> Moments | None:
 def _taken(reading: Reading) -> Moments | None:
     """A thing that somebody takes: that they come near it or that it is gone is the time to look."""
     thing = next((thing for thing in reading.things if thing.label not in BEINGS), None)
-    if thing is None or not reading.take(w.TAKING, "taking"):
+    verb = reading.find(w.TAKING)
+    if thing is None or verb is None or "of" in reading.words[_word(verb) : thing.at]:
         return None
+    reading.take(w.TAKING, "taking")
     near = Rule(EventKind.PROXIMITY, thing.label, near_label="person")
     return Moments((near, Rule(EventKind.EXIT, thing.label), Rule(EventKind.LOST, thing.label)), unsure=True)
 
@@ -114,6 +130,8 @@ def _crossed(reading: Reading) -> Moments | None:
     over = reading.take(w.THROUGH, "filling") is not None
     if not (crossing or over or other):
         return None
+    if not _named(reading):
+        return _looking(None)
     # To come in is to cross it one way, which the line does not know of.
     return Moments(_each(reading, EventKind.LINE, reading.line), unsure=other)
 
@@ -123,33 +141,44 @@ def _near(reading: Reading) -> Moments | None:
         return None
     reading.take(w.STAYING, "staying")
     first, seconds = reading.things[0], reading.seconds or 0.0
-    people = reading.count is not None or reading.words[first.at] == "people"
-    if len(reading.things) > 1:
-        return Moments((Rule(EventKind.PROXIMITY, first.label, reading.things[1].label, seconds=seconds),))
-    if people and not _after(reading, "verb"):
-        reading.count = None
-        return Moments((Rule(EventKind.PROXIMITY, first.label, first.label, seconds=seconds),))
-    return _tick(reading)
+    others = _after(reading, "verb")
+    if not others or others == reading.things:
+        others = reading.things[1:]
+    if not others and (reading.count is not None or reading.words[first.at] == "people"):
+        reading.count, others = None, [first]
+    if not others:
+        return _tick(reading)
+    subjects = [thing for thing in reading.things if thing not in others] or [first]
+    other = others[0].label
+    return Moments(tuple(Rule(EventKind.PROXIMITY, thing.label, other, seconds=seconds) for thing in subjects))
 
 
-def _gone_or_back(reading: Reading) -> Moments | None:
+def _back(reading: Reading) -> Moments | None:
+    if reading.count is not None or not reading.take(w.BACK, "verb"):
+        return None
+    if not _named(reading):
+        return _looking(None)
+    if reading.zone is not None:
+        return Moments(_each(reading, EventKind.ZONE_ENTER, reading.zone))
+    return Moments(_each(reading, EventKind.FOUND, None) + _arrivals(reading))
+
+
+def _gone(reading: Reading) -> Moments | None:
     if reading.count is not None:
         return None
     if reading.find(w.EVERYONE) and reading.find(w.GOING):
         reading.take(w.EVERYONE, "count")
         reading.take(w.GOING, "verb")
         return Moments((_none_of("person", reading),))
-    if reading.take(w.BACK, "verb"):
-        if reading.zone is not None:
-            return Moments(_each(reading, EventKind.ZONE_ENTER, reading.zone))
-        return Moments(_each(reading, EventKind.FOUND, None) + _arrivals(reading))
     if not reading.take(w.GOING, "verb"):
         return None
+    if not _named(reading):
+        return _looking(None)
     if reading.seconds is not None and reading.things and not _object(reading):
         return Moments(tuple(_none_of(thing.label if thing else None, reading) for thing in _alternatives(reading)))
     if reading.zone is not None:
         return Moments(_each(reading, EventKind.ZONE_LEAVE, reading.zone))
-    if not _named(reading) or _object(reading):
+    if _object(reading):
         return _tick(reading)
     return Moments(_each(reading, EventKind.EXIT, None) + _each(reading, EventKind.LOST, None))
 
@@ -160,8 +189,8 @@ def _counted(reading: Reading) -> Moments | None:
     op, value = reading.count
     reading.take(w.COMING, "verb")
     reading.take(w.STAYING, "staying")
-    if reading.narrow or len(reading.things) > 1:
-        return Moments((Rule(EventKind.TICK, None if reading.things[1:] else reading.label, seconds=TICK_S),), True)
+    if len(reading.things) > 1:
+        return _looking(None)
     label, seconds = reading.label, reading.seconds or 0.0
     return Moments((Rule(EventKind.COUNT, label, region_id=reading.zone, seconds=seconds, op=op, value=value),))
 
@@ -188,7 +217,7 @@ def _came(reading: Reading) -> Moments | None:
         return Moments(_each(reading, EventKind.ZONE_ENTER, reading.zone), unsure=_object(reading))
     if reading.line is not None or (came and _object(reading)) or (not came and len(reading.things) > 1):
         return _tick(reading)
-    return Moments(_arrivals(reading), unsure=_both(reading))
+    return Moments(_arrivals(reading))
 
 
 def _none_of(label: str | None, reading: Reading) -> Rule:

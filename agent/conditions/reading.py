@@ -166,9 +166,11 @@ def _count(reading: Reading) -> tuple[str, float] | None:
         reading.things.insert(0, Thing("person", 0))
         return "==", 0.0
     first = reading.things[0].at if reading.things else 0
-    if first and reading.words[first - 1] == "no" and reading.take("no", "count") is not None:
+    none = reading.find("no(?! longer)")
+    if none is not None and _span(none).start < first:
+        reading.take("no", "count")
         return "==", 0.0
-    found = reading.find(w.COUNT) if reading.things else None
+    found = reading.find(w.COUNT) if reading.things and not reading.find(w.RANGE) else None
     if found is None or _span(found).start > first:
         return None
     reading.take(w.COUNT, "count")

@@ -42,13 +42,14 @@ ALONE = r"(?:left |left all )?(?:behind|unattended|abandoned|alone|forgotten|wit
 EMPTY = r"empty|unoccupied|deserted|vacant|unmanned"
 CROWD = r"crowds?|(?:groups?|bunch) of people"
 EVERYONE = r"everyone|everybody|all(?: of)?(?: the)?(?= people)|they all"
-NOT = r"not|never|neither|nor|cannot"
+NOT = r"not|never|neither|nor|cannot|no longer"
 NEGATIVE = r"nobody|no ?one|not anybody|not anyone"
 
 TIMES = (
     r"(?:after|before|from|until|till|since|around|by|at|between) \d{1,2}(?: \d\d)?(?: ?(?:am|pm|oclock))?"
-    r"(?: ?(?:and|to|until|till) \d{1,2}(?: ?(?:am|pm|oclock))?)?(?! ?(?:s|secs?|seconds?|mins?|minutes?|hours?)\b)",
-    r"(?:at|around|after|before|by) (?:night|noon|midnight|dawn|dusk|dark|lunch|work|hours|closing)",
+    r"(?: ?(?:and|to|until|till) \d{1,2}(?: \d\d)?(?: ?(?:am|pm|oclock))?)?(?=$| (?:in|on|at|every|each)\b)",
+    r"(?:at|around|after|before|by) (?:night|noon|midnight|dawn|dusk|dark)",
+    r"(?:after|before) (?:lunch|work|hours|closing)",
     r"(?:in|during|over) the (?:early |late )?(?:morning|afternoon|evening|night|day|week|weekend)",
     r"(?:on|every|at|this|next)(?: the)? (?:(?:mon|tues|wednes|thurs|fri|satur|sun)days?|weekends?|day|night|morning)",
     r"(?:outside|during|after)(?: of)? (?:the )?(?:business|opening|office|working|school) hours",
@@ -82,6 +83,7 @@ COUNT = (
     rf"(?P<op>more than|over|at least|fewer than|less than|exactly|only) (?P<n>{NUMBER})|"
     rf"(?P<least>{NUMBER}) or more|(?P<plain>{NUMBER})"
 )
+RANGE = rf"between (?:{NUMBER}) and (?:{NUMBER})"
 OPS = {"more than": ">", "over": ">", "at least": ">=", "fewer than": "<", "less than": "<", "exactly": "==",
        "only": "=="}  # fmt: skip
 

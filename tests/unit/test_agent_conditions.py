@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.conditions import Compiled, compile_condition
 from agent.labels import stands_for
@@ -94,3 +96,15 @@ def test_what_the_model_must_decide_is_said(wanted: dict[str, Any]) -> None:
     compiled = compile_condition(wanted["text"], REGIONS)
     assert compiled.verify == wanted["text"]
     assert compiled.note, "the user is told that the rule does not say it all"
+
+
+WORDS = sorted({word for wanted in KNOWN for word in wanted["text"].split()})
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.text(max_size=80), st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join)))
+def test_any_words_compile_and_nothing_is_left_to_the_model_in_silence(text: str) -> None:
+    compiled = compile_condition(text, REGIONS)
+    assert compiled.rules
+    assert (compiled.verify is None) or compiled.note
+    assert compiled.verify is not None or all(rule.kind is not EventKind.TICK for rule in compiled.rules)
