@@ -13,7 +13,11 @@ from agent.types import EventKind, Rule
 LOITERING_S = 30.0
 TICK_S = 10.0
 """How often the model looks where no rule can propose."""
-_FIXED = (CATEGORIES["vehicle"] | CATEGORIES["furniture"] | BEINGS | {"animal", "vehicle", "furniture"}) - {"bicycle"}
+_FIXED = frozenset(
+    {*CATEGORIES["vehicle"], *CATEGORIES["furniture"], *BEINGS, "animal", "vehicle", "furniture", "toilet", "sink",
+     "oven", "microwave", "toaster", "refrigerator", "tv", "traffic light", "fire hydrant", "stop sign",
+     "parking meter"} - {"bicycle"}
+)  # fmt: skip
 """What nobody carries about and forgets."""
 
 
@@ -143,7 +147,7 @@ def _near(reading: Reading) -> Moments | None:
     first, seconds = reading.things[0], reading.seconds or 0.0
     others = _after(reading, "verb")
     if not others or others == reading.things:
-        others = reading.things[1:]
+        others = [] if "or" in reading.words or reading.regions else reading.things[1:]
     if not others and (reading.count is not None or reading.words[first.at] == "people"):
         reading.count, others = None, [first]
     if not others:

@@ -38,16 +38,17 @@ TAKING = (
     r"(?: away)?|(?:pick|picks|picked) up"
 )
 LEAVING = r"leave|leaves|left|leaving|drop|drops|dropped|forget|forgets|forgot|forgotten|put down|puts down"
-ALONE = r"(?:left |left all )?(?:behind|unattended|abandoned|alone|forgotten|without (?:its |an? )?owner)"
+ALONE = r"left (?:all )?behind|(?:left (?:all )?)?(?:unattended|abandoned|alone|forgotten|without (?:its |an? )?owner)"
 EMPTY = r"empty|unoccupied|deserted|vacant|unmanned"
 CROWD = r"crowds?|(?:groups?|bunch) of people"
 EVERYONE = r"everyone|everybody|all(?: of)?(?: the)?(?= people)|they all"
 NOT = r"not|never|neither|nor|cannot|no longer"
 NEGATIVE = r"nobody|no ?one|not anybody|not anyone"
 
+_AT, _HOUR = r"(?:after|before|from|until|till|since|around|by|at|between)", r"\d{1,2}(?: \d\d)?"
 TIMES = (
-    r"(?:after|before|from|until|till|since|around|by|at|between) \d{1,2}(?: \d\d)?(?: ?(?:am|pm|oclock))?"
-    r"(?: ?(?:and|to|until|till) \d{1,2}(?: \d\d)?(?: ?(?:am|pm|oclock))?)?(?=$| (?:in|on|at|every|each)\b)",
+    rf"{_AT} {_HOUR} ?(?:am|pm|oclock)(?: (?:and|to|until|till) {_HOUR}(?: ?(?:am|pm|oclock))?)?",
+    rf"{_AT} {_HOUR}(?: (?:and|to|until|till) {_HOUR}(?: ?(?:am|pm|oclock))?)?(?=$| (?:in|on|at|every|each)\b)",
     r"(?:at|around|after|before|by) (?:night|noon|midnight|dawn|dusk|dark)",
     r"(?:after|before) (?:lunch|work|hours|closing)",
     r"(?:in|during|over) the (?:early |late )?(?:morning|afternoon|evening|night|day|week|weekend)",
