@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,12 +79,21 @@ BLUE = Block(5, "person", (30, 40, 220), (200, 40, 280, 220))
 class StagedStream:
     """A running server whose stream `cam` shows the stage, 20 pictures a second, until the end.
 
-    `vlm` is the address of a language model server; `describe` whether objects are described by themselves.
+    `vlm` is the address of a language model server; `describe` whether objects are described by themselves; `tables`
+    are further tables of the configuration.
     """
 
-    def __init__(self, folder: Path, vlm: str | None, *, describe: bool = False) -> None:
-        self.stage = Stage([RED, BLUE])
-        tables = {"vlm": {"url": vlm, "describe": describe}} if vlm else {}
+    def __init__(
+        self,
+        folder: Path,
+        vlm: str | None = None,
+        *,
+        describe: bool = False,
+        blocks: Iterable[Block] = (RED, BLUE),
+        tables: dict[str, Any] | None = None,
+    ) -> None:
+        self.stage = Stage(list(blocks))
+        tables = dict(tables or {}) | ({"vlm": {"url": vlm, "describe": describe}} if vlm else {})
         self.server = RunningServer(folder, tables, engine=StagedEngine(self.stage))
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._play, daemon=True)

@@ -1,10 +1,13 @@
-"""Facts for the event store."""
+"""Facts for the event store, and what a server says of it."""
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import httpx
 
 from agent.store.rows import Entry
 from agent.types import Event, EventFact, EventKind, Severity
@@ -36,3 +39,20 @@ def event(text: str = "[#3] a person came in.", after_s: float = 0.0, **values: 
 def entry(told: Event | None = None, **values: Any) -> Entry:
     told = told or event()
     return Entry(EventFact(told), told.at, **values)
+
+
+async def stored(http: httpx.AsyncClient, count: int = 1, **query: Any) -> list[dict[str, Any]]:
+    """What a query finds, once it finds `count`."""
+    async with asyncio.timeout(15):
+        while True:
+            answer = await http.get("/v1/events", params=query)
+            assert answer.status_code == 200, answer.text
+            items: list[dict[str, Any]] = answer.json()["items"]
+            if len(items) >= count:
+                return items
+            await asyncio.sleep(0.05)
+
+
+async def health(http: httpx.AsyncClient, name: str) -> dict[str, Any]:
+    checks = (await http.get("/health")).json()["checks"]
+    return next(check for check in checks if check["name"] == name)

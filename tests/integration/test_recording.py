@@ -3,91 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
-import hmac
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import cv2
-import httpx
 import numpy as np
 
+from tests.asking import near
 from tests.postgres import postgres
-from tests.server import PushedSource, RunningServer, ask, receive
-from tests.staged import GREY, Block, Stage, StagedEngine
+from tests.server import ask, receive
+from tests.staged import BLUE, GREY, RED, Block, StagedStream
+from tests.stored import health, stored
 from web.api.shapes import StoredEvent
-
-RED = Block(3, "red cup", (220, 30, 30), (40, 60, 120, 180))
-BLUE = Block(5, "person", (30, 40, 220), (200, 40, 280, 220))
-
-
-class Scene:
-    """A server on `folder`, and pictures of a stage that go on coming until the test ends."""
-
-    def __init__(self, folder: Path, stage: Stage, overrides: dict[str, Any] | None = None) -> None:
-        self.stage = stage
-        self.server = RunningServer(folder, overrides, engine=StagedEngine(stage))
-        self._over = threading.Event()
-
-    def __enter__(self) -> Scene:
-        self.server.__enter__()
-        self.source: PushedSource = self.server.open_stream("cam")
-        self.source.picture = self.stage.picture
-        self._thread = threading.Thread(target=self._play, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self._over.set()
-        self._thread.join(10)
-        self.server.__exit__(*exception)
-
-    def _play(self) -> None:
-        while not self._over.is_set():
-            self.source.push(pause_s=0.04)
-
-
-def near(pixel: np.ndarray, rgb: tuple[int, int, int], within: int = 40) -> bool:
-    return bool(np.abs(pixel[::-1].astype(int) - np.array(rgb)).max() <= within)
 
 
 def decoded(jpeg: bytes) -> np.ndarray:
     return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
 
 
-async def stored(http: httpx.AsyncClient, count: int = 1, **query: Any) -> list[dict[str, Any]]:
-    """What a query finds, once it finds `count`."""
-    async with asyncio.timeout(15):
-        while True:
-            answer = await http.get("/v1/events", params=query)
-            assert answer.status_code == 200, answer.text
-            items: list[dict[str, Any]] = answer.json()["items"]
-            if len(items) >= count:
-                return items
-            await asyncio.sleep(0.05)
-
-
-async def health(http: httpx.AsyncClient, name: str) -> dict[str, Any]:
-    checks = (await http.get("/health")).json()["checks"]
-    return next(check for check in checks if check["name"] == name)
-
-
 async def test_an_alert_is_kept_found_by_word_and_shows_its_object(tmp_path: Path) -> None:
-    stage = Stage([RED])
-    with Scene(tmp_path, stage) as scene:
+    with StagedStream(tmp_path, blocks=(RED,)) as scene:
         async with scene.server.live("cam") as live, scene.server.client() as http:
             await receive(live, "tracks")
             watch = (await http.post("/v1/streams/cam/watches", json={"condition": "a person appears"})).json()
-            stage.blocks = [RED, BLUE]
+            scene.stage.blocks = [RED, BLUE]
             async with asyncio.timeout(15):
                 while (told := (await receive(live, "event"))["event"])["kind"] != "alert":
                     pass
@@ -108,7 +50,7 @@ async def test_an_alert_is_kept_found_by_word_and_shows_its_object(tmp_path: Pat
     assert [mask["track_id"] for mask in evidence["masks"]] == [5]
     assert evidence["masks"][0]["mask"]["size"] == [240, 320]
 
-    with Scene(tmp_path, Stage([])) as scene:
+    with StagedStream(tmp_path, blocks=()) as scene:
         async with scene.server.client() as http:
             assert scene.server.state.hub.boot != boot
             assert await stored(http, q="person", kind="alert", stream="cam") == [alert]
@@ -130,12 +72,11 @@ async def test_an_alert_is_kept_found_by_word_and_shows_its_object(tmp_path: Pat
 
 
 async def test_what_has_left_is_shown_as_it_was(tmp_path: Path) -> None:
-    stage = Stage([RED, BLUE])
-    with Scene(tmp_path, stage) as scene:
+    with StagedStream(tmp_path) as scene:
         async with scene.server.live("cam") as live, scene.server.client() as http:
             await receive(live, "tracks")
             await asyncio.sleep(2)
-            stage.blocks = [RED]
+            scene.stage.blocks = [RED]
             async with asyncio.timeout(15):
                 while (told := (await receive(live, "event"))["event"])["kind"] not in ("lost", "exit"):
                     pass
@@ -145,9 +86,8 @@ async def test_what_has_left_is_shown_as_it_was(tmp_path: Path) -> None:
 
 
 async def test_watches_and_regions_are_there_again_after_a_restart(tmp_path: Path) -> None:
-    stage = Stage([RED])
     door = {"name": "door", "kind": "zone", "points": [[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]}
-    with Scene(tmp_path, stage) as scene:
+    with StagedStream(tmp_path, blocks=(RED,)) as scene:
         async with scene.server.client(base_url=f"{scene.server.url}/v1/streams/cam") as http:
             region = (await http.post("/regions", json=door)).json()
             gone = (await http.post("/regions", json={**door, "name": "gone"})).json()
@@ -156,10 +96,10 @@ async def test_watches_and_regions_are_there_again_after_a_restart(tmp_path: Pat
             watch = (await http.post("/watches", json=new)).json()
             await http.post("/watches", json={"condition": "a cup appears", "enabled": False})
             watches = (await http.get("/watches")).json()["items"]
-    with Scene(tmp_path, stage) as scene:
+    with StagedStream(tmp_path, blocks=(RED,)) as scene:
         async with scene.server.live("cam") as live, scene.server.client() as http:
             hello = await receive(live, "hello")
-            stage.blocks = [RED, BLUE]
+            scene.stage.blocks = [RED, BLUE]
             async with asyncio.timeout(15):
                 while (told := (await receive(live, "event"))["event"])["kind"] != "alert":
                     pass
@@ -173,14 +113,14 @@ async def test_watches_and_regions_are_there_again_after_a_restart(tmp_path: Pat
     assert [watch["id"] for watch in hello["watches"]] == [watch["id"] for watch in watches]
     assert (told["watch_id"], told["severity"]) == (watch["id"], "critical")
     assert restored == again == watches
-    with Scene(tmp_path, Stage([])) as scene:
+    with StagedStream(tmp_path, blocks=()) as scene:
         async with scene.server.live("cam") as live:
             left = (await receive(live, "hello"))["watches"]
     assert [item["condition"] for item in left] == ["a cup appears"]
 
 
 async def test_questions_and_descriptions_are_kept(tmp_path: Path) -> None:
-    with Scene(tmp_path, Stage([RED])) as scene:
+    with StagedStream(tmp_path, blocks=(RED,)) as scene:
         async with scene.server.live("cam") as live:
             await receive(live, "tracks")
             await ask(live, type="ask", ref="q", text="How many cups are there?")
@@ -199,11 +139,10 @@ async def test_questions_and_descriptions_are_kept(tmp_path: Path) -> None:
 
 
 async def test_lists_are_paged_and_wrong_requests_are_told(tmp_path: Path) -> None:
-    stage = Stage([RED])
-    with Scene(tmp_path, stage) as scene:
+    with StagedStream(tmp_path, blocks=(RED,)) as scene:
         async with scene.server.live("cam") as live, scene.server.client() as http:
             await receive(live, "event")
-            stage.blocks = [RED, BLUE]
+            scene.stage.blocks = [RED, BLUE]
             both = await stored(http, 2)
             assert [item["track_ids"] for item in both] == [[5], [3]], "newest first"
             first = (await http.get("/v1/events", params={"limit": 1})).json()
@@ -232,7 +171,7 @@ async def test_lists_are_paged_and_wrong_requests_are_told(tmp_path: Path) -> No
 async def test_a_damaged_store_is_told_and_the_live_path_goes_on(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "onlooker.db").write_bytes(b"this is no database at all" * 400)
-    with Scene(tmp_path, Stage([RED])) as scene:
+    with StagedStream(tmp_path, blocks=(RED,)) as scene:
         async with scene.server.live("cam") as live, scene.server.client() as http:
             told = (await receive(live, "event"))["event"]
             check = await health(http, "event store")
@@ -248,14 +187,13 @@ async def test_a_damaged_store_is_told_and_the_live_path_goes_on(tmp_path: Path)
 
 
 async def test_facts_wait_while_another_program_holds_the_store(tmp_path: Path) -> None:
-    stage = Stage([RED])
-    with Scene(tmp_path, stage) as scene:
+    with StagedStream(tmp_path, blocks=(RED,)) as scene:
         async with scene.server.live("cam") as live, scene.server.client() as http:
             await receive(live, "event")
             await stored(http, 1)
             held = sqlite3.connect(tmp_path / "data" / "onlooker.db", isolation_level=None)
             held.execute("BEGIN EXCLUSIVE")
-            stage.blocks = [RED, BLUE]
+            scene.stage.blocks = [RED, BLUE]
             told = (await receive(live, "event"))["event"]
             async with asyncio.timeout(15):
                 while (check := await health(http, "event store"))["ok"]:
@@ -273,16 +211,15 @@ async def test_facts_wait_while_another_program_holds_the_store(tmp_path: Path) 
 async def test_on_postgresql_and_when_that_server_goes_away(tmp_path: Path) -> None:
     server = contextlib.ExitStack()
     overrides = {"store": {"url": server.enter_context(postgres())}}
-    stage = Stage([RED])
-    with server, Scene(tmp_path, stage, overrides) as scene:
+    with server, StagedStream(tmp_path, blocks=(RED,), tables=overrides) as scene:
         async with scene.server.live("cam") as live, scene.server.client() as http:
             await receive(live, "event")
-            stage.blocks = [RED, BLUE]
+            scene.stage.blocks = [RED, BLUE]
             (found,) = await stored(http, 1, q="persons")
             picture = decoded((await http.get(found["thumb"])).content)
             well = await health(http, "event store")
             await asyncio.to_thread(server.close)
-            stage.blocks = [RED, Block(6, "person", BLUE.rgb, BLUE.box_xyxy_px)]
+            scene.stage.blocks = [RED, Block(6, "person", BLUE.rgb, BLUE.box_xyxy_px)]
             told = (await receive(live, "event"))["event"]
             async with asyncio.timeout(15):
                 while (check := await health(http, "event store"))["ok"]:
@@ -294,143 +231,3 @@ async def test_on_postgresql_and_when_that_server_goes_away(tmp_path: Path) -> N
     assert told["kind"]
     assert "PostgreSQL" in check["action"]
     assert (listed.status_code, listed.json()["code"]) == (503, "store_unavailable")
-
-
-# --- webhooks --------------------------------------------------------------------------------------------------------
-
-
-class Receiver(ThreadingHTTPServer):
-    """A program that takes alerts; `answers` are given in turn, then 200 for ever."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: list[int] = []
-        self.requests: list[tuple[dict[str, str], bytes]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/hook?key=hunter2"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
-        self.send_response(self.server.answers.pop(0) if self.server.answers else 200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None: ...
-
-
-@contextmanager
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join(5)
-
-
-async def alert_in(scene: Scene) -> dict[str, Any]:
-    """Have a person appear, and wait for the alert."""
-    async with scene.server.live("cam") as live, scene.server.client() as http:
-        await receive(live, "tracks")
-        await http.post("/v1/streams/cam/watches", json={"condition": "a person appears", "severity": "warn"})
-        scene.stage.blocks = [RED, BLUE]
-        async with asyncio.timeout(15):
-            while (told := (await receive(live, "event"))["event"])["kind"] != "alert":
-                pass
-    return told
-
-
-async def until_counted(scene: Scene, **wanted: int) -> list[dict[str, Any]]:
-    async with scene.server.client() as http, asyncio.timeout(15):
-        while True:
-            items: list[dict[str, Any]] = (await http.get("/v1/sinks")).json()["items"]
-            if all(sum(item[name] for item in items) == count for name, count in wanted.items()):
-                return items
-            await asyncio.sleep(0.05)
-
-
-async def test_an_alert_is_sent_signed_and_tried_again(tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("whsec_" + base64.b64encode(b"a key").decode() + "\n")
-    with receiver() as program:
-        program.answers = [500, 503]
-        sinks = [
-            {"url": program.url, "secret_file": str(secret), "retry_s": 0.05},
-            {"url": program.url, "name": "grave", "min_severity": "critical"},
-        ]
-        with Scene(tmp_path, Stage([RED]), {"sinks": sinks}) as scene:
-            told = await alert_in(scene)
-            items = await until_counted(scene, delivered=1)
-            async with scene.server.client() as http:
-                shown = (await http.get("/v1/config")).text
-        with sqlite3.connect(tmp_path / "data" / "onlooker.db") as database:
-            left = database.execute("SELECT count(*) FROM deliveries").fetchone()
-    assert left == (0,)
-    assert len(program.requests) == 3
-    assert len({body for _, body in program.requests}) == 1
-    headers, body = program.requests[-1]
-    assert json.loads(body) == {
-        "type": "alert",
-        "timestamp": told["at"],
-        "data": {"stream": "cam", "boot": json.loads(body)["data"]["boot"], "event": told},
-    }
-    assert headers["webhook-id"] == told["id"]
-    signed = f"{told['id']}.{headers['webhook-timestamp']}.".encode() + body
-    signature = base64.b64encode(hmac.new(b"a key", signed, hashlib.sha256).digest()).decode()
-    assert headers["webhook-signature"] == f"v1,{signature}"
-    assert [(item["name"], item["delivered"], item["signed"]) for item in items] == [
-        ("webhook-1", 1, True),
-        ("grave", 0, False),
-    ]
-    assert "hunter2" not in str(items) + shown
-
-
-async def test_what_cannot_be_delivered_is_kept_and_listed(tmp_path: Path) -> None:
-    with receiver() as program:
-        program.answers = [500, 410]
-        sinks = {"sinks": [{"url": program.url, "retry_s": 0.05, "retries": 1}]}
-        with Scene(tmp_path, Stage([RED]), sinks) as scene:
-            told = await alert_in(scene)
-            await until_counted(scene, dead=1)
-            async with scene.server.client() as http:
-                check = await health(http, "sink webhook-1")
-        with Scene(tmp_path, Stage([]), sinks) as scene:
-            async with scene.server.client() as http:
-                (letter,) = (await http.get("/v1/sinks/webhook-1/dead")).json()["items"]
-                unknown = await http.get("/v1/sinks/other/dead")
-    assert (letter["event_id"], letter["tries"], letter["error"]) == (told["id"], 2, "It answered 410.")
-    assert json.loads(letter["body"])["data"]["event"] == told
-    assert not check["ok"]
-    assert unknown.status_code == 404
-
-
-async def test_an_alert_that_waits_for_its_receiver_outlives_the_server(tmp_path: Path) -> None:
-    with receiver() as program:
-        program.answers = [503]
-        sinks = {"sinks": [{"url": program.url, "retry_s": 600}]}
-        with Scene(tmp_path, Stage([RED]), sinks) as scene:
-            told = await alert_in(scene)
-            await until_counted(scene, waiting=1)
-            async with asyncio.timeout(10):
-                while len(program.requests) < 1:
-                    await asyncio.sleep(0.02)
-        with Scene(tmp_path, Stage([]), sinks) as scene:
-            await until_counted(scene, delivered=1)
-    assert [headers["webhook-id"] for headers, _ in program.requests] == [told["id"], told["id"]]
-
-
-async def test_without_a_store_alerts_are_delivered_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "onlooker.db").write_bytes(b"this is no database at all" * 400)
-    with receiver() as program:
-        program.answers = [200]
-        with Scene(tmp_path, Stage([RED]), {"sinks": [{"url": program.url}]}) as scene:
-            told = await alert_in(scene)
-            await until_counted(scene, delivered=1)
-    assert [headers["webhook-id"] for headers, _ in program.requests] == [told["id"]]

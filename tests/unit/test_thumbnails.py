@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agent.keyframes import Keyframes, Shot
+from agent.keyframes import JPEG_LONG_SIDE_PX, Keyframes, Shot
 from agent.thumbnails import picture_for, pictures_of, thumbnail
 from agent.types import Evidence
 from kernels.cpu import rle
@@ -118,5 +118,5 @@ def test_an_alert_keeps_its_whole_frame() -> None:
     for held in (Shot(picture, TrackUpdate.of(picture, ()), NOON), next(keyframes.between(NOON, NOON))):
         thumb, whole = pictures_of(alert, held)
         assert whole is not None
-        assert decoded(whole).shape == (540, 960, 3)
+        assert decoded(whole).shape == (JPEG_LONG_SIDE_PX * 9 // 16, JPEG_LONG_SIDE_PX, 3)
         assert max(decoded(thumb).shape) <= 320

@@ -64,7 +64,7 @@ async def thumb(event_id: EventId, state: StateDep) -> Response:
 
 @router.get("/events/{event_id}/frame.jpg", response_class=Response, responses=JPEG)
 async def frame(event_id: EventId, state: StateDep) -> Response:
-    """The whole frame that an alert was decided on, at most 960 px."""
+    """The whole frame that an alert was decided on, as large as keyframes are."""
     return await _picture(state, event_id, "frame")
 
 
