@@ -188,7 +188,11 @@ export class Timeline {
     const image = make("img", "moment");
     const missing = make("p", "foot", "The picture of this moment is no longer kept.");
     image.alt = "The picture at that moment";
-    image.addEventListener("error", () => image.replaceWith(missing));
+    const { thumb } = event;
+    image.addEventListener("error", () => {
+      if (thumb && !image.src.endsWith(thumb)) image.src = thumb;
+      else image.replaceWith(missing);
+    });
     image.addEventListener("load", () => place(card, corner()));
     image.src = `/v1/streams/${encodeURIComponent(this.page.stream() ?? "")}/keyframes/${event.frame.epoch}/${event.frame.rtp}.jpg`;
     const lines = events.slice(0, MOST_LINES).map(({ text, at }) =>
