@@ -237,3 +237,7 @@ def overlap(rle: Rle | None, world: World, name: str) -> float:
     x, y = round(at[0]), round(at[1])
     want[max(0, y) : max(0, y + world.side), max(0, x) : max(0, x + world.side)] = True
     return float((got & want).sum() / max(1, (got | want).sum()))
+
+
+def two_things() -> World:
+    return World(things={"cup": (RED, (60, 60)), "person": (BLUE, (200, 120))})
