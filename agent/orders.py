@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from agent.commands import Command, Wish, understand
 from agent.labels import singulars, stands_for
 from stream.errors import BadInput, NotFound
 from stream.prompts import PromptDraft
-from stream.types import PromptKind
+from stream.types import FrameRef, PromptKind
 
 if TYPE_CHECKING:
     from agent.loop import StreamAgent
@@ -38,8 +38,13 @@ class Orders:
         self._client = client
         self._undos: deque[Callable[[], Awaitable[Done]]] = deque(maxlen=KEPT_UNDOS)
 
-    async def obey(self, text: str) -> Done:
-        """Do what `text` asks for. Raises `OnlookerError` where that cannot be done, and nothing is changed then."""
+    async def obey(
+        self, text: str, *, track_ids: Iterable[int] = (), frame: FrameRef | None = None, follows: str | None = None
+    ) -> Done:
+        """Do what `text` asks for; the rest is for a question, as `StreamAgent.ask` takes it.
+
+        Raises `OnlookerError` where it cannot be done, and nothing is changed then.
+        """
         command = understand(text)
         match command.wish:
             case Wish.TRACK:
@@ -61,7 +66,9 @@ class Orders:
                 stopped = self._agent.conversation.stop(client=self._client)
                 return Done(question_id=stopped[0] if stopped else None)
             case Wish.ASK:
-                question = await self._agent.ask(command.text, client=self._client)
+                question = await self._agent.ask(
+                    command.text, client=self._client, track_ids=track_ids, frame=frame, follows=follows
+                )
                 return Done(question_id=question.id)
 
     async def _track(self, command: Command) -> Done:

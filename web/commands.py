@@ -180,7 +180,7 @@ class Commands:
                 self._agent.conversation.stop(client=self._client, question_id=message.question_id)
                 return _answer(message.ref)
             case protocol.Command():
-                done = asdict(await self._orders.obey(message.text))
+                done = asdict(await self._orders.obey(message.text, **asked_about(message)))
                 return _answer(message.ref, **{key: value for key, value in done.items() if value is not None})
             case _:
                 raise NoVoice("This server has no ears yet.")

@@ -146,6 +146,17 @@ def test_tell_me_when_becomes_a_watch_and_the_watch_an_alert(page: Page, facts: 
     expect(page.locator("#watches")).to_be_hidden()
 
 
+def test_free_words_follow_forget_and_undo(page: Page, facts: StagedStream) -> None:
+    open_page(page, facts, "answers from the tracks")
+    ask(page, "follow the cat")
+    expect(page.locator("#chips .chip")).to_contain_text("cat")
+    ask(page, "stop following #3")
+    expect(item(page, 3)).to_have_count(0)
+    ask(page, "undo")
+    expect(item(page, 3)).to_have_count(1)
+    expect(page.locator(".turn")).to_have_count(0)
+
+
 def test_an_event_of_the_timeline_opens_its_picture(page: Page, facts: StagedStream) -> None:
     open_page(page, facts, "answers from the tracks")
     facts.stage.blocks = [RED]

@@ -1,17 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seconds, watchIn } from "../../web/static/conversation.js";
+import { seconds } from "../../web/static/conversation.js";
 import { forget, gathered, seen } from "../../web/static/timeline.js";
 import { ruleWords, watchWords } from "../../web/static/watches.js";
-
-test("a wish to be told is not a question", () => {
-  assert.equal(watchIn("Tell me when someone leaves a bag"), "someone leaves a bag");
-  assert.equal(watchIn("please alert me if the dog goes out"), "the dog goes out");
-  assert.equal(watchIn("let me know as soon as it moves"), "it moves");
-  assert.equal(watchIn("Tell me about the bag"), null);
-  assert.equal(watchIn("When did someone come in?"), null);
-  assert.equal(watchIn("tell me when"), null);
-});
 
 test("rules are said in words", () => {
   assert.equal(ruleWords({ kind: "apart", label: "bag", near_label: "person", seconds: 0 }), "bag is left by person");

@@ -70,11 +70,10 @@ class AskStop(Request):
     question_id: Uuid | None = None
 
 
-class Command(Request):
+class Command(QuestionBody, Request):
     """Free words: a prompt, a removal, a watch, an undo or a question. The `ok` names what it has become."""
 
     type: Literal["command"]
-    text: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION_CHARS)]
 
 
 class Talk(Request):

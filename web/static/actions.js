@@ -93,21 +93,24 @@ export class Actions {
   }
 
   /**
+   * Free words: a question, something to follow or to forget, a watch, an undo.
    * @param {string} text
    * @param {number[]} trackIds
    * @param {string | null} follows
-   * @returns {Promise<string | null>} the question's id, null where it was refused
+   * @returns {Promise<boolean>} whether they were taken
    */
-  async ask(text, trackIds, follows) {
+  async tell(text, trackIds, follows) {
     const frame = this.page.frame();
-    const about = { ...(trackIds.length ? { track_ids: trackIds } : {}), ...(follows ? { follows } : {}) };
-    const message = { type: "ask", text, ...about };
-    const tooOld = (/** @type {LiveError} */ error) => ["frame_too_old", "unknown_question"].includes(error.code);
+    const message = { type: "command", text, ...(trackIds.length ? { track_ids: trackIds } : {}) };
+    const then = { ...(frame ? { frame } : {}), ...(follows ? { follows } : {}) };
     let again = false;
-    const answer = await this.send({ ...message, ...(frame ? { frame } : {}) }, (error) => (again = tooOld(error)));
+    const explain = (/** @type {LiveError} */ error) =>
+      (again = ["frame_too_old", "unknown_question"].includes(error.code)) || this.#offerWords(error, text);
+    const first = await this.send({ ...message, ...then }, explain);
     // The server has been started anew, or the picture stood still for long: then it is about the present.
-    const second = again ? await this.send({ type: "ask", text, ...(trackIds.length ? { track_ids: trackIds } : {}) }) : null;
-    return answer?.question_id ?? second?.question_id ?? null;
+    const answer = first ?? (again ? await this.send(message) : null);
+    if (answer?.prompt_id || answer?.track_id || answer?.watch_id) this.page.announcer.say("Done");
+    return Boolean(answer);
   }
 
   /** @param {number} id */

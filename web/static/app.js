@@ -93,9 +93,8 @@ const conversation = new Conversation(
     who: element("ask-who"),
   },
   {
-    ask: (text, ids, follows) => actions.ask(text, ids, follows),
+    ask: (text, ids, follows) => actions.tell(text, ids, follows),
     stop: (id) => void actions.send({ type: "ask.stop", question_id: id }),
-    watch: (condition) => void watches.add(condition),
     mark: hover,
     select,
     name: (id) => model.name(id),

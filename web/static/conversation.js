@@ -8,9 +8,8 @@ import { button, icon, make } from "./dom.js";
 
 /**
  * @typedef {object} ConversationActions
- * @property {(text: string, trackIds: number[], follows: string | null) => Promise<string | null>} ask the question's id, null where it was refused
+ * @property {(text: string, trackIds: number[], follows: string | null) => Promise<boolean>} ask say free words; whether they were taken
  * @property {(questionId: string) => void} stop
- * @property {(condition: string) => void} watch
  * @property {(id: number | null) => void} mark
  * @property {(id: number) => void} select
  * @property {(id: number) => string} name
@@ -19,14 +18,8 @@ import { button, icon, make } from "./dom.js";
 
 const MOST_TURNS = 60;
 const REFERENCE = /\[#(\d{1,9})\]/g;
-const WATCHING = /^\s*(?:please\s+)?(?:tell|alert|warn|notify|let)\s+me\s+(?:know\s+)?(?:when|if|as soon as|once)\b\s*(.+)$/i;
 /** A follow-up goes on from what was said at most this long ago. */
 const TOGETHER_MS = 180_000;
-
-/** What the user wants to be told of, where a text asks for that. @param {string} text */
-export function watchIn(text) {
-  return WATCHING.exec(text)?.[1]?.trim() || null;
-}
 
 /** @param {number} ms */
 export const seconds = (ms) => (ms < 950 ? `${Math.round(ms / 10) / 100} s` : `${Math.round(ms / 100) / 10} s`);
@@ -227,10 +220,8 @@ export class Conversation {
     const [running] = this.#running.slice(-1);
     if (!text && running) this.actions.stop(running.question.id);
     if (!text) return;
-    const condition = watchIn(text);
     this.parts.input.value = "";
-    if (condition) this.actions.watch(condition);
-    else void this.#ask(text, this.#about);
+    void this.#ask(text, this.#about);
   }
 
   /**
@@ -240,9 +231,8 @@ export class Conversation {
   async #ask(text, about) {
     const before = [...this.#turns.values()].at(-1);
     const recent = before && performance.now() - before.at < TOGETHER_MS && before.element.dataset.state !== "failed";
-    const id = await this.actions.ask(text, about, recent ? before.question.id : null);
-    if (id === null && !this.parts.input.value) this.parts.input.value = text;
-    else this.setAbout([]);
+    if (await this.actions.ask(text, about, recent ? before.question.id : null)) this.setAbout([]);
+    else this.parts.input.value ||= text;
   }
 
   /** @param {Question} question */

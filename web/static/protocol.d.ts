@@ -52,8 +52,11 @@ export interface Choice {
 export interface Command {
   /** Comes back in the one `ok` or `error` that answers. */
   ref?: string | null;
-  type: "command";
   text: string;
+  track_ids?: number[] | null;
+  frame?: FrameRef | null;
+  follows?: string | null;
+  type: "command";
 }
 
 /** Any of `rules` proposes; `verify` is what the model then decides, none where the rules say it all. */

@@ -48,15 +48,10 @@ export class Watches {
 
   /** @param {{watch: Watch, removed: boolean}} message */
   onWatch({ watch, removed }) {
+    if (!removed && !this.#watches.has(watch.id)) this.page.say(`Watching for ${watch.condition}: ${watchWords(watch)}`);
     if (removed) this.#watches.delete(watch.id);
     else this.#watches.set(watch.id, watch);
     this.#show();
-  }
-
-  /** @param {string} condition */
-  async add(condition) {
-    const watch = /** @type {Watch | null} */ (await this.#call("POST", "", { condition }));
-    if (watch) this.page.say(`Watching for ${condition}: ${watchWords(watch)}`);
   }
 
   /**
