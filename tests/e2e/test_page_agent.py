@@ -58,6 +58,7 @@ def test_a_question_is_answered_from_the_tracks_without_a_model(
     page: Page, facts: StagedStream, faults: Faults
 ) -> None:
     open_page(page, facts, "answers from the tracks")
+    expect(page.locator("#local")).to_be_visible()
     page.keyboard.press("a")
     page.keyboard.type("How many people are there?")
     page.keyboard.press("Enter")
@@ -85,6 +86,7 @@ def test_the_answer_comes_word_by_word_and_can_be_stopped(page: Page, scene: Sta
     open_page(page, scene, "scripted-vision")
     vlm.script({"tokens": ["word "] * 400, "every_s": 0.05})
     ask(page, "Tell me a story")
+    expect(page.locator("#local")).to_be_hidden()
     turn = page.locator(".turn")
     expect(turn.locator(".said")).to_contain_text("word word")
     expect(turn).to_have_attribute("data-state", "open")

@@ -136,6 +136,8 @@ export class Conversation {
   setModel({ name, can }) {
     const words = name ? `${name}${can.includes("image") ? "" : ", without eyes"}` : "answers from the tracks";
     if (this.parts.who.textContent !== words) this.parts.who.textContent = words;
+    // Pictures go to the model's server, wherever that is: nothing may say that they stay here.
+    document.documentElement.toggleAttribute("data-model", name !== null);
   }
 
   focus() {
