@@ -16,6 +16,7 @@ import numpy as np
 
 from agent.types import Moment
 from stream.errors import FrameTooOld, NotFound
+from stream.snapshot import to_jpeg
 from stream.types import CLOCK_HZ, Frame, FrameRef, Track, TrackState, TrackUpdate
 
 NEWEST_EVERY_S = 0.2
@@ -73,11 +74,8 @@ class Shot:
     def keyframe(self) -> Keyframe:
         """The frame as JPEG. Takes milliseconds: not for the event loop."""
         frame = self.frame
-        ok, jpeg = cv2.imencode(".jpg", _fitted(frame).to_bgr(), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        if not ok:
-            raise ValueError("the frame could not be encoded as JPEG")
-        tracks = self.update.tracks
-        return Keyframe(frame.ref, frame.pts, self.at, frame.width, frame.height, tracks, jpeg.tobytes())
+        jpeg = to_jpeg(_fitted(frame).to_bgr(), JPEG_QUALITY)
+        return Keyframe(frame.ref, frame.pts, self.at, frame.width, frame.height, self.update.tracks, jpeg)
 
 
 def _fitted(frame: Frame) -> Frame:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from agent.types import Moment
 from kernels import cpu
+from stream.snapshot import to_jpeg
 from stream.types import Track
 
 U8 = NDArray[np.uint8]
@@ -59,10 +60,7 @@ def crop(moment: Moment, box_xyxy_px: Sequence[float]) -> U8:
 
 
 def jpeg(picture: U8) -> bytes:
-    ok, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not ok:
-        raise ValueError("the picture could not be encoded")
-    return encoded.tobytes()
+    return to_jpeg(picture, JPEG_QUALITY)
 
 
 def _fitted(moment: Moment) -> tuple[U8, float]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from agent.keyframes import Keyframe, Keyframes, Shot
 from agent.types import BoxXyxy, Event
 from stream.errors import FrameTooOld, NotFound
+from stream.snapshot import to_jpeg
 from stream.types import Track
 
 U8 = NDArray[np.uint8]
@@ -56,10 +57,7 @@ def thumbnail(picture: U8, boxes_xyxy: Iterable[BoxXyxy]) -> bytes:
     if scale < 1:
         size = (max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale)))
         crop = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
-    ok, jpeg = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not ok:
-        raise ValueError("the thumbnail could not be encoded as JPEG")
-    return jpeg.tobytes()
+    return to_jpeg(crop, JPEG_QUALITY)
 
 
 def _span(low: float, high: float, length_px: int) -> tuple[int, int]:

@@ -34,9 +34,14 @@ def encode_jpeg(frame: Frame, tracks: Sequence[Track] = ()) -> bytes:
         picture = _with_masks(picture, masked)
     for track, _ in masked:
         _label(picture, track)
-    ok, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return to_jpeg(picture, JPEG_QUALITY)
+
+
+def to_jpeg(picture: U8, quality: int) -> bytes:
+    """A `(h, w, 3)` uint8 BGR picture as JPEG of `quality` 0..100. Raises `ValueError` where it cannot be encoded."""
+    ok, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
-        raise ValueError("the frame could not be encoded as JPEG")
+        raise ValueError("the picture could not be encoded as JPEG")
     return encoded.tobytes()
 
 

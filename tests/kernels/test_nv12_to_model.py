@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from kernels.colour import Nv12, nv12_to_bgr
@@ -59,7 +60,6 @@ def test_is_what_opencv_makes_of_the_converted_picture(runner: Runner) -> None:
 
 @pytest.mark.parametrize(("matrix", "full_range"), COLOURS)
 def test_is_what_torch_makes_of_the_converted_picture(runner: Runner, matrix: str, full_range: bool) -> None:
-    torch = pytest.importorskip("torch")
     frame = pictures.nv12(72, 128, 7, matrix=matrix, full_range=full_range)
     rgb = nv12_to_bgr(frame.y, frame.uv, matrix=frame.matrix, full_range=full_range)[..., ::-1].copy()
     batch = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from kernels.colour import Nv12
@@ -93,7 +94,6 @@ def test_a_box_of_the_size_of_the_crop_is_the_picture_itself(runner: Runner) -> 
 
 
 def test_is_what_torch_makes_of_the_whole_picture(runner: Runner) -> None:
-    torch = pytest.importorskip("torch")
     frame = pictures.rgb(40, 72, 3)
     whole = crops(runner, frame, np.array([[0, 0, 72, 40]], np.float32), 1, 30)[0]
     batch = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 127.5 - 1
