@@ -85,6 +85,8 @@ def _detector(side: int, layers: int, queries: int) -> Sam3Config:
         text_config={
             "model_type": "clip_text_model",
             "vocab_size": VOCABULARY,
+            "bos_token_id": VOCABULARY - 2,
+            "eos_token_id": VOCABULARY - 1,
             "hidden_size": 32,
             "intermediate_size": 64,
             "projection_dim": 32,
