@@ -125,7 +125,7 @@ class Moment:
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a client asked, about `track_ids` if any are named, on `frame`. `follows` is the question that it goes on
-    from; `asked_by` is the client's own id."""
+    from; `asked_by` is the client's own id; `language` (ISO 639) that of a spoken one, where it is known."""
 
     id: str
     text: str
@@ -135,6 +135,7 @@ class Question:
     track_ids: tuple[int, ...] = ()
     follows: str | None = None
     spoken: bool = False
+    language: str | None = None
 
 
 class AnswerState(StrEnum):
@@ -158,7 +159,7 @@ class Answer:
     """The whole answer to a question, objects named in it as `[#3]`.
 
     `frame_age_ms` is how old the frame was when the answer began, `ttft_ms` the time to its first token and
-    `total_ms` to its last. `backend` names what answered.
+    `total_ms` to its last. `backend` names what answered, `language` (ISO 639) what it speaks, where that is known.
     """
 
     question_id: str
@@ -172,6 +173,7 @@ class Answer:
     total_ms: float
     backend: str
     error: AgentError | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

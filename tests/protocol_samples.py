@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from agent.loop import StreamAgent
+from agent.orders import Done
+from agent.speech.types import Heard, Ignored, SpeechNews, SpeechState, VoiceStatus
 from agent.types import (
     AgentError,
     Answer,
@@ -49,6 +51,7 @@ from stream.types import (
 )  # fmt: skip
 from tests.barcode import BarcodeEngine
 from web import wire
+from web.agent_wire import heard_message, speech_message
 from web.times import time_at
 
 FOLDER = Path(__file__).parent / "data" / "protocol"
@@ -107,6 +110,14 @@ WATCH = Watch(
     "f" * 32, "someone leaves a bag", (Rule(EventKind.APART, "bag", near_label="person"),), "someone leaves a bag",
     note="The model decides.",
 )  # fmt: skip
+VOICE = VoiceStatus("whisper-base", ready=True)
+NO_VOICE = VoiceStatus(
+    error=AgentError("voice_missing", "Speech needs faster-whisper.", "Run: pip install 'onlooker[voice]'.")
+)
+HEARD = Heard(
+    3, "What is she holding?", 1.2345, "en", Done(question_id="a" * 32),
+    timings_ms={"endpoint": 20.0, "wait": 0.0, "transcribe": 412.345, "obey": 2.0},
+)  # fmt: skip
 AGENT = SimpleNamespace(
     backend=SimpleNamespace(name="gemma", is_model=True, can=frozenset({"image", "tools"})),
     regions=(DOOR,),
@@ -125,7 +136,10 @@ def server_samples() -> dict[str, Any]:
         facts=SimpleNamespace(seq=17),
     )  # fmt: skip
     agent = cast(StreamAgent, AGENT)
-    hello = wire.hello_message(cast(StreamSession, session), NotedEngine(), agent, boot=BOOT, server="onlooker")
+    hello = wire.hello_message(
+        cast(StreamSession, session), NotedEngine(), agent, NO_VOICE, boot=BOOT, server="onlooker",
+        microphone="/v1/streams/cam-1/microphone?client=" + "9" * 32,
+    )  # fmt: skip
     tracks = json.loads(wire.tracks_text(UPDATE, 7, masks=True, captions={3: "a man in a blue coat"}))
     tracks["timings_ms"]["encode"] = 0.05
     bare = json.loads(wire.tracks_text(UPDATE, 8, masks=False, captions={}))
@@ -143,8 +157,10 @@ def server_samples() -> dict[str, Any]:
         "event": EventFact(EVENT),
         "event-alert": EventFact(ALERT, thumb=True),
         "question": QuestionFact(QUESTION),
+        "question-spoken": QuestionFact(replace(QUESTION, spoken=True, language="de")),
         "delta": DeltaFact("a" * 32, 0, "A folder, "),
         "answer": AnswerFact(ANSWER),
+        "answer-spoken": AnswerFact(replace(ANSWER, language="en")),
         "answer-failed": AnswerFact(FAILED),
         "region": RegionFact(DOOR),
         "watch": WatchFact(WATCH, removed=True),
@@ -153,9 +169,17 @@ def server_samples() -> dict[str, Any]:
         "hello": {**hello, "at": time_at(AT)},
         "tracks": tracks,
         "tracks-without-masks": bare,
-        "status": wire.status_message(STATUS, NotedEngine(), agent.backend),
+        "status": wire.status_message(STATUS, NotedEngine(), agent.backend, VOICE),
         **{name: wire.fact_message(Fact(18, AT, body)) for name, body in facts.items()},
         "view": {"type": "view", "session": "s", "rtp_offset": 4_294_967_295, "ref": "r5"},
+        "speech": speech_message(SpeechNews(SpeechState.HEARING, level=0.41237, utterance=3)),
+        "speech-transcript": speech_message(
+            SpeechNews(SpeechState.IDLE, utterance=3, transcript="What is she holding?", final=True, language="en")
+        ),
+        "speech-off": speech_message(SpeechNews(SpeechState.OFF, error=NO_VOICE.error)),
+        "heard": heard_message(HEARD),
+        "heard-ignored": heard_message(replace(HEARD, transcript="", done=None, ignored=Ignored.NOISE)),
+        "heard-error": heard_message(replace(HEARD, done=None, error=NO_VOICE.error)),
         "ok-watch": {"type": "ok", "watch_id": "a" * 32, "ref": "r9"},
         "ok-question": {"type": "ok", "question_id": "a" * 32, "ref": "r8"},
         "ok": {"type": "ok", "prompt_id": 5, "ref": "r1"},
@@ -190,6 +214,10 @@ def client_samples() -> dict[str, Any]:
         "ask.stop-one": {"type": "ask.stop", "question_id": "a" * 32},
         "command": {"type": "command", "ref": "r10", "text": "follow the cup"},
         "talk": {"type": "talk", "ref": "r11", "on": True},
+        "talk-off": {"type": "talk", "ref": "r12", "on": False, "track_ids": [3], "frame": frame, "follows": "a" * 32},
+        "talk-cancel": {"type": "talk", "on": False, "cancel": True},
+        "listen": {"type": "listen", "ref": "r13", "open": True, "wake_word": "onlooker", "language": "de"},
+        "listen-muted": {"type": "listen", "muted": True},
         "view": {"type": "view", "ref": "r12", "session": "7a1c"},
         "set": {"type": "set", "ref": "r13", "masks": False, "max_fps": 15, "ack": True},
         "ack": {"type": "ack", "seq": 7},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from pydantic_core import to_json
 
 from agent.backend import Backend
 from agent.conversation import Asked
+from agent.speech.types import Heard, SpeechNews, VoiceStatus
 from agent.store.rows import StoredEvent
 from agent.types import (
     AgentError,
@@ -54,6 +57,41 @@ def agent_fact(body: object) -> Json:
 
 def vlm_body(backend: Backend) -> Json:
     return {"name": backend.name if backend.is_model else None, "can": sorted(backend.can)}
+
+
+def voice_body(status: VoiceStatus) -> Json:
+    body: Json = {"ready": status.ready, "name": status.name}
+    return body | _given(
+        languages=None if status.languages is None else list(status.languages),
+        error=_error(status.error) if status.error else None,
+    )
+
+
+def speech_message(news: SpeechNews) -> Json:
+    body: Json = {"type": "speech", "state": news.state.value, "muted": news.muted, "final": news.final}
+    return body | _given(
+        level=None if news.level is None else round(news.level, 3),
+        utterance=news.utterance,
+        transcript=news.transcript,
+        language=news.language,
+        error=_error(news.error) if news.error else None,
+    )
+
+
+def heard_message(heard: Heard) -> Json:
+    body: Json = {
+        "type": "heard",
+        "utterance": heard.utterance,
+        "transcript": heard.transcript,
+        "spoken_s": round(heard.spoken_s, 2),
+        "timings_ms": {name: round(ms, 1) for name, ms in heard.timings_ms.items()},
+    }
+    return body | _given(
+        language=heard.language,
+        ignored=heard.ignored.value if heard.ignored else None,
+        error=_error(heard.error) if heard.error else None,
+        **(asdict(heard.done) if heard.done else {}),
+    )
 
 
 def event_body(event: Event, *, thumb: bool = False) -> Json:
@@ -110,7 +148,7 @@ def question_body(question: Question) -> Json:
         "frame": frame_body(question.frame),
         "track_ids": list(question.track_ids),
     }
-    return body | _given(follows=question.follows)
+    return body | _given(follows=question.follows, language=question.language)
 
 
 def answer_body(answer: Answer) -> Json:
@@ -126,7 +164,7 @@ def answer_body(answer: Answer) -> Json:
         "total_ms": answer.total_ms,
         "backend": answer.backend,
     }
-    return body | _given(error=_error(answer.error) if answer.error else None)
+    return body | _given(language=answer.language, error=_error(answer.error) if answer.error else None)
 
 
 def asked_body(asked: Asked) -> Json:

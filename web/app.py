@@ -40,6 +40,7 @@ from web.recording import make_recording
 from web.state import State
 from web.tls import own_names
 from web.vlm import ModelServer
+from web.voice import Voice
 
 log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
@@ -108,8 +109,9 @@ async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth)
         hub = await stack.enter_async_context(
             StreamHub(engine, webrtc=webrtc, limits=limits, on_open=agents.attach, boot=boot)
         )
+        voice = Voice()
         stack.push_async_callback(jobs.close)
-        yield State(config, hub, agents, recording, store, auth, jobs, Fanouts(), model_server, webrtc_notes())
+        yield State(config, hub, agents, recording, store, auth, jobs, Fanouts(), model_server, voice, webrtc_notes())
 
 
 def _fetch_beside(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,7 @@ from web.commands import Commands
 from web.limits import FlowControl
 from web.protocol.parts import SUBPROTOCOL
 from web.state import SERVER_NAME, State, get_state
+from web.voice import microphone_address
 from web.wire import fact_message, hello_message
 
 log = logging.getLogger(__name__)
@@ -85,6 +87,7 @@ class LiveClient:
         self._sending = asyncio.Lock()
         self._pending = False
         self._agent = agent
+        self._client = secrets.token_hex(16)
         self._commands = Commands(session, self._agent, state.hub, self._flow, self._send, self._flush)
 
     async def run(self) -> None:
@@ -107,7 +110,17 @@ class LiveClient:
 
     def _hello(self) -> str:
         hub = self._state.hub
-        return _text(hello_message(self._session, hub.engine, self._agent, boot=hub.boot, server=SERVER_NAME))
+        return _text(
+            hello_message(
+                self._session,
+                hub.engine,
+                self._agent,
+                self._state.voice.status,
+                boot=hub.boot,
+                server=SERVER_NAME,
+                microphone=microphone_address(self._session.id, self._client),
+            )
+        )
 
     async def _write(self, subscription: Subscription) -> None:
         while True:
@@ -146,7 +159,9 @@ class LiveClient:
 
     async def _status(self) -> None:
         while True:
-            await self._send(self._fanout.status(self._session, self._state.hub.engine, self._agent.backend))
+            state = self._state
+            status = self._fanout.status(self._session, state.hub.engine, self._agent.backend, state.voice.status)
+            await self._send(status)
             await asyncio.sleep(STATUS_S)
 
     async def _read(self) -> None:

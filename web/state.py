@@ -20,6 +20,7 @@ from web.auth import Auth
 from web.fanout import Fanouts
 from web.jobs import Jobs
 from web.vlm import ModelServer
+from web.voice import Voice
 
 SERVER_NAME = "onlooker"
 
@@ -35,6 +36,7 @@ class State:
     jobs: Jobs
     fanouts: Fanouts
     model_server: ModelServer
+    voice: Voice
     webrtc_notes: tuple[Note, ...] = ()
     live_clients: int = 0
     started_s: float = field(default_factory=time.monotonic)

@@ -16,12 +16,13 @@ from pydantic_core import to_json
 
 from agent.backend import Backend
 from agent.loop import StreamAgent
+from agent.speech.types import VoiceStatus
 from stream.engines.base import Engine
 from stream.errors import OnlookerError, UnknownWord
 from stream.facts import Fact, GapFact, PromptFact, SourceFact, TrackFact
 from stream.session import StreamSession, StreamStatus
 from stream.types import BoxXyxyPx, Prompt, Rle, Track, TrackUpdate
-from web.agent_wire import agent_fact, region_body, vlm_body, watch_body
+from web.agent_wire import agent_fact, region_body, vlm_body, voice_body, watch_body
 from web.protocol.parts import VERSION
 from web.times import time_at
 
@@ -68,8 +69,9 @@ def tracks_text(update: TrackUpdate, seq: int, *, masks: bool, captions: Mapping
     return (head[:-1] + b',"tracks":' + tracks + b"}").decode()
 
 
-def status_message(status: StreamStatus, engine: Engine, backend: Backend) -> Json:
-    return {"type": "status", **status_body(status), "engine": engine_state(engine), "vlm": vlm_body(backend)}
+def status_message(status: StreamStatus, engine: Engine, backend: Backend, voice: VoiceStatus) -> Json:
+    message: Json = {"type": "status", **status_body(status), "engine": engine_state(engine)}
+    return {**message, "vlm": vlm_body(backend), "voice": voice_body(voice)}
 
 
 def status_body(status: StreamStatus) -> Json:
@@ -94,7 +96,17 @@ def engine_state(engine: Engine) -> Json:
 # --- facts ---------------------------------------------------------------------------------------------------------
 
 
-def hello_message(session: StreamSession, engine: Engine, agent: StreamAgent, *, boot: str, server: str) -> Json:
+def hello_message(
+    session: StreamSession,
+    engine: Engine,
+    agent: StreamAgent,
+    voice: VoiceStatus,
+    *,
+    boot: str,
+    server: str,
+    microphone: str,
+) -> Json:
+    """`microphone` is the address at which this client opens its microphone session."""
     return {
         "type": "hello",
         "version": VERSION,
@@ -115,6 +127,8 @@ def hello_message(session: StreamSession, engine: Engine, agent: StreamAgent, *,
             "words": None if engine.words is None else list(engine.words),
         },
         "vlm": vlm_body(agent.backend),
+        "voice": voice_body(voice),
+        "microphone": microphone,
         "prompts": prompt_bodies(session.prompts),
         "regions": [region_body(region) for region in agent.regions],
         "watches": [watch_body(watch) for watch in agent.watches.all()],

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from agent.conversation import MAX_QUESTION_CHARS
 from stream.prompts import MAX_LABEL_CHARS
-from web.protocol.parts import MAX_ASKED_TRACKS, FrameRef, Id, PromptBody, Ref, Shape, Uuid
+from web.protocol.parts import MAX_ASKED_TRACKS, FrameRef, Id, Language, PromptBody, Ref, Shape, Uuid
 
 
 class Request(Shape):
@@ -77,8 +77,33 @@ class Command(QuestionBody, Request):
 
 
 class Talk(Request):
+    """Push-to-talk, pressed or released: what is said between is one utterance. With `cancel` it is thrown away.
+
+    What the utterance is about, as with a question, may come with either edge; the later one counts. Needs this
+    client's microphone session (`microphone` in `hello`).
+    """
+
     type: Literal["talk"]
     on: bool
+    cancel: bool = False
+    track_ids: Annotated[list[Id], Field(max_length=MAX_ASKED_TRACKS)] | None = None
+    frame: FrameRef | None = None
+    follows: Uuid | None = None
+
+
+class Listen(Request):
+    """How this client's microphone is used; all of it is replaced. `open`: every utterance counts, not only between
+    the edges of `talk`. `muted`: nothing is heard, whatever the other says.
+
+    `wake_word`: with an open microphone, only what begins with it counts. `language` is a code such as "de"; without
+    one it is detected.
+    """
+
+    type: Literal["listen"]
+    open: bool = False
+    muted: bool = False
+    wake_word: Annotated[str, Field(min_length=2, max_length=40)] | None = None
+    language: Language | None = None
 
 
 class ViewRequest(Request):
@@ -111,6 +136,6 @@ class Ping(Request):
 
 ClientMessage = Annotated[
     PromptAdd | PromptRemove | PromptRestore | TrackRemove | TrackRestore | TrackRename
-    | Ask | AskStop | Command | Talk | ViewRequest | Set | Ack | Ping,
+    | Ask | AskStop | Command | Talk | Listen | ViewRequest | Set | Ack | Ping,
     Field(discriminator="type"),
 ]  # fmt: skip

@@ -26,6 +26,7 @@ ClientBox = Annotated[tuple[Coordinate, Coordinate, Coordinate, Coordinate], Fie
 """`strict` would refuse the lists that FastAPI hands over, JSON having no tuples."""
 Side = Annotated[int, Field(ge=1, le=4096)]
 Ref = Annotated[str, Field(max_length=MAX_REF_CHARS)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 639, such as en or yue.")]
 
 
 At = Annotated[datetime, Field(strict=False)]
@@ -148,6 +149,18 @@ class VlmInfo(Shape):
 
     name: str | None
     can: list[Literal["image", "audio", "tools"]]
+
+
+class VoiceInfo(Shape):
+    """What turns speech into words: ready, or `error` says what is missing and how to get it; neither while it loads.
+
+    `name` is the transcriber's, none where there is none; `languages` those that it knows, none where it knows many.
+    """
+
+    ready: bool
+    name: str | None
+    languages: list[Language] | None = None
+    error: ErrorBody | None = None
 
 
 Severity = Literal["info", "warn", "critical"]

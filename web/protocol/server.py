@@ -16,14 +16,17 @@ from web.protocol.parts import (
     Event,
     FrameRef,
     Id,
+    Language,
     Latency,
     Prompt,
     Region,
     Shape,
     StreamInfo,
     Track,
+    Unit,
     Uuid,
     VlmInfo,
+    VoiceInfo,
     Watch,
 )
 
@@ -59,6 +62,7 @@ class Status(Shape):
     vlm: VlmInfo
     policy: list[str]
     viewers: Id
+    voice: VoiceInfo
 
 
 # --- facts, in order and without loss --------------------------------------------------------------------------------
@@ -79,6 +83,10 @@ class Hello(FactShape):
     stream: StreamInfo
     engine: EngineInfo
     vlm: VlmInfo
+    voice: VoiceInfo
+    microphone: Annotated[
+        str, Field(description="Where this client, and no other, sends the offer of its microphone session.")
+    ]
     prompts: list[Prompt]
     regions: list[Region]
     watches: list[Watch]
@@ -140,6 +148,7 @@ class QuestionMessage(FactShape):
     frame: FrameRef
     track_ids: list[Id]
     follows: Uuid | None = None
+    language: Annotated[Language | None, Field(description="Of a spoken question, where it is known.")] = None
 
 
 class Delta(FactShape):
@@ -164,6 +173,7 @@ class AnswerBody(Shape):
     ttft_ms: float
     total_ms: float
     backend: str
+    language: Annotated[Language | None, Field(description="Which one the answer is in, where it is known.")] = None
     error: ErrorBody | None = None
 
 
@@ -191,6 +201,47 @@ class View(Shape):
     ref: str | None = None
 
 
+class Speech(Shape):
+    """What this client's microphone session is doing; `level` comes some times a second while it is open.
+
+    off: there is no session. idle: it is open and nothing is listened to. listening: an open microphone waits for
+    speech. hearing: somebody speaks. thinking: an utterance is being turned into words. `transcript` is what was
+    understood of `utterance` so far, all of it when `final`. `error`: why the session is off or an utterance lost.
+    """
+
+    type: Literal["speech"]
+    state: Literal["off", "idle", "listening", "hearing", "thinking"]
+    muted: bool = False
+    level: Unit | None = None
+    utterance: Id | None = None
+    transcript: str | None = None
+    final: bool = False
+    language: Language | None = None
+    error: ErrorBody | None = None
+
+
+class Heard(Shape):
+    """What became of an utterance; the last word about it. Each that was ended gets one.
+
+    Either it was taken as a `command`, and the ids say what it has become, or it was `ignored`, or there is an
+    `error`. `transcript` is there in all cases where words were found. `timings_ms` are counted from the end of
+    speech: `endpoint` until it was noticed, `wait` for the transcriber, `transcribe`, `obey`.
+    """
+
+    type: Literal["heard"]
+    utterance: Id
+    transcript: str
+    language: Language | None = None
+    spoken_s: float
+    prompt_id: Id | None = None
+    track_id: Id | None = None
+    question_id: Uuid | None = None
+    watch_id: Uuid | None = None
+    ignored: Literal["nothing", "noise", "wake_word", "cancelled"] | None = None
+    error: ErrorBody | None = None
+    timings_ms: dict[str, float]
+
+
 class Ok(Shape):
     type: Literal["ok"]
     ref: str | None = None
@@ -211,6 +262,6 @@ class Pong(Shape):
 
 ServerMessage = Annotated[
     Tracks | Status | Hello | PromptMessage | TrackMessage | SourceMessage | RegionMessage | WatchMessage | EventMessage
-    | QuestionMessage | Delta | AnswerMessage | Gap | View | Ok | Error | Pong,
+    | QuestionMessage | Delta | AnswerMessage | Gap | View | Speech | Heard | Ok | Error | Pong,
     Field(discriminator="type"),
 ]  # fmt: skip

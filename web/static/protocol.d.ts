@@ -20,6 +20,8 @@ export interface AnswerMessage {
   ttft_ms: number;
   total_ms: number;
   backend: string;
+  /** Which one the answer is in, where it is known. */
+  language?: string | null;
   error?: ErrorBody | null;
   type: "answer";
 }
@@ -172,6 +174,22 @@ export interface Gap {
   to: number;
 }
 
+/** What became of an utterance; the last word about it. Each that was ended gets one. Either it was taken as a `command`, and the ids say what it has become, or it was `ignored`, or there is an `error`. `transcript` is there in all cases where words were found. `timings_ms` are counted from the end of speech: `endpoint` until it was noticed, `wait` for the transcriber, `transcribe`, `obey`. */
+export interface Heard {
+  type: "heard";
+  utterance: number;
+  transcript: string;
+  language?: string | null;
+  spoken_s: number;
+  prompt_id?: number | null;
+  track_id?: number | null;
+  question_id?: string | null;
+  watch_id?: string | null;
+  ignored?: "nothing" | "noise" | "wake_word" | "cancelled" | null;
+  error?: ErrorBody | null;
+  timings_ms: Record<string, number>;
+}
+
 /** The first message; itself not replayed. `fact_seq` is the newest fact that it covers. */
 export interface Hello {
   fact_seq: number;
@@ -183,6 +201,9 @@ export interface Hello {
   stream: StreamInfo;
   engine: EngineInfo;
   vlm: VlmInfo;
+  voice: VoiceInfo;
+  /** Where this client, and no other, sends the offer of its microphone session. */
+  microphone: string;
   prompts: Prompt[];
   regions: Region[];
   watches: Watch[];
@@ -191,6 +212,17 @@ export interface Hello {
 export interface Latency {
   p50: number;
   p95: number;
+}
+
+/** How this client's microphone is used; all of it is replaced. `open`: every utterance counts, not only between the edges of `talk`. `muted`: nothing is heard, whatever the other says. `wake_word`: with an open microphone, only what begins with it counts. `language` is a code such as "de"; without one it is detected. */
+export interface Listen {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "listen";
+  open?: boolean;
+  muted?: boolean;
+  wake_word?: string | null;
+  language?: string | null;
 }
 
 /** COCO compressed RLE, stretched over the picture: cell (i, j) covers [j/w, (j+1)/w] × [i/h, (i+1)/h]. */
@@ -292,6 +324,8 @@ export interface QuestionMessage {
   frame: FrameRef;
   track_ids: number[];
   follows?: string | null;
+  /** Of a spoken question, where it is known. */
+  language?: string | null;
 }
 
 /** A `zone` has three corners or more, a `line` two ends or more. */
@@ -343,6 +377,19 @@ export interface SourceMessage {
   error?: string | null;
 }
 
+/** What this client's microphone session is doing; `level` comes some times a second while it is open. off: there is no session. idle: it is open and nothing is listened to. listening: an open microphone waits for speech. hearing: somebody speaks. thinking: an utterance is being turned into words. `transcript` is what was understood of `utterance` so far, all of it when `final`. `error`: why the session is off or an utterance lost. */
+export interface Speech {
+  type: "speech";
+  state: "off" | "idle" | "listening" | "hearing" | "thinking";
+  muted?: boolean;
+  level?: number | null;
+  utterance?: number | null;
+  transcript?: string | null;
+  final?: boolean;
+  language?: string | null;
+  error?: ErrorBody | null;
+}
+
 /** Once a second. */
 export interface Status {
   type: "status";
@@ -355,6 +402,7 @@ export interface Status {
   vlm: VlmInfo;
   policy: string[];
   viewers: number;
+  voice: VoiceInfo;
 }
 
 export interface StreamInfo {
@@ -366,11 +414,16 @@ export interface StreamInfo {
   height: number;
 }
 
+/** Push-to-talk, pressed or released: what is said between is one utterance. With `cancel` it is thrown away. What the utterance is about, as with a question, may come with either edge; the later one counts. Needs this client's microphone session (`microphone` in `hello`). */
 export interface Talk {
   /** Comes back in the one `ok` or `error` that answers. */
   ref?: string | null;
   type: "talk";
   on: boolean;
+  cancel?: boolean;
+  track_ids?: number[] | null;
+  frame?: FrameRef | null;
+  follows?: string | null;
 }
 
 export interface Track {
@@ -456,6 +509,14 @@ export interface VlmInfo {
   can: ("image" | "audio" | "tools")[];
 }
 
+/** What turns speech into words: ready, or `error` says what is missing and how to get it; neither while it loads. `name` is the transcriber's, none where there is none; `languages` those that it knows, none where it knows many. */
+export interface VoiceInfo {
+  ready: boolean;
+  name: string | null;
+  languages?: string[] | null;
+  error?: ErrorBody | null;
+}
+
 export interface Watch {
   id: string;
   condition: string;
@@ -473,6 +534,6 @@ export interface WatchMessage {
   removed: boolean;
 }
 
-export type ServerMessage = Tracks | Status | Hello | PromptMessage | TrackMessage | SourceMessage | RegionMessage | WatchMessage | EventMessage | QuestionMessage | Delta | AnswerMessage | Gap | View | Ok | Error | Pong;
+export type ServerMessage = Tracks | Status | Hello | PromptMessage | TrackMessage | SourceMessage | RegionMessage | WatchMessage | EventMessage | QuestionMessage | Delta | AnswerMessage | Gap | View | Speech | Heard | Ok | Error | Pong;
 
-export type ClientMessage = PromptAdd | PromptRemove | PromptRestore | TrackRemove | TrackRestore | TrackRename | Ask | AskStop | Command | Talk | ViewRequest | Set | Ack | Ping;
+export type ClientMessage = PromptAdd | PromptRemove | PromptRestore | TrackRemove | TrackRestore | TrackRename | Ask | AskStop | Command | Talk | Listen | ViewRequest | Set | Ack | Ping;
