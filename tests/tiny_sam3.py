@@ -25,11 +25,16 @@ HIDDEN = 128
 VOCABULARY = 1000
 
 
-def tiny_config(side: int = 224, *, layers: int = 2, queries: int = 5, **video: object) -> Sam3VideoConfig:
-    """A configuration for pictures of `side` × `side` pixels, a multiple of 14; masks have `4 * side / 14` a side."""
+def tiny_config(
+    side: int = 224, *, width: int = 32, layers: int = 2, queries: int = 5, **video: object
+) -> Sam3VideoConfig:
+    """A configuration for pictures of `side` × `side` pixels, a multiple of 14; masks have `4 * side / 14` a side.
+
+    The ViT has `layers` blocks of `width` channels, and the detector looks for at most `queries` objects a concept.
+    """
     return Sam3VideoConfig(
-        detector_config=_detector(side, layers, queries),
-        tracker_config=_tracker(side, layers),
+        detector_config=_detector(_vision(side, width, layers), queries),
+        tracker_config=_tracker(_vision(side, width, layers)),
         low_res_mask_size=4 * side // PATCH,
         **video,
     )
@@ -57,13 +62,13 @@ def amplify(model: Sam3VideoModel, seed: int = 0) -> Sam3VideoModel:
     return model
 
 
-def _vision(side: int, layers: int) -> Sam3VisionConfig:
+def _vision(side: int, width: int, layers: int) -> Sam3VisionConfig:
     grid = side // PATCH
     backbone = Sam3ViTConfig(
-        hidden_size=32,
+        hidden_size=width,
         num_hidden_layers=layers,
         num_attention_heads=4,
-        intermediate_size=64,
+        intermediate_size=2 * width,
         image_size=side,
         patch_size=PATCH,
         window_size=8,
@@ -78,10 +83,10 @@ def _vision(side: int, layers: int) -> Sam3VisionConfig:
     )
 
 
-def _detector(side: int, layers: int, queries: int) -> Sam3Config:
+def _detector(vision: Sam3VisionConfig, queries: int) -> Sam3Config:
     small = {"hidden_size": HIDDEN, "num_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
     return Sam3Config(
-        vision_config=_vision(side, layers),
+        vision_config=vision,
         text_config={
             "model_type": "clip_text_model",
             "vocab_size": VOCABULARY,
@@ -102,10 +107,11 @@ def _detector(side: int, layers: int, queries: int) -> Sam3Config:
     )
 
 
-def _tracker(side: int, layers: int) -> Sam3TrackerVideoConfig:
+def _tracker(vision: Sam3VisionConfig) -> Sam3TrackerVideoConfig:
+    side = vision.backbone_config.image_size
     grid = side // PATCH
     return Sam3TrackerVideoConfig(
-        vision_config=_vision(side, layers),
+        vision_config=vision,
         prompt_encoder_config=Sam3TrackerVideoPromptEncoderConfig(
             hidden_size=HIDDEN, image_size=side, patch_size=PATCH
         ),
