@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from stream.engines.assignment import assign, is_tie, place_prior, total
 from stream.engines.light.appearance import Similarity
-from stream.engines.light.association import assign, is_tie, place_prior, total
 from stream.engines.light.gate import Measures
 from stream.engines.light.returns import Missing, Place, claims
 from stream.engines.light.tuning import TUNING

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from stream.engines.light import gate, lifecycle
+from stream.engines import lifecycle
+from stream.engines.lifecycle import Life
+from stream.engines.light import gate
 from stream.engines.light.appearance import Similarity
 from stream.engines.light.gate import Measures, Verdict
-from stream.engines.light.lifecycle import Life
 from stream.engines.light.tuning import TUNING
 from stream.types import TrackState
 

@@ -6,7 +6,8 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable
 
-from stream.engines.light import gate, intake, lifecycle, planner, returns
+from stream.engines import lifecycle
+from stream.engines.light import gate, intake, planner, returns
 from stream.engines.light.gate import Verdict
 from stream.engines.light.grid import centre_of, patch_iou
 from stream.engines.light.naming import Naming

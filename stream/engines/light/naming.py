@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from stream.engines.light import intake, lifecycle, planner, returns
+from stream.engines import lifecycle
+from stream.engines.light import intake, planner, returns
 from stream.engines.light.fallback import MOVING
 from stream.engines.light.gate import Measures
 from stream.engines.light.grid import Patch, box_iou, centre_of, patch_iou

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stream.engines.assignment import assign, is_tie, place_prior
 from stream.engines.light import gate
-from stream.engines.light.association import assign, is_tie, place_prior
 from stream.engines.light.gate import Measures
 from stream.engines.light.tuning import Tuning
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.engines.light import gate, lifecycle
+from stream.engines import lifecycle
+from stream.engines.lifecycle import Life
+from stream.engines.light import gate
 from stream.engines.light.appearance import Look, Memory, colour_bins
 from stream.engines.light.carry import CarriedMask, Pace
 from stream.engines.light.flow import FlowHistory
 from stream.engines.light.grid import ON, U8, Grid, Patch, shrink
-from stream.engines.light.lifecycle import Life
 from stream.engines.light.replay import Replay
 from stream.engines.light.sight import View
 from stream.engines.light.tracks import Object

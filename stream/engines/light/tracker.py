@@ -16,11 +16,9 @@ from stream.engines.light.sight import Ask, Sight, View
 from stream.engines.light.tracks import Object
 from stream.engines.light.tuning import Tuning
 from stream.engines.light.worker import Lane
+from stream.engines.mediaclock import MediaClock
 from stream.errors import BadInput, NotFound
-from stream.types import CLOCK_HZ, Frame, Prompt, PromptChange, PromptKind, PromptState, TrackUpdate
-
-LONGEST_PAUSE_S = 60.0
-USUAL_GAP_S = 1 / 30
+from stream.types import Frame, Prompt, PromptChange, PromptKind, PromptState, TrackUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class LightTracker:
         self._moving: MovingThings | None = None
         self._moving_s = -1e9
         self._last: Frame | None = None
-        self._clock_base_s = 0.0
+        self._clock = MediaClock()
         self._tick = 0
         self._gone: list[Object] = []
         self._closed = False
@@ -169,7 +167,7 @@ class LightTracker:
         still = self._last is not None and (self._last.index, self._last.epoch) == (frame.index, frame.epoch)
         elapsed = 0.0
         if not still:
-            now = self._media_time(frame, scene)
+            now = self._clock.advance(frame)
             elapsed = now - scene.now_s
             scene.advance(picture_of(frame), frame.ref, now)
             self._last = frame
@@ -197,16 +195,6 @@ class LightTracker:
             self._moving = None
         self._background.naming.by_detector = self._eyes().detector
         return self._scene, self._background
-
-    def _media_time(self, frame: Frame, scene: Scene) -> float:
-        """Seconds that never run backwards: `pts` starts again in each epoch."""
-        last, seconds = self._last, frame.pts / CLOCK_HZ
-        if last is None:
-            self._clock_base_s = -seconds
-        elif last.epoch != frame.epoch:
-            pause = min(max(frame.received_s - last.received_s, USUAL_GAP_S), LONGEST_PAUSE_S)
-            self._clock_base_s = scene.now_s + pause - seconds
-        return max(scene.now_s, self._clock_base_s + seconds)
 
     def _labels(self) -> dict[str, int]:
         """Label → the oldest prompt that asks for it."""

@@ -1,6 +1,6 @@
 """The states of a followed object, as pure transitions over media time.
 
-tentative --confirm--> live <--found / lose--> lost --30 s--> gone
+tentative --confirm--> live <--found / lose--> lost --keep_lost_s--> gone
 tentative --lose or not confirmed in time--> gone
 live --lose before it was seen often--> gone
 """
@@ -8,9 +8,19 @@ live --lose before it was seen often--> gone
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from stream.engines.light.tuning import Tuning
 from stream.types import TrackState
+
+
+class Patience(Protocol):
+    """How long an object may stay lost, and how long tentative, in seconds."""
+
+    @property
+    def keep_lost_s(self) -> float: ...
+
+    @property
+    def tentative_s(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +68,10 @@ def find(life: Life, now_s: float) -> Life:
     return life
 
 
-def pass_time(life: Life, now_s: float, tuning: Tuning) -> Life:
+def pass_time(life: Life, now_s: float, patience: Patience) -> Life:
     """What time alone does."""
     waited = now_s - life.since_s
-    too_long = {TrackState.LOST: tuning.keep_lost_s, TrackState.TENTATIVE: tuning.tentative_s}.get(life.state)
+    too_long = {TrackState.LOST: patience.keep_lost_s, TrackState.TENTATIVE: patience.tentative_s}.get(life.state)
     if too_long is not None and waited > too_long:
         return replace(life, state=TrackState.GONE, since_s=now_s)
     return life
