@@ -3,7 +3,8 @@
 Each feature works on the instance that it is given, except the two that are module constants there (`install`). Before
 use every private name is looked up; where one is gone, that feature is left out with a warning and a `Note`.
 
-tap_receiver      complete compressed pictures from a receiver; its own decoder and its unbounded queues stay empty
+tap_receiver      complete compressed pictures, or packets of sound, from a receiver; its own decoder and its unbounded
+                  queues stay empty
 sender clock      RTCP sender reports, per SSRC: the sender's wall clock of each picture (RFC 3550, 6.4.1)
 bitrate floor     the receiver's bitrate estimate, which starves senders at the start, gets a floor
 tap_sender        the offset between our RTP timestamps and the wire's; keyframe requests of the peer
@@ -34,6 +35,7 @@ from aiortc.jitterbuffer import JitterFrame
 from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtp import RtcpSrPacket, RtpPacket
 
+from stream.audio import AudioCodec
 from stream.engines.base import Note
 from stream.types import Codec
 
@@ -52,6 +54,7 @@ MAX_CLOCKS = 8
 """SSRCs whose sender reports are kept for one receiver."""
 
 _CODECS: dict[str, Codec] = {"VP8": "VP8", "H264": "H264"}
+_AUDIO_CODECS: dict[str, AudioCodec] = {"OPUS": "OPUS", "PCMU": "PCMU", "PCMA": "PCMA", "G722": "G722"}
 
 _addresses: ContextVar[tuple[str, ...] | None] = ContextVar("ice_addresses", default=None)
 _stock_host_addresses: Callable[..., list[str]] | None = None
@@ -287,6 +290,26 @@ class _FlooredEstimator(RemoteBitrateEstimator):
             return None
         self._told_bitrate, self._told_ms = bitrate, arrival_time_ms
         return bitrate, estimate[1]
+
+
+class AudioTap:
+    """An audio receiver whose packets go to `on_packet` as they come, instead of aiortc's jitter buffer, which stands
+    still for a third of a second at each loss, and its decoder."""
+
+    def __init__(
+        self, transceiver: RTCRtpTransceiver, on_packet: Callable[[RtpPacket, AudioCodec, bytes], None]
+    ) -> None:
+        codecs = ((codec.payloadType, codec.name.upper()) for codec in transceiver._codecs)
+        self._codecs = {number: _AUDIO_CODECS[name] for number, name in codecs if name in _AUDIO_CODECS}
+        self._on_packet = on_packet
+        setattr(transceiver.receiver, _mangled(RTCRtpReceiver, "__jitter_buffer"), self)
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        """What the receiver calls in place of `JitterBuffer.add`."""
+        codec = self._codecs.get(packet.payload_type)
+        if codec is not None:
+            self._on_packet(packet, codec, packet._data)  # type: ignore[attr-defined]
+        return False, None
 
 
 def on_keyframe_request(sender: RTCRtpSender, asked: Callable[[], None]) -> None:

@@ -12,6 +12,8 @@ OnlookerError                     code, message, action (what to do), retryable
 ├── EngineError                   engine_unavailable
 │   └── ModelMissing              model_missing
 ├── ModelServerError              vlm_unavailable
+├── VoiceError                    voice_unavailable
+│   └── VoiceMissing              voice_missing
 ├── StoreError                    store_unavailable
 └── Unauthorized                  unauthorized
 """
@@ -113,6 +115,23 @@ class ModelServerError(OnlookerError):
     def __init__(self, message: str, *, action: str | None = None, retryable: bool = False) -> None:
         super().__init__(message, action=action)
         self.retryable = retryable
+
+
+class VoiceError(OnlookerError):
+    """Speech cannot be turned into words now."""
+
+    code = "voice_unavailable"
+    status = 503
+    retryable = True
+    default_action = "Say it again, or type it."
+
+
+class VoiceMissing(VoiceError):
+    """What is needed for it is not installed."""
+
+    code = "voice_missing"
+    retryable = False
+    default_action = "Run: pip install 'onlooker[voice]', then onlooker models fetch voice."
 
 
 class StoreError(OnlookerError):

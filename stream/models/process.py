@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,9 +20,16 @@ class Stalled(Exception):
 
 
 def run_watched(
-    command: Sequence[str], *, cwd: Path, errors: Path, measure: Callable[[], int], stall_s: float
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    errors: Path,
+    measure: Callable[[], int],
+    stall_s: float,
+    env: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
     """Run `command` to its end; returns its exit status and what it wrote to standard error (kept in `errors`).
+    `env` is added to this process's environment.
 
     `measure` is called several times a second and tells how far the program has come. Raises `Stalled` when that has
     not changed for `stall_s`, and `OSError` when the program cannot be started. However this function ends (an
@@ -31,7 +38,7 @@ def run_watched(
     with errors.open("wb") as stderr:
         process = subprocess.Popen(
             command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
-            start_new_session=sys.platform != "win32",
+            start_new_session=sys.platform != "win32", env={**os.environ, **(env or {})},
         )  # fmt: skip
         try:
             _wait(process, measure, stall_s)

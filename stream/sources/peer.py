@@ -123,9 +123,9 @@ def video_mid(offer: str, *, wanted: tuple[str, ...], does: str) -> str:
     raise MediaError("The offer has no video.", action=f"Offer to {does} video, as H.264 or VP8.")
 
 
-def refuse_others(connection: RTCPeerConnection, mid: str) -> RTCRtpTransceiver:
+def refuse_others(connection: RTCPeerConnection, mid: str, kind: str = "video") -> RTCRtpTransceiver:
     """Refuse every audio and video section but one, since an unread track grows without bound; returns that one's."""
-    (chosen, *_) = [t for t in connection.getTransceivers() if t.kind == "video" and t.mid == mid]
+    (chosen, *_) = [t for t in connection.getTransceivers() if t.kind == kind and t.mid == mid]
     for transceiver in connection.getTransceivers():
         if transceiver is not chosen:
             transceiver.direction = "inactive"
