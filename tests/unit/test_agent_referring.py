@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,6 +68,20 @@ async def test_who_comes_later_is_judged_beside_the_chosen_one() -> None:
     assert case.agent.session.removed == [5]
 
 
+async def test_beside_the_plain_word_the_chosen_one_is_named_and_nobody_let_go_until_that_word_is_gone() -> None:
+    case = Case((6,))
+    case.referring.hear(prompt("person", 2))
+    case.agent.tracks = [replace(ANN, prompt_id=2), replace(BOB, prompt_id=2)]
+    await case.see()
+    assert case.candidates == [(5, 6)]
+    assert case.agent.session.removed == []
+    assert case.agent.session.told == [(1, f"The model took #6 for “{PHRASE}”.")]
+    case.agent.tracks = [ANN, BOB]
+    await case.see(12)
+    assert case.agent.session.removed == [5]
+    assert len(case.backend.asked) == 1
+
+
 async def test_where_none_is_meant_yet_all_are_followed_and_it_is_said() -> None:
     case = Case(())
     await case.see()
@@ -90,7 +105,7 @@ async def test_plain_words_others_prompts_and_who_has_just_come_are_not_judged()
     await plain.see()
     other = Case()
     other.agent.tracks = [
-        block(5, "person", (200, 40, 280, 220), prompt_id=2),
+        block(5, "dog", (200, 40, 280, 220), prompt_id=2),
         block(6, "person", (20, 40, 100, 220), age_s=SETTLED_S / 2),
     ]
     await other.see()
@@ -114,6 +129,6 @@ async def test_phrases_are_bounded() -> None:
     case = Case(*[(5, 6)] * (MOST_PHRASES + 9))
     for number in range(1, MOST_PHRASES + 10):
         case.referring.hear(prompt(number=number))
-    case.agent.tracks = [block(5, "person", (9, 9, 90, 90), prompt_id=1)]
+    case.agent.tracks = [block(5, "dog", (9, 9, 90, 90), prompt_id=1)]
     await case.see()
     assert case.backend.asked == [], "the oldest has been forgotten"
