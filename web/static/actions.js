@@ -17,6 +17,7 @@ export class Actions {
    *   model: import("./model.js").Model,
    *   toasts: import("./say.js").Toasts,
    *   announcer: import("./say.js").Announcer,
+   *   asked: (questionId: string) => void,
    * }} page
    */
   constructor(page) {
@@ -109,6 +110,7 @@ export class Actions {
     const first = await this.send({ ...message, ...then }, explain);
     // The server has been started anew, or the picture stood still for long: then it is about the present.
     const answer = first ?? (again ? await this.send(message) : null);
+    if (answer?.question_id) this.page.asked(answer.question_id);
     if (answer?.prompt_id || answer?.track_id || answer?.watch_id) this.page.announcer.say("Done");
     return Boolean(answer);
   }

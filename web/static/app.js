@@ -1,9 +1,9 @@
 // The composition of the page: makes the parts and wires them. What a part does is in its own file.
 import { Actions } from "./actions.js";
-import { Choices } from "./choices.js";
 import { call } from "./api.js";
+import { openConversation } from "./asking.js";
+import { Choices } from "./choices.js";
 import { ConceptField } from "./concept.js";
-import { Conversation } from "./conversation.js";
 import { Cover } from "./cover.js";
 import { fillKeys, fillSettings } from "./dialogs.js";
 import { find, icon } from "./dom.js";
@@ -63,7 +63,15 @@ const station = new Station(settings, stage, {
     element("source-icon").replaceChildren(icon(iconName));
   },
 });
-const actions = new Actions({ live: () => station.feed?.live ?? null, frame: shownFrame, model, toasts, announcer });
+const currentLive = () => station.feed?.live ?? null;
+const actions = new Actions({
+  live: currentLive,
+  frame: shownFrame,
+  model,
+  toasts,
+  announcer,
+  asked: (id) => voice.asked(id, false, ""),
+});
 const cover = new Cover({ cover: element("cover"), badges: element("badges") }, takeAction);
 const view = new View(station, stage, cover, settings);
 const concept = new ConceptField(
@@ -82,25 +90,16 @@ const concept = new ConceptField(
   },
 );
 const currentStream = () => station.feed?.id ?? null;
-const conversation = new Conversation(
-  {
-    form: find("#ask-form", HTMLFormElement),
-    input: find("#ask-input", HTMLInputElement),
-    send: find("#ask-send", HTMLButtonElement),
-    list: element("talk"),
-    empty: element("ask-empty"),
-    about: element("ask-about"),
-    who: element("ask-who"),
-  },
-  {
-    ask: (text, ids, follows) => actions.tell(text, ids, follows),
-    stop: (id) => void actions.send({ type: "ask.stop", question_id: id }),
-    mark: hover,
-    select,
-    name: (id) => model.name(id),
-    say: (words) => announcer.say(words),
-  },
-);
+const { conversation, voice } = openConversation({
+  settings,
+  actions,
+  model,
+  announcer,
+  live: currentLive,
+  frame: shownFrame,
+  mark: hover,
+  select,
+});
 const watches = new Watches(
   { list: element("watches"), popover: element("watch-menu") },
   { stream: currentStream, failed: (error) => actions.fail(error), say: (words) => announcer.say(words) },
@@ -119,6 +118,7 @@ const messages = new Messages({
   toasts,
   announcer,
   conversation,
+  voice,
   watches,
   timeline,
   catchUp,
@@ -368,7 +368,10 @@ document.addEventListener("visibilitychange", () => {
   view.refresh();
 });
 document.addEventListener("fullscreenchange", () => view.refresh());
-addEventListener("pagehide", () => station.close());
+addEventListener("pagehide", () => {
+  voice.close();
+  station.close();
+});
 addEventListener("pageshow", (event) => event.persisted && void station.start());
 setInterval(() => {
   timeline.draw();

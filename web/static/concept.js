@@ -89,6 +89,7 @@ export class ConceptField {
         drop.setAttribute("aria-label", `Stop following “${words}”`);
         const chip = make("li", "chip", make("span", "", words), drop);
         chip.dataset.state = prompt.state;
+        chip.title = prompt.message ?? "";
         return chip;
       });
     this.parts.chips.replaceChildren(...chips);

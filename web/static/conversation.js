@@ -1,5 +1,6 @@
 // Questions and answers beside the picture: answers as they stream, objects named in them as buttons that show them.
 import { button, icon, make } from "./dom.js";
+import { linked, REFERENCE, Turn, Utterance } from "./turn.js";
 
 /** @typedef {import("./types.js").QuestionMessage} Question */
 /** @typedef {import("./types.js").AnswerBody} Answer */
@@ -9,102 +10,20 @@ import { button, icon, make } from "./dom.js";
 /**
  * @typedef {object} ConversationActions
  * @property {(text: string, trackIds: number[], follows: string | null) => Promise<boolean>} ask say free words; whether they were taken
- * @property {(questionId: string) => void} stop
+ * @property {(questionId: string | null) => void} stop one answer, or only the voice
  * @property {(id: number | null) => void} mark
  * @property {(id: number) => void} select
  * @property {(id: number) => string} name
  * @property {(words: string) => void} say
+ * @property {() => void} typing the first letter of something new
+ * @property {(questionId: string, text: string) => void} more of an answer
+ * @property {(answer: Answer) => boolean} ended an answer; whether it is read out
+ * @property {(event: AgentEvent) => void} alert
  */
 
 const MOST_TURNS = 60;
-const REFERENCE = /\[#(\d{1,9})\]/g;
 /** A follow-up goes on from what was said at most this long ago. */
 const TOGETHER_MS = 180_000;
-
-/** @param {number} ms */
-export const seconds = (ms) => (ms < 950 ? `${Math.round(ms / 10) / 100} s` : `${Math.round(ms / 100) / 10} s`);
-
-/** One question with its answer as far as it has come. */
-class Turn {
-  /**
-   * @param {Question} question
-   * @param {ConversationActions} actions
-   * @param {(turn: Turn) => void} again
-   */
-  constructor(question, actions, again) {
-    this.question = question;
-    this.actions = actions;
-    this.again = again;
-    this.text = "";
-    this.next = 0;
-    this.done = false;
-    this.at = performance.now();
-    const about = question.track_ids.map((id) => make("span", "about", actions.name(id)));
-    this.said = make("p", "said");
-    this.foot = make("p", "foot");
-    this.foot.append(make("span", "thinking", "looking"));
-    this.element = make("li", "turn", make("p", "asked", ...about, question.text), this.said, this.foot);
-    this.element.dataset.state = "open";
-  }
-
-  /** @param {{n: number, text: string}} delta */
-  add({ n, text }) {
-    if (this.done || n < this.next) return;
-    this.next = n + 1;
-    this.text += text;
-    this.#write();
-  }
-
-  /** @param {Answer} answer */
-  end(answer) {
-    this.done = true;
-    this.text = answer.text;
-    this.element.dataset.state = answer.state;
-    this.#write();
-    const facts = [answer.backend, `first word ${seconds(answer.ttft_ms)}`, `all ${seconds(answer.total_ms)}`];
-    facts.push(`picture ${seconds(Math.max(0, answer.frame_age_ms))} old`);
-    this.foot.replaceChildren(answer.state === "stopped" ? "stopped" : facts.join(" · "));
-    if (answer.error) this.#explain(answer.error);
-  }
-
-  /** @param {NonNullable<Answer["error"]>} error */
-  #explain(error) {
-    const words = make("span", "fault", `${error.message} ${error.action}`);
-    this.foot.replaceChildren(words);
-    if (error.retryable) this.foot.append(button("Ask again", () => this.again(this), "text-button"));
-  }
-
-  #write() {
-    this.said.replaceChildren(...linked(this.text, this.actions));
-  }
-}
-
-/**
- * Text whose `[#3]` are buttons. What comes from the wire stays text.
- * @param {string} text
- * @param {Pick<ConversationActions, "mark" | "select" | "name">} actions
- * @returns {(string | HTMLElement)[]}
- */
-export function linked(text, actions) {
-  /** @type {(string | HTMLElement)[]} */
-  const parts = [];
-  let at = 0;
-  for (const match of text.matchAll(REFERENCE)) {
-    const id = Number(match[1]);
-    parts.push(text.slice(at, match.index));
-    at = match.index + match[0].length;
-    const link = button(`#${id}`, () => actions.select(id), "object-link");
-    link.title = actions.name(id);
-    link.dataset.id = String(id);
-    link.addEventListener("pointerenter", () => actions.mark(id));
-    link.addEventListener("pointerleave", () => actions.mark(null));
-    link.addEventListener("focus", () => actions.mark(id));
-    link.addEventListener("blur", () => actions.mark(null));
-    parts.push(link);
-  }
-  parts.push(text.slice(at));
-  return parts;
-}
 
 export class Conversation {
   /** @type {Map<string, Turn>} */
@@ -113,6 +32,9 @@ export class Conversation {
   #alerts = new Set();
   /** @type {number[]} */
   #about = [];
+  /** @type {Map<number, Utterance>} by the number of the utterance */
+  #heard = new Map();
+  #speaking = false;
 
   /**
    * @param {{form: HTMLFormElement, input: HTMLInputElement, send: HTMLButtonElement, list: HTMLElement, empty: HTMLElement, about: HTMLElement, who: HTMLElement}} parts
@@ -129,6 +51,7 @@ export class Conversation {
       if (event.key === "Escape") parts.input.blur();
       event.stopPropagation();
     });
+    parts.input.addEventListener("input", () => parts.input.value && actions.typing());
     this.clear();
   }
 
@@ -147,6 +70,7 @@ export class Conversation {
   clear() {
     this.#turns.clear();
     this.#alerts.clear();
+    this.#heard.clear();
     this.parts.list.replaceChildren();
     this.setAbout([]);
     this.#refresh();
@@ -181,6 +105,71 @@ export class Conversation {
     this.#refresh();
   }
 
+  /** Whether an answer is on its way. */
+  get busy() {
+    return this.#running.length > 0;
+  }
+
+  /** What the next words are about, and what they may go on from. */
+  get context() {
+    const before = [...this.#turns.values()].at(-1);
+    const recent = before && performance.now() - before.at < TOGETHER_MS && before.element.dataset.state !== "failed";
+    return { about: this.#about, follows: recent ? before.question.id : null };
+  }
+
+  /** An answer as far as it has come. @param {string} id */
+  answer(id) {
+    const turn = this.#turns.get(id);
+    return turn ? { text: turn.text, done: turn.done } : null;
+  }
+
+  /** The answer is being read out, which can be stopped. @param {boolean} speaking */
+  setSpeaking(speaking) {
+    if (this.#speaking === speaking) return;
+    this.#speaking = speaking;
+    this.#refresh();
+  }
+
+  /**
+   * What has been understood of an utterance.
+   * @param {number} number
+   * @param {string} text
+   */
+  hear(number, text) {
+    let utterance = this.#heard.get(number);
+    if (!utterance) {
+      utterance = new Utterance((words) => this.edit(words));
+      this.#heard.set(number, utterance);
+      this.#append(utterance.element);
+    }
+    utterance.hear(text);
+    this.#refresh();
+  }
+
+  /**
+   * An utterance has become something, or nothing.
+   * @param {number} number
+   * @param {string | null} outcome none where nothing is left to show of it, as with a question, which shows itself
+   */
+  settle(number, outcome) {
+    const utterance = this.#heard.get(number);
+    this.#heard.delete(number);
+    if (outcome) {
+      utterance?.settle(outcome);
+      this.setAbout([]);
+    } else utterance?.element.remove();
+    this.#refresh();
+  }
+
+  /** Take words into the field, to be changed and sent again. @param {string} text */
+  edit(text) {
+    const { input } = this.parts;
+    input.value = text;
+    input.focus();
+    input.setSelectionRange(text.length, text.length);
+    this.actions.typing();
+  }
+
   /** @param {Question} question */
   onQuestion(question) {
     if (!this.#turns.has(question.id)) this.#add(question);
@@ -189,14 +178,20 @@ export class Conversation {
 
   /** @param {{question_id: string, n: number, text: string}} delta */
   onDelta(delta) {
-    this.#turns.get(delta.question_id)?.add(delta);
+    if (this.#turns.get(delta.question_id)?.add(delta)) this.actions.more(delta.question_id, delta.text);
     this.#scroll();
   }
 
   /** @param {Answer} answer */
   onAnswer(answer) {
-    this.#turns.get(answer.question_id)?.end(answer);
-    if (answer.text) this.actions.say(answer.text.replace(REFERENCE, (_, id) => this.actions.name(Number(id))));
+    const turn = this.#turns.get(answer.question_id);
+    if (turn && !turn.done && answer.text.startsWith(turn.text)) {
+      this.actions.more(answer.question_id, answer.text.slice(turn.text.length));
+    }
+    turn?.end(answer);
+    const readOut = this.actions.ended(answer);
+    if (readOut) this.#refresh();
+    else if (answer.text) this.actions.say(answer.text.replace(REFERENCE, (_, id) => this.actions.name(Number(id))));
     else if (answer.error) this.actions.say(answer.error.message);
     this.#refresh();
   }
@@ -208,8 +203,9 @@ export class Conversation {
     const time = new Date(event.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
     const entry = make("li", "alert", icon("bell"), make("p", "", ...linked(event.text, this.actions)), make("time", "foot", time));
     entry.dataset.severity = event.severity;
-    this.parts.list.append(entry);
+    this.#append(entry);
     this.actions.say(`Alert: ${event.text.replace(REFERENCE, "#$1")}`);
+    this.actions.alert(event);
     this.#refresh();
   }
 
@@ -220,7 +216,7 @@ export class Conversation {
   #submit() {
     const text = this.parts.input.value.trim();
     const [running] = this.#running.slice(-1);
-    if (!text && running) this.actions.stop(running.question.id);
+    if (!text && (running || this.#speaking)) this.actions.stop(running?.question.id ?? null);
     if (!text) return;
     this.parts.input.value = "";
     void this.#ask(text, this.#about);
@@ -231,24 +227,29 @@ export class Conversation {
    * @param {number[]} about
    */
   async #ask(text, about) {
-    const before = [...this.#turns.values()].at(-1);
-    const recent = before && performance.now() - before.at < TOGETHER_MS && before.element.dataset.state !== "failed";
-    if (await this.actions.ask(text, about, recent ? before.question.id : null)) this.setAbout([]);
+    if (await this.actions.ask(text, about, this.context.follows)) this.setAbout([]);
     else this.parts.input.value ||= text;
   }
 
   /** @param {Question} question */
   #add(question) {
-    const turn = new Turn(question, this.actions, (failed) => void this.#ask(failed.question.text, failed.question.track_ids));
+    const again = (/** @type {Turn} */ { question }) => void this.#ask(question.text, question.track_ids);
+    const turn = new Turn(question, this.actions, { again, edit: (text) => this.edit(text) });
     this.#turns.set(question.id, turn);
-    this.parts.list.append(turn.element);
-    while (this.parts.list.childElementCount > MOST_TURNS) this.parts.list.firstElementChild?.remove();
+    this.#append(turn.element);
     while (this.#turns.size > MOST_TURNS) this.#turns.delete([...this.#turns.keys()][0] ?? "");
     return turn;
   }
 
+  /** @param {HTMLElement} entry */
+  #append(entry) {
+    const { list } = this.parts;
+    list.append(entry);
+    while (list.childElementCount > MOST_TURNS) list.firstElementChild?.remove();
+  }
+
   #refresh() {
-    const busy = this.#running.length > 0;
+    const busy = this.busy || this.#speaking;
     const { send, empty, list } = this.parts;
     empty.hidden = list.childElementCount > 0;
     const words = busy ? "Stop the answer" : "Ask";

@@ -14,6 +14,7 @@ import { wordsOf } from "./states.js";
  * @property {import("./say.js").Toasts} toasts
  * @property {import("./say.js").Announcer} announcer
  * @property {import("./conversation.js").Conversation} conversation
+ * @property {import("./voice.js").Voice} voice
  * @property {import("./watches.js").Watches} watches
  * @property {import("./timeline.js").Timeline} timeline
  * @property {() => Promise<void>} catchUp fetch what was said and what happened before this page came
@@ -41,6 +42,7 @@ export class Messages {
     } else if (message.type === "status") {
       notes.show(message.engine.notes);
       this.parts.conversation.setModel(message.vlm);
+      this.parts.voice.onStatus(message);
       this.parts.statusChanged();
     } else if (message.type === "hello") this.#onHello(message);
     else if (message.type === "prompt") this.#onPrompt(message);
@@ -56,10 +58,12 @@ export class Messages {
    * @returns {boolean} whether it was its own
    */
   #ofAgent(message) {
-    const { conversation, watches, timeline } = this.parts;
+    const { conversation, voice, watches, timeline } = this.parts;
     if (message.type === "question") conversation.onQuestion(message);
     else if (message.type === "delta") conversation.onDelta(message);
     else if (message.type === "answer") conversation.onAnswer(message);
+    else if (message.type === "speech") voice.onSpeech(message);
+    else if (message.type === "heard") voice.onHeard(message);
     else if (message.type === "watch") watches.onWatch(message);
     else if (message.type === "event") {
       timeline.onEvent(message.event);
@@ -70,6 +74,7 @@ export class Messages {
 
   /** The source is another one. */
   clear() {
+    this.parts.voice.leave();
     this.parts.conversation.clear();
     this.parts.timeline.clear();
     this.parts.watches.restore([]);
@@ -94,6 +99,7 @@ export class Messages {
   #onHello(hello) {
     const { model, concept, actions } = this.parts;
     this.parts.conversation.setModel(hello.vlm);
+    this.parts.voice.onHello(hello);
     this.parts.watches.restore(hello.watches);
     void this.parts.catchUp();
     model.words = concept.words = hello.engine.words ?? [];
@@ -107,11 +113,12 @@ export class Messages {
   /** @param {import("./types.js").PromptMessage} message */
   #onPrompt({ prompt, tracks, choices: offered }) {
     const { model, concept, choices, actions, toasts, announcer } = this.parts;
+    const before = model.prompts.get(prompt.id)?.message;
     if (prompt.state === "removed") model.prompts.delete(prompt.id);
     else model.prompts.set(prompt.id, prompt);
     concept.showChips([...model.prompts.values()]);
-    if (prompt.state === "failed" && prompt.message) {
-      toasts.show(prompt.message, { tone: "error" });
+    if (prompt.message && prompt.message !== before) {
+      toasts.show(prompt.message, prompt.state === "failed" ? { tone: "error" } : {});
       announcer.say(prompt.message);
     }
     if (!offered || offered.length < 2) return;

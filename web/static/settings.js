@@ -10,6 +10,15 @@
  * @property {boolean} labels
  * @property {"640x480" | "1280x720"} size what the camera is asked for
  * @property {string | null} camera
+ * @property {"hold" | "open"} talk `hold`: only what is said while a key or button is held is heard
+ * @property {string} talkKey the key to hold, as `event.key` gives it
+ * @property {string} wakeWord what a question to an open microphone begins with; empty where any speech counts
+ * @property {string} language that is spoken, such as `de`; empty to have it detected
+ * @property {string | null} microphone
+ * @property {"spoken" | "always" | "off"} answers which are read out: those to spoken questions, all, or none
+ * @property {string | null} voice `voiceURI`; none for the browser's choice
+ * @property {number} rate of speaking, 1 as the voice's own
+ * @property {boolean} alerts read out
  */
 
 /** @type {Values} */
@@ -22,6 +31,15 @@ const DEFAULTS = {
   labels: true,
   size: "1280x720",
   camera: null,
+  talk: "hold",
+  talkKey: "v",
+  wakeWord: "",
+  language: "",
+  microphone: null,
+  answers: "spoken",
+  voice: null,
+  rate: 1,
+  alerts: false,
 };
 const KEY = "onlooker.settings";
 

@@ -66,6 +66,12 @@ export class Speaker {
     this.#say(sentences);
   }
 
+  /** What the answer turns out to be in. @param {string} language */
+  useLanguage(language) {
+    this.#language = language;
+    for (const waiting of this.#queue) waiting.language = language;
+  }
+
   /** The answer is complete. @param {string} source */
   end(source) {
     if (source !== this.#source || this.#ended) return;

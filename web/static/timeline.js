@@ -1,6 +1,6 @@
 // The last two minutes under the picture: each object a thin lane, each event a mark that opens its picture.
 import { button, make, place } from "./dom.js";
-import { linked } from "./conversation.js";
+import { linked } from "./turn.js";
 
 /** @typedef {import("./types.js").AgentEvent} AgentEvent */
 /** @typedef {import("./types.js").Track} Track */

@@ -12,6 +12,10 @@ export type OkMessage = wire.Ok;
 export type EngineNote = wire.EngineNote;
 export type FrameRef = wire.FrameRef;
 
+export type Speech = wire.Speech;
+export type Heard = wire.Heard;
+export type VoiceInfo = wire.VoiceInfo;
+
 export type Watch = wire.Watch;
 export type Rule = wire.Rule;
 export type AgentEvent = wire.Event;

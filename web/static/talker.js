@@ -1,0 +1,286 @@
+// Talking to the server: one utterance while something is held, or an open microphone until it is muted.
+import { ApiError } from "./api.js";
+import { LiveError } from "./live.js";
+import { Microphone, MicrophoneError } from "./microphone.js";
+import { MICROPHONE_FAULTS } from "./voice-state.js";
+
+/** The device is given back, and the browser's sign for it goes out, after so long without a word. */
+const IDLE_MS = 60_000;
+/** A press too short to say anything in. */
+const TAP_MS = 250;
+/** How long the last sound takes from the microphone to the server. */
+const ON_THE_WAY_MS = 120;
+/** What has been missed by less is no word. */
+const NOTICEABLE_MS = 60;
+/** What somebody has said before it was clear that they talk over the voice. */
+const BEFORE_INTERRUPTION_MS = 700;
+
+/**
+ * @typedef {object} Trouble
+ * @property {string} title
+ * @property {string} text
+ * @property {string} again the button's words; none where trying again cannot help
+ */
+
+/**
+ * @typedef {object} TalkerParts
+ * @property {import("./settings.js").Settings} settings
+ * @property {() => import("./live.js").Live | null} live
+ * @property {() => Record<string, unknown>} about what is said is about: objects, the frame on screen, the question before
+ * @property {(trouble: Trouble) => void} trouble
+ * @property {(words: string) => void} hint
+ * @property {() => void} change
+ */
+
+/** @typedef {{at: number, over: Promise<boolean>, end: (cancelled: boolean) => void, endedAt: number}} Utterance */
+
+const wait = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
+
+export class Talker {
+  /** What the server says of the session. @type {import("./types.js").Speech["state"]} */
+  state = "off";
+  /** The open microphone is not muted. */
+  on = false;
+  /** @type {string | null} where this page's session is made */
+  #address = null;
+  /** @type {Utterance | null} */
+  #held = null;
+  /** @type {Promise<void>} */
+  #turn = Promise.resolve();
+  #idle = 0;
+  #sending = 0;
+  #connected = false;
+  #interrupted = false;
+
+  /** @param {TalkerParts} parts */
+  constructor(parts) {
+    this.parts = parts;
+    this.microphone = new Microphone((fault) => this.#onEnded(fault));
+  }
+
+  get open() {
+    return this.parts.settings.get("talk") === "open";
+  }
+
+  /** Somebody is, or may be, heard. */
+  get wanted() {
+    return this.open ? this.on : this.#held !== null;
+  }
+
+  /** Something that was said is still on its way. */
+  get sending() {
+    return this.#sending > 0;
+  }
+
+  /** The websocket is another one, and sessions end with theirs. @param {string | null} address */
+  onHello(address) {
+    this.#address = address;
+    this.#disconnect();
+    if (!address) return;
+    this.tellListen();
+    if (this.on) void this.#listen();
+  }
+
+  /** @param {import("./types.js").Speech} speech */
+  onSpeech({ state, error }) {
+    this.state = state;
+    if (error) this.parts.trouble({ title: error.message, text: error.action, again: "" });
+    if (this.#interrupted && state !== "hearing") {
+      this.#interrupted = false;
+      this.microphone.holdBack(0);
+    }
+    if (state !== "off" || !this.#connected) return;
+    this.#disconnect();
+    if (this.on && error) void this.turn(false);
+    else if (this.on) void this.#listen();
+  }
+
+  /** Somebody talks over the voice: what they have said already counts. */
+  onInterruption() {
+    this.#interrupted = true;
+    this.microphone.holdBack(BEFORE_INTERRUPTION_MS);
+  }
+
+  /** How the microphone is used, whenever that changes. */
+  tellListen() {
+    const { settings } = this.parts;
+    const words = { wake_word: settings.get("wakeWord") || null, language: settings.get("language") || null };
+    this.parts.live()?.send({ type: "listen", open: this.open, muted: this.open && !this.on, ...words });
+  }
+
+  press() {
+    if (this.#held) return;
+    clearTimeout(this.#idle);
+    /** @type {(cancelled: boolean) => void} */
+    let end = () => undefined;
+    const over = new Promise((/** @type {(cancelled: boolean) => void} */ resolve) => (end = resolve));
+    const utterance = { at: performance.now(), over, end, endedAt: Infinity };
+    this.#held = utterance;
+    this.microphone.hear(true);
+    this.#turn = this.#turn.then(() => this.#utter(utterance));
+    this.parts.change();
+  }
+
+  /** @param {boolean} cancelled */
+  release(cancelled = false) {
+    const utterance = this.#held;
+    if (!utterance) return;
+    this.#held = null;
+    this.microphone.hear(false);
+    utterance.endedAt = performance.now();
+    const tap = utterance.endedAt - utterance.at < TAP_MS;
+    if (tap) this.parts.hint("Hold it while you speak");
+    utterance.end(cancelled || tap);
+    this.parts.change();
+  }
+
+  /** Unmute or mute the open microphone. @param {boolean} on */
+  async turn(on) {
+    if (this.on === on) return;
+    this.on = on;
+    this.tellListen();
+    this.parts.change();
+    if (on) return this.#listen();
+    this.microphone.hear(false);
+    await this.microphone.send(false);
+    this.#closeLater();
+  }
+
+  /** Open the microphone again after trouble. */
+  async retry() {
+    if (this.open) return this.turn(true);
+    try {
+      await this.#ready();
+      this.#closeLater();
+      this.parts.hint("The microphone is ready");
+    } catch (error) {
+      this.#explain(error);
+    }
+  }
+
+  /** Another device, or another way of talking. */
+  async restart() {
+    this.release(true);
+    const on = this.on && this.open;
+    this.on = false;
+    this.#disconnect();
+    this.microphone.close();
+    this.tellListen();
+    if (on) await this.turn(true);
+    this.parts.change();
+  }
+
+  /** @param {Utterance} utterance */
+  async #utter(utterance) {
+    this.#sending++;
+    try {
+      await this.#ready(() => this.microphone.hear(this.#held !== null));
+      if (this.microphone.openedAt > utterance.endedAt) {
+        this.#closeLater();
+        return this.parts.hint("The microphone is ready");
+      }
+      await this.#stream(utterance);
+    } catch (error) {
+      if (this.#held === utterance) this.#held = null;
+      this.microphone.hear(false);
+      await this.microphone.send(false);
+      this.#explain(error);
+    } finally {
+      this.#sending--;
+    }
+    this.parts.change();
+  }
+
+  /**
+   * Send what was said from the press on, however late it is by now, up to the release.
+   * @param {Utterance} utterance
+   */
+  async #stream({ at, over }) {
+    const missed = performance.now() - Math.max(at, this.microphone.openedAt);
+    const late = missed > NOTICEABLE_MS ? missed : 0;
+    this.microphone.holdBack(late);
+    const begun = this.#ask({ type: "talk", on: true });
+    await this.microphone.send(true);
+    await begun;
+    const cancelled = await over;
+    const about = cancelled ? { cancel: true } : this.parts.about();
+    if (!cancelled) await wait(late + ON_THE_WAY_MS);
+    await this.#ask({ type: "talk", on: false, ...about });
+    await this.microphone.send(false);
+    this.#closeLater();
+  }
+
+  async #listen() {
+    clearTimeout(this.#idle);
+    try {
+      await this.#ready();
+      if (!this.on) return this.#closeLater();
+      this.microphone.hear(true);
+      this.microphone.holdBack(0);
+      await this.microphone.send(true);
+    } catch (error) {
+      this.on = false;
+      this.tellListen();
+      this.#explain(error);
+    }
+    this.parts.change();
+  }
+
+  /** @param {() => void} onOpen the device hears */
+  async #ready(onOpen = () => undefined) {
+    await this.microphone.open(this.parts.settings.get("microphone"));
+    onOpen();
+    this.parts.change();
+    if (!this.#address) {
+      throw new LiveError({ code: "offline", message: "The server is not connected.", action: "Wait a moment, it is tried again." });
+    }
+    await this.microphone.connect(this.#address);
+    this.#connected = true;
+  }
+
+  /** @param {Record<string, unknown>} message */
+  async #ask(message) {
+    const live = this.parts.live();
+    if (!live) throw new MicrophoneError("lost", "no websocket");
+    return live.ask(message);
+  }
+
+  #disconnect() {
+    this.#connected = false;
+    this.state = "off";
+    this.microphone.disconnect();
+  }
+
+  #closeLater() {
+    clearTimeout(this.#idle);
+    this.#idle = window.setTimeout(() => {
+      if (this.wanted) return;
+      this.#disconnect();
+      this.microphone.close();
+      this.parts.change();
+    }, IDLE_MS);
+  }
+
+  /** @param {import("./microphone.js").MicrophoneFault} fault */
+  #onEnded(fault) {
+    const { wanted } = this;
+    this.#connected = false;
+    this.on = false;
+    this.release(true);
+    this.state = "off";
+    this.tellListen();
+    // A session that nobody uses may end: the next press makes another.
+    if (wanted || fault === "unplugged") this.parts.trouble(MICROPHONE_FAULTS[fault]);
+    this.parts.change();
+  }
+
+  /** @param {unknown} error */
+  #explain(error) {
+    if (error instanceof MicrophoneError) this.parts.trouble(MICROPHONE_FAULTS[error.fault]);
+    else if (error instanceof DOMException) this.parts.trouble(MICROPHONE_FAULTS.failed);
+    else if (error instanceof LiveError || error instanceof ApiError) {
+      this.parts.trouble({ title: error.message, text: error.action, again: "Try again" });
+    } else throw error;
+    this.parts.change();
+  }
+}
