@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from kernels import cpu
+from stream.engines import pointing
 from stream.engines.light.flow import Flow, FlowHistory, Moment
 from stream.engines.light.grid import U8, Grid, Patch
 from stream.engines.light.sight import Ask, View
@@ -39,35 +40,7 @@ def check(prompt: Prompt, grid: Grid | None) -> None:
             "This engine does not look for things by example.", code="unsupported_prompt",
             action="Type what it is, or click each one.",
         )  # fmt: skip
-    if not prompt.positive and prompt.kind is not PromptKind.POINTS:
-        raise BadInput("Only points can be negative here.", code="unsupported_prompt", action="Remove the prompt.")
-    if prompt.kind is PromptKind.TEXT and not (prompt.text or "").strip():
-        raise BadInput("There is nothing to look for.", code="empty_text", action="Type what to follow.")
-    if prompt.kind is PromptKind.POINTS:
-        if not prompt.points:
-            raise BadInput("There is no point.", code="unsupported_prompt", action="Click the thing.")
-        if prompt.track_id is None and not any(point.positive and prompt.positive for point in prompt.points):
-            raise BadInput(
-                "A first click must be on the thing.", code="unsupported_prompt", action="Click the thing itself."
-            )
-    if prompt.kind is PromptKind.BOX and prompt.box_xyxy_px is None:
-        raise BadInput("There is no box.", code="unsupported_prompt", action="Drag over the thing.")
-    if prompt.kind is PromptKind.MASK and prompt.mask is None:
-        raise BadInput("There is no mask.", code="unsupported_prompt", action="Send the mask.")
-    if grid is not None:
-        _inside(prompt, grid)
-
-
-def _inside(prompt: Prompt, grid: Grid) -> None:
-    width, height = grid.frame
-    places = [(point.x_px, point.y_px) for point in prompt.points]
-    if prompt.box_xyxy_px is not None:
-        x0, y0, x1, y1 = prompt.box_xyxy_px
-        places += [(x0, y0), (x1, y1)]
-        if not (x1 > x0 and y1 > y0):
-            raise BadInput("The box is empty.", code="unsupported_prompt", action="Drag over the whole thing.")
-    if not all(0 <= x <= width and 0 <= y <= height for x, y in places):
-        raise BadInput("That is outside the picture.", code="out_of_picture", action="Point at the picture.")
+    pointing.check(prompt, grid.frame if grid is not None else None)
 
 
 def to_ask(prompt: Prompt, grid: Grid) -> Ask:
