@@ -26,6 +26,10 @@ def _expanded(value: object) -> object:
     return Path(value).expanduser() if isinstance(value, str | Path) else value
 
 
+def _counted(value: object) -> object:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 UserPath = Annotated[Path, BeforeValidator(_expanded)]
 
 
@@ -72,6 +76,18 @@ class WebRtcSection(Section):
 class EngineConfig(Section):
     name: Literal["auto", "light", "sam3"] = "auto"
     models_dir: UserPath | None = None
+    sam3: Annotated[str, Field(min_length=1)] | None = None
+    """SAM 3's weights: a repository of the hub, a folder, or Meta's `sam3.pt`. Naming them asks for the sam3 engine
+    where `name` is `auto`."""
+    sam3_side: Annotated[Literal[1008, 672, 504], BeforeValidator(_counted)] = 1008
+    """Pixels of its input; smaller is faster and coarser."""
+    sam3_compile: bool = False
+    """Compile it at start: minutes once, then faster steps."""
+
+    @property
+    def asks_for_sam3(self) -> bool:
+        """By its name, or by naming its weights."""
+        return self.name == "sam3" or (self.name == "auto" and self.sam3 is not None)
 
 
 class VlmConfig(Section):

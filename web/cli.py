@@ -29,9 +29,26 @@ class EngineName(StrEnum):
     SAM3 = "sam3"
 
 
+class Sam3Side(StrEnum):
+    FULL = "1008"
+    MIDDLE = "672"
+    SMALL = "504"
+
+
 Host = Annotated[str | None, typer.Option(help="Address to listen on; off loopback it needs the token and gets TLS.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
 Engine = Annotated[EngineName | None, typer.Option("--engine", help="The engine that tracks.")]
+Sam3 = Annotated[
+    str | None,
+    typer.Option("--sam3", help="SAM 3's weights: facebook/sam3 of the hub, a folder, or Meta's sam3.pt."),
+]
+Side = Annotated[
+    Sam3Side | None, typer.Option("--sam3-side", help="Pixels of SAM 3's input; smaller is faster and coarser.")
+]
+Compile = Annotated[
+    bool | None,
+    typer.Option("--sam3-compile/--no-sam3-compile", help="Compile SAM 3 at start: minutes once, then faster."),
+]
 ModelsDir = Annotated[Path | None, typer.Option(help="A folder of models, prepared or to be filled.")]
 Vlm = Annotated[
     str | None,
@@ -48,12 +65,15 @@ def serve(
     host: Host = None,
     port: Port = None,
     engine: Engine = None,
+    sam3: Sam3 = None,
+    sam3_side: Side = None,
+    sam3_compile: Compile = None,
     models_dir: ModelsDir = None,
     vlm: Vlm = None,
     open_page: Open = False,
 ) -> None:
     """Serve the page and the API; streams come from the page, WHIP and onlooker.toml."""
-    config = _config(host, port, engine, models_dir, vlm)
+    config = _config(host, port, models_dir, vlm, _engine(engine, sam3, sam3_side, sam3_compile))
     from web.run import serve as run
 
     run(config, open_page=open_page)
@@ -64,12 +84,15 @@ def demo(
     host: Host = None,
     port: Port = None,
     engine: Engine = None,
+    sam3: Sam3 = None,
+    sam3_side: Side = None,
+    sam3_compile: Compile = None,
     models_dir: ModelsDir = None,
     vlm: Vlm = None,
     open_page: Open = False,
 ) -> None:
     """The same with a clip as camera, already tracked; models that are missing are fetched beside it."""
-    config = _config(host, port, engine, models_dir, vlm)
+    config = _config(host, port, models_dir, vlm, _engine(engine, sam3, sam3_side, sam3_compile))
     from web.run import demo as run
 
     run(config, any_port=port is None, open_page=open_page)
@@ -81,13 +104,16 @@ def doctor(
     host: Host = None,
     port: Port = None,
     engine: Engine = None,
+    sam3: Sam3 = None,
+    sam3_side: Side = None,
+    sam3_compile: Compile = None,
     models_dir: ModelsDir = None,
     vlm: Vlm = None,
 ) -> None:
     """Check this machine and say what to do about what is missing."""
     from web.doctor import examine, report
 
-    findings = examine(_config(host, port, engine, models_dir, vlm))
+    findings = examine(_config(host, port, models_dir, vlm, _engine(engine, sam3, sam3_side, sam3_compile)))
     report(findings, as_json=as_json)
     if any(finding.level == "fail" for finding in findings):
         raise typer.Exit(1)
@@ -110,13 +136,13 @@ def vlm(
 
 
 @models_app.callback()
-def models(context: typer.Context, models_dir: ModelsDir = None) -> None:
+def models(context: typer.Context, models_dir: ModelsDir = None, sam3: Sam3 = None) -> None:
     """List the models and where they are."""
     context.obj = models_dir
     if context.invoked_subcommand is None:
         from web.run import show_models
 
-        show_models(_config(models_dir=models_dir))
+        show_models(_config(models_dir=models_dir, engine={"sam3": sam3}))
 
 
 @models_app.command()
@@ -148,19 +174,29 @@ def main() -> None:
         sys.exit(130)
 
 
+def _engine(name: EngineName | None, sam3: str | None, side: Sam3Side | None, compiled: bool | None) -> dict[str, Any]:
+    """The table `engine` of the configuration, without the folder of models."""
+    return {
+        "name": name.value if name else None,
+        "sam3": sam3,
+        "sam3_side": int(side) if side else None,
+        "sam3_compile": compiled,
+    }
+
+
 def _config(
     host: str | None = None,
     port: int | None = None,
-    engine: EngineName | None = None,
     models_dir: Path | None = None,
     vlm: str | None = None,
+    engine: dict[str, Any] | None = None,
 ) -> Config:
     from stream.config import load_config
 
     given: dict[str, dict[str, Any]] = {
         "server": {"host": host, "port": port},
         "vlm": {"url": vlm},
-        "engine": {"name": engine.value if engine else None, "models_dir": models_dir},
+        "engine": {**(engine or {}), "models_dir": models_dir},
     }
     tables = {name: {key: value for key, value in table.items() if value is not None} for name, table in given.items()}
     return load_config({name: table for name, table in tables.items() if table})

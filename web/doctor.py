@@ -7,8 +7,6 @@ import importlib.metadata
 import importlib.util
 import json
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -18,8 +16,9 @@ from typing import Literal
 from rich.console import Console
 from rich.markup import escape
 
-from stream.config import Config, config_path
+from stream.config import Config, EngineConfig, config_path
 from stream.errors import BadInput, Conflict, OnlookerError
+from web.cards import NoAnswer, cards
 
 DISTRIBUTION = "onlooker"
 TOP_LEVEL = ("stream", "agent", "web", "kernels")
@@ -159,12 +158,24 @@ def _packages(_: Config) -> Iterable[Finding]:
 def _engine(config: Config) -> Iterable[Finding]:
     from web.engines import check_engine
 
+    if config.engine.asks_for_sam3:
+        yield from _sam3(config.engine)
+        return
     try:
         check_engine(config)
     except OnlookerError as error:
         yield Finding("engine", "fail", error.message, error.action)
     else:
         yield Finding("engine", "ok", "light, on the CPU")
+
+
+def _sam3(config: EngineConfig) -> Iterable[Finding]:
+    from web import sam3
+
+    there, words, action = sam3.weights(config)
+    yield Finding("sam3", "ok" if there else "warn" if sam3.comes(config) else "fail", words, action)
+    fits, words, action = sam3.card(config)
+    yield Finding("sam3", "ok" if fits else "fail", words, action)
 
 
 def _models(config: Config) -> Iterable[Finding]:
@@ -179,17 +190,14 @@ def _models(config: Config) -> Iterable[Finding]:
 
 
 def _gpu(_: Config) -> Iterable[Finding]:
-    tool = shutil.which("nvidia-smi")
     gpus = ""
-    if tool is not None:
-        command = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-        try:
-            gpus = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            yield Finding("gpu", "warn", "nvidia-smi fails.", "Check the driver; the light engine needs no GPU.")
+    try:
+        gpus = "; ".join(card.words for card in cards())
+    except NoAnswer:
+        yield Finding("gpu", "warn", "nvidia-smi fails.", "Check the driver; the light engine needs no GPU.")
     torch = importlib.util.find_spec("torch")
     with_torch = f"torch {importlib.metadata.version('torch')}" if torch is not None else "no torch"
-    yield Finding("gpu", "ok", f"{gpus.replace(chr(10), '; ') or 'none, and none is needed'} ({with_torch})")
+    yield Finding("gpu", "ok", f"{gpus or 'none, and none is needed'} ({with_torch})")
 
 
 def _ffmpeg(_: Config) -> Iterable[Finding]:

@@ -21,6 +21,8 @@ from web.app import create_app, token_path
 from web.auth import load_or_make_token
 from web.doctor import check_names
 from web.engines import check_engine, make_store
+from web.sam3 import PURPOSE as SAM3_PURPOSE
+from web.sam3 import row as sam3_row
 from web.server import make_server, open_sockets, run
 from web.tls import ensure_certificate, fingerprint, own_addresses, own_names
 from web.vlm import check_vlm
@@ -53,8 +55,12 @@ def show_models(config: Config) -> None:
     for model in store.status():
         size = f"{model.size_bytes / 1e6:.1f}" if model.size_bytes else ""
         table.add_row(model.name, model.state.value, size, model.purpose, model.source)
+    sam3 = sam3_row(config.engine)
+    size = f"{sam3.size_bytes / 1e6:.1f}" if sam3.size_bytes else ""
+    table.add_row("sam3", sam3.state, size, SAM3_PURPOSE, sam3.source)
     console.print(table)
     console.print(f"in {store.root}", highlight=False)
+    console.print(f"sam3: {sam3.where}", highlight=False, soft_wrap=True, markup=False)
     if not store.ready:
         console.print("Fetch what is missing with: onlooker models fetch")
 

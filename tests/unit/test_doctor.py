@@ -13,7 +13,7 @@ import pytest
 
 from stream.config import Config, load_config
 from stream.errors import BadInput
-from web import doctor
+from web import cards, doctor
 from web.doctor import Finding, check_names, examine, foreign_owners, report
 from web.server import open_sockets
 
@@ -91,17 +91,19 @@ def test_a_certificate_without_its_key_fails(config: Config, tmp_path: Path) -> 
 
 def test_sam3_fails_with_the_steps(config: Config) -> None:
     wanted = config.model_copy(update={"engine": config.engine.model_copy(update={"name": "sam3"})})
-    (finding,) = named(examine(wanted), "engine")
-    assert finding.level == "fail"
-    assert "--engine light" in finding.action
+    weights, card = named(examine(wanted), "sam3")
+    assert weights.level == "warn"
+    assert "hf auth login" in weights.action
+    assert card.level == "fail"
+    assert "--engine light" in card.action
 
 
 def test_a_broken_driver_is_a_warning(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: Any, **options: Any) -> None:
         raise subprocess.CalledProcessError(9, "nvidia-smi")
 
-    monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
-    monkeypatch.setattr(doctor.subprocess, "run", broken)
+    monkeypatch.setattr(cards.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr(cards.subprocess, "run", broken)
     levels = [finding.level for finding in named(examine(config), "gpu")]
     assert levels == ["warn", "ok"]
 
