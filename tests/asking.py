@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 
 from tests.staged import StagedStream
 
-PROBES = [
+PROBES: list[dict[str, Any]] = [
     {"tokens": ["yes"]},
     {"tokens": ["Red."]},
     {"tokens": ['{"colour": "blue"}']},

@@ -7,7 +7,8 @@ answers each with the next reply of its script, or with "I see it." when there i
 replies, `GET /requests` gives what was asked so far and when, with whether its client went away before the end.
 
 A reply: {tokens: [str], every_s, first_s, status, retry_after, tool_calls: [{name, arguments}], cut: after n tokens,
-garbage: bool, endless: bool, finish}.
+garbage: bool, endless: bool, finish, reading: a regular expression}. What `reading` first finds in the text of the last
+message stands in the tokens for `<1>`, `<2>` and so on, its groups: a model that names what it was told of.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -63,8 +65,12 @@ def make_app(owner: str) -> FastAPI:
 
     @app.post("/v1/chat/completions")
     async def complete(request: Request) -> Response:
-        reply = script.pop(0) if script else {"tokens": ["I ", "see ", "it."]}
-        entry = {"body": await request.json(), "gone": False, "sent": 0, "at_s": time.monotonic()}
+        unscripted: dict[str, Any] = {"tokens": ["I ", "see ", "it."]}
+        reply = script.pop(0) if script else unscripted
+        body = await request.json()
+        if "reading" in reply:
+            reply["tokens"] = [_filled(token, reply["reading"], body) for token in reply["tokens"]]
+        entry = {"body": body, "gone": False, "sent": 0, "at_s": time.monotonic()}
         requests.append(entry)
         if (status := reply.get("status", 200)) != 200:
             headers = {"retry-after": str(reply["retry_after"])} if "retry_after" in reply else {}
@@ -97,6 +103,13 @@ async def _body(reply: dict[str, Any], entry: dict[str, Any]) -> AsyncIterator[b
     except asyncio.CancelledError:
         entry["gone"] = True
         raise
+
+
+def _filled(token: str, pattern: str, body: dict[str, Any]) -> str:
+    content = body["messages"][-1]["content"]
+    text = content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content)
+    found = re.search(pattern, text)
+    return re.sub(r"<(\d)>", lambda place: found[int(place[1])] if found else "", token)
 
 
 async def _tokens(reply: dict[str, Any]) -> AsyncIterator[str]:
