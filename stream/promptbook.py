@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from stream.errors import LimitReached, NotFound
 from stream.facts import PromptFact
@@ -48,9 +49,13 @@ class PromptBook:
         return fact
 
     def changed(self, change: PromptChange) -> PromptFact | None:
-        """What the engine says of a prompt; None when it has been removed meanwhile."""
+        """What is news of a prompt, beside what was said of it before; None when it has been removed meanwhile."""
         fact = self._active.get(change.prompt_id) or self._refining.get(change.prompt_id)
-        return fact and self.note(fact.prompt, change, fact.picture_size_px)
+        if fact is None:
+            return None
+        if change.message is None and change.state is fact.state:
+            change = replace(change, message=fact.message)
+        return self.note(fact.prompt, change, fact.picture_size_px)
 
     def get(self, prompt_id: int) -> PromptFact:
         """A prompt in force. Raises `NotFound`."""

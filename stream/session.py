@@ -266,7 +266,8 @@ class StreamSession:
 
     def tell_prompt(self, prompt_id: int, message: str) -> None:
         """Say something about a prompt in force. Raises `NotFound`."""
-        fact = self._book.changed(PromptChange(prompt_id, self._book.get(prompt_id).state, message))
+        now = self._book.get(prompt_id)
+        fact = self._book.changed(PromptChange(prompt_id, now.state, message, now.track_ids))
         if fact is not None:
             self.facts.publish(fact)
 
