@@ -23,6 +23,7 @@ import { Stage } from "./stage.js";
 import { Station } from "./station.js";
 import { Timeline } from "./timeline.js";
 import { View } from "./view.js";
+import { fillVoiceSettings } from "./voice-settings.js";
 import { Watches } from "./watches.js";
 
 const REFRESH_MS = 500;
@@ -295,7 +296,15 @@ function snapshot() {
 
 /** @param {string} id */
 function openDialog(id) {
-  if (id === "settings") fillSettings(element("settings-body"), settings);
+  if (id === "settings") {
+    fillSettings(element("settings-body"), settings);
+    fillVoiceSettings(element("settings-body"), settings, {
+      taken: Object.keys(keys),
+      languages: voice.info.languages ?? null,
+      speak: (words) => voice.speaker.say(words, "en"),
+    });
+  }
+  if (id === "keys") fillKeys(element("keys-body"), voice.keyHelp);
   find(`#${id}`, HTMLDialogElement).showModal();
 }
 
@@ -333,7 +342,8 @@ const CLICKS = {
 };
 for (const [id, run] of Object.entries(CLICKS)) element(id).addEventListener("click", run);
 
-listenKeys({
+/** @type {Record<string, () => void>} */
+const keys = {
   "/": () => concept.focus(),
   a: () => conversation.focus(),
   e: () => withSelected((id) => conversation.explain(id)),
@@ -352,7 +362,8 @@ listenKeys({
   "[": () => select(model.step(-1)),
   "]": () => select(model.step(1)),
   Escape: () => select(null),
-});
+};
+listenKeys(keys);
 
 canvas.addEventListener("resized", (event) => {
   const { width, height } = /** @type {CustomEvent<{width: number, height: number}>} */ (event).detail;
@@ -379,6 +390,5 @@ setInterval(() => {
   view.refresh();
 }, REFRESH_MS);
 
-fillKeys(element("keys-body"));
 element("local").hidden = !["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
 void station.start();

@@ -35,6 +35,8 @@ export class Conversation {
   /** @type {Map<number, Utterance>} by the number of the utterance */
   #heard = new Map();
   #speaking = false;
+  /** On a phone the conversation is below the picture: what this page asked is brought into view. */
+  #following = false;
 
   /**
    * @param {{form: HTMLFormElement, input: HTMLInputElement, send: HTMLButtonElement, list: HTMLElement, empty: HTMLElement, about: HTMLElement, who: HTMLElement}} parts
@@ -136,6 +138,7 @@ export class Conversation {
    * @param {string} text
    */
   hear(number, text) {
+    this.#following = true;
     let utterance = this.#heard.get(number);
     if (!utterance) {
       utterance = new Utterance((words) => this.edit(words));
@@ -194,6 +197,7 @@ export class Conversation {
     else if (answer.text) this.actions.say(answer.text.replace(REFERENCE, (_, id) => this.actions.name(Number(id))));
     else if (answer.error) this.actions.say(answer.error.message);
     this.#refresh();
+    this.#following = false;
   }
 
   /** The agent speaks up by itself. @param {AgentEvent} event */
@@ -227,6 +231,7 @@ export class Conversation {
    * @param {number[]} about
    */
   async #ask(text, about) {
+    this.#following = true;
     if (await this.actions.ask(text, about, this.context.follows)) this.setAbout([]);
     else this.parts.input.value ||= text;
   }
@@ -264,5 +269,6 @@ export class Conversation {
   #scroll() {
     const { list } = this.parts;
     list.scrollTop = list.scrollHeight;
+    if (this.#following) list.lastElementChild?.scrollIntoView({ block: "nearest" });
   }
 }

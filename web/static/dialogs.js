@@ -40,8 +40,10 @@ const KEYS = [
   [["F"], "full screen"],
   [["S"], "save a snapshot"],
   [["N"], "numbers"],
-  [["Esc"], "cancel, or select nothing"],
+  [["Esc"], "stop the voice and the answer; cancel; select nothing"],
 ];
+/** The key for talking is the user's choice, and stands behind the one for asking. */
+const TALK_AT = 1 + KEYS.findIndex(([[key]]) => key === "A");
 
 /**
  * @param {HTMLElement} body
@@ -50,26 +52,36 @@ const KEYS = [
 export function fillSettings(body, settings) {
   body.replaceChildren(
     ...CHOICES.map(([key, title, note, options]) => {
-      const id = `setting-${key}`;
-      const words = make("label", "", title);
-      words.htmlFor = id;
-      if (note) words.append(make("small", "", note));
       const control = options ? select(options, String(settings.get(key))) : checkbox(Boolean(settings.get(key)));
-      control.id = id;
       control.addEventListener("change", () => {
         const value = control instanceof HTMLInputElement ? control.checked : control.value;
         settings.set(key, /** @type {never} */ (value));
       });
-      return make("div", "setting", words, control);
+      return row(key, title, note, control);
     }),
   );
+}
+
+/**
+ * A control with its words.
+ * @param {keyof Values} key
+ * @param {string} title
+ * @param {string} note
+ * @param {HTMLElement} control
+ */
+export function row(key, title, note, control) {
+  control.id = `setting-${key}`;
+  const words = make("label", "", title);
+  words.htmlFor = control.id;
+  if (note) words.append(make("small", "", note));
+  return make("div", "setting", words, control);
 }
 
 /**
  * @param {[string, string][]} options
  * @param {string} value
  */
-function select(options, value) {
+export function select(options, value) {
   const element = make("select");
   for (const [key, words] of options) element.add(new Option(words, key));
   element.value = value;
@@ -77,17 +89,20 @@ function select(options, value) {
 }
 
 /** @param {boolean} checked */
-function checkbox(checked) {
+export function checkbox(checked) {
   const element = make("input");
   element.type = "checkbox";
   element.checked = checked;
   return element;
 }
 
-/** @param {HTMLElement} list */
-export function fillKeys(list) {
+/**
+ * @param {HTMLElement} list
+ * @param {[string[], string]} talk the key for talking, and what it does
+ */
+export function fillKeys(list, talk) {
   list.replaceChildren(
-    ...KEYS.map(([keys, words]) => {
+    ...[...KEYS.slice(0, TALK_AT), talk, ...KEYS.slice(TALK_AT)].map(([keys, words]) => {
       const term = make("dt");
       keys.forEach((key, index) => term.append(...(index ? [" + "] : []), make("kbd", "", key)));
       return make("div", "", term, make("dd", "", words));

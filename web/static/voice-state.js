@@ -37,8 +37,7 @@ export function moodWords(mood, { open, wakeWord, touch }) {
   if (mood === "thinking") return "Thinking";
   if (mood === "speaking") return touch ? "Speaking" : "Speaking · Esc stops it";
   if (mood === "off") return "";
-  if (!open) return "Listening · let go to ask";
-  if (mood === "hearing") return "Listening";
+  if (!open || mood === "hearing") return "Listening";
   return wakeWord ? `Say “${wakeWord}” and ask` : "Ask aloud";
 }
 

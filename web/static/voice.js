@@ -1,7 +1,7 @@
 // Talking with the scene: what is said becomes a question, its answer is read out, and either can be cut short.
 import { ApiError, fetchModel } from "./api.js";
 import { find } from "./dom.js";
-import { Hold } from "./hold.js";
+import { Hold, keyName } from "./hold.js";
 import { Speaker } from "./speak.js";
 import { Talker } from "./talker.js";
 import { Interruption, moodOf } from "./voice-state.js";
@@ -244,6 +244,12 @@ export class Voice {
   #trouble(trouble) {
     this.view.trouble(trouble, trouble.again ? [[trouble.again, () => void this.talker.retry()]] : []);
     this.parts.say(trouble.title);
+  }
+
+  /** How talking stands in the list of keys. @returns {[string[], string]} */
+  get keyHelp() {
+    const does = this.talker.open ? "mute or unmute the microphone" : "talk to the scene while it is held";
+    return [[keyName(this.parts.settings.get("talkKey"))], does];
   }
 
   #about() {
