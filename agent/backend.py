@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from agent.keyframes import Keyframe
 from agent.scene import Scene
 from agent.tools import Tools
 from agent.types import Event, Moment, Question, Verdict, Watch
+from stream.errors import ModelServerError
 
 Sense = Literal["image", "audio", "tools"]
 
@@ -27,7 +28,7 @@ class Query:
     """All that an answer may draw on, frozen when the question starts.
 
     `previous` are the turns that the question goes on from, oldest first; `keyframes` pictures of what went before,
-    oldest first.
+    oldest first; `wav` is the question's sound, where it was spoken.
     """
 
     question: Question
@@ -36,6 +37,7 @@ class Query:
     previous: tuple[Turn, ...] = ()
     keyframes: tuple[Keyframe, ...] = ()
     tools: Tools | None = None
+    wav: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,15 @@ class Backend(Protocol):
 
     name: str
     is_model: bool
+    missing: ModelServerError | None
+    """Why this answers in place of a model that was asked for."""
 
     @property
     def can(self) -> frozenset[Sense]: ...
+
+    def speaks(self, language: str | None) -> str | None:
+        """The language (ISO 639) that a question in `language` is answered in, where that is known."""
+        ...
 
     def answer(self, query: Query) -> AsyncIterator[str]:
         """Pieces of the answer's text as they come, objects named as `[#3]`."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agent.backend import Backend, Query, Turn
-from agent.types import AgentError, Answer, AnswerFact, AnswerState, DeltaFact, Moment, Question, QuestionFact
+from agent.types import AgentError, Answer, AnswerFact, AnswerState, DeltaFact, Moment, Question, QuestionFact, Speech
 from agent.worker import Job, Priority, Worker
 from stream.errors import BadInput, NotFound, OnlookerError
 from stream.facts import FactLog
@@ -149,6 +149,7 @@ class Conversation:
             total_ms=round((now_s - started_s) * 1000, 1),
             backend=self._backend().name,
             error=error,
+            language=self._backend().speaks(question.language),
         )
         if question.id in self._turns:
             self._turns[question.id] = Asked(question, answer)
@@ -196,7 +197,13 @@ def named_ids(text: str, query: Query) -> tuple[int, ...]:
 
 
 def new_question(
-    text: str, *, client: str, moment: Moment, track_ids: Iterable[int], follows: str | None, spoken: bool = False
+    text: str,
+    *,
+    client: str,
+    moment: Moment,
+    track_ids: Iterable[int],
+    follows: str | None,
+    speech: Speech | None = None,
 ) -> Question:
     """Raises `BadInput` where the text is empty or too long."""
     text = " ".join(text.split())
@@ -207,7 +214,10 @@ def new_question(
             f"A question has at most {MAX_QUESTION_CHARS} characters.", code="too_long", action="Ask it shorter."
         )
     ids = tuple(dict.fromkeys(track_ids))
-    return Question(uuid.uuid4().hex, text, client, moment.frame, datetime.now(UTC), ids, follows, spoken)
+    language = speech.language if speech is not None else None
+    return Question(
+        uuid.uuid4().hex, text, client, moment.frame, datetime.now(UTC), ids, follows, speech is not None, language
+    )
 
 
 async def listen(facts: FactLog, question_id: str, after: int) -> AsyncIterator[QuestionFact | DeltaFact | AnswerFact]:

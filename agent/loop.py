@@ -38,6 +38,7 @@ from agent.types import (
     RegionFact,
     RegionKind,
     Severity,
+    Speech,
     Watch,
     WatchFact,
 )
@@ -183,23 +184,25 @@ class StreamAgent:
         track_ids: Iterable[int] = (),
         frame: FrameRef | None = None,
         follows: str | None = None,
-        spoken: bool = False,
+        speech: Speech | None = None,
     ) -> Question:
-        """Take on a question about what is in the picture now, or was on `frame`; the answer comes as facts.
+        """Take on a question about what is in the picture now, or was on `frame`; the answer comes as facts. `speech`:
+        it was spoken.
 
         Raises `BadInput`, `NotFound` (unknown_track, unknown_question), `FrameTooOld` or `LimitReached` (busy).
         """
         scene = self.scene.snapshot()
         previous = self.conversation.previous(follows)
         moment = await self.moment(frame)
-        question = new_question(text, client=client, moment=moment, track_ids=track_ids, follows=follows, spoken=spoken)
+        question = new_question(text, client=client, moment=moment, track_ids=track_ids, follows=follows, speech=speech)
         known = {thing.id for thing in scene.objects} | {track.id for track in moment.tracks}
         for track_id in question.track_ids:
             if track_id not in known:
                 raise NotFound(f"There is no track {track_id}.", code="unknown_track")
         keyframes = tuple(self.keyframes.between(moment.at - timedelta(seconds=LOOK_BACK_S), moment.at))
         tools = Tools(StreamToolbox(self, moment), (*LOOKING, *CHANGING), known)
-        self.conversation.ask(Query(question, moment, scene, previous, keyframes, tools))
+        wav = speech.wav if speech is not None else None
+        self.conversation.ask(Query(question, moment, scene, previous, keyframes, tools, wav))
         return question
 
     async def jpeg(self, frame: FrameRef) -> bytes:

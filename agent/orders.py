@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.commands import Command, Wish, understand
 from agent.labels import singulars, stands_for
+from agent.types import Speech
 from stream.errors import BadInput, NotFound
 from stream.prompts import PromptDraft
 from stream.types import FrameRef, PromptKind
@@ -39,7 +40,13 @@ class Orders:
         self._undos: deque[Callable[[], Awaitable[Done]]] = deque(maxlen=KEPT_UNDOS)
 
     async def obey(
-        self, text: str, *, track_ids: Iterable[int] = (), frame: FrameRef | None = None, follows: str | None = None
+        self,
+        text: str,
+        *,
+        track_ids: Iterable[int] = (),
+        frame: FrameRef | None = None,
+        follows: str | None = None,
+        speech: Speech | None = None,
     ) -> Done:
         """Do what `text` asks for; the rest is for a question, as `StreamAgent.ask` takes it.
 
@@ -67,7 +74,7 @@ class Orders:
                 return Done(question_id=stopped[0] if stopped else None)
             case Wish.ASK:
                 question = await self._agent.ask(
-                    command.text, client=self._client, track_ids=track_ids, frame=frame, follows=follows
+                    command.text, client=self._client, track_ids=track_ids, frame=frame, follows=follows, speech=speech
                 )
                 return Done(question_id=question.id)
 

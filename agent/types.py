@@ -123,6 +123,15 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Speech:
+    """That a question was spoken: in which language (ISO 639), where it is known, and its sound as a WAV file, for a
+    model that hears."""
+
+    language: str | None = None
+    wav: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What a client asked, about `track_ids` if any are named, on `frame`. `follows` is the question that it goes on
     from; `asked_by` is the client's own id; `language` (ISO 639) that of a spoken one, where it is known."""

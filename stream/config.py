@@ -102,6 +102,20 @@ class VlmConfig(Section):
     """Describe each object once by itself."""
 
 
+class VoiceConfig(Section):
+    """What turns speech into words."""
+
+    model: str | None = None
+    """Of faster-whisper: `whisper-base`, `whisper-tiny.en`, a folder, a package, or a name on the hub; the best that
+    has been fetched, if none is named. With `url` the name that the server has for it."""
+    url: str | None = None
+    """A server with OpenAI's `/v1/audio/transcriptions` instead; or `vlm`, where the language model hears."""
+    api_key_file: UserPath | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    language: Annotated[str | None, Field(pattern="^[a-z]{2,3}$")] = None
+    """Such as `de`; detected, if none is given here or by the page."""
+
+
 class StoreConfig(Section):
     """Where events, answers and their pictures are kept, and how much of them."""
 
@@ -154,6 +168,7 @@ class Config(BaseSettings):
     webrtc: WebRtcSection = WebRtcSection()
     engine: EngineConfig = EngineConfig()
     vlm: VlmConfig = VlmConfig()
+    voice: VoiceConfig = VoiceConfig()
     sources: SourcesConfig = SourcesConfig()
     store: StoreConfig = StoreConfig()
     feeds: tuple[FeedConfig, ...] = ()

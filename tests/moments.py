@@ -75,6 +75,10 @@ class FakeBackend:
 
     name = "fake"
     is_model = True
+    missing = None
+
+    def speaks(self, language: str | None) -> str | None:
+        return language
 
     def __init__(self, *replies: Any, can: Iterable[str] = ("image",)) -> None:
         self.replies = list(replies)

@@ -24,11 +24,12 @@ from stream.errors import OnlookerError
 from stream.hub import HubLimits, StreamHub
 from stream.models.fetch import Progress as FetchProgress
 from stream.models.store import ModelStore
+from stream.models.voice import VoiceStore
 from stream.session import StreamSession
 from stream.sources.webrtc import IceServer, WebRtcConfig
 from stream.sources.webrtc import notes as webrtc_notes
 from web import live, problems
-from web.api import agent, docs, events, streams, system, whip
+from web.api import agent, docs, events, microphone, streams, system, whip
 from web.auth import Auth, Sessions, load_or_make_token
 from web.engines import make_engine, make_store
 from web.fanout import Fanouts
@@ -87,8 +88,8 @@ def create_app(
         responses=docs.PROBLEMS,
     )
     problems.install(app)
-    for router in (whip.router, streams.router, agent.router, events.router, system.router, live.router, docs.router):
-        app.include_router(router)
+    for part in (whip, microphone, streams, agent, events, system, live, docs):
+        app.include_router(part.router)
     # Not mounted at "/": a mount takes every path, so that a wrong method on an API path would not be told as such.
     app.router.default = Page(directory=STATIC, html=True)
     server = config.server
@@ -109,7 +110,12 @@ async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth)
         hub = await stack.enter_async_context(
             StreamHub(engine, webrtc=webrtc, limits=limits, on_open=agents.attach, boot=boot)
         )
-        voice = Voice()
+        voice = await stack.enter_async_context(
+            Voice(
+                config.voice, VoiceStore(store.root), webrtc, lambda: agents.backend,
+                max_sessions=config.webrtc.max_sessions,
+            )
+        )  # fmt: skip
         stack.push_async_callback(jobs.close)
         yield State(config, hub, agents, recording, store, auth, jobs, Fanouts(), model_server, voice, webrtc_notes())
 

@@ -13,12 +13,18 @@ from typing import Any
 from pydantic_core import to_json
 
 from agent.loop import StreamAgent
-from agent.orders import Orders
-from stream.errors import BadInput, EngineError, LimitReached, OnlookerError
+from agent.orders import Done, Orders
+from agent.speech.listener import About, Listener, Listening, Order
+from agent.speech.service import SpeechService
+from agent.speech.transcribe import wav_of
+from agent.speech.types import Heard, SpeechNews
+from agent.types import Speech
+from stream.errors import BadInput, LimitReached, OnlookerError
 from stream.hub import StreamHub
 from stream.prompts import PromptDraft
 from stream.session import StreamSession
 from stream.types import FrameRef, PromptKind, Rle
+from web.agent_wire import heard_message, speech_message
 from web.limits import FlowControl, TokenBucket
 from web.parsing import parse_client_message, ref_of
 from web.problems import Internal
@@ -36,12 +42,6 @@ VIEW_S = 15.0
 WAITING_VIEWS = 4
 
 
-class NoVoice(EngineError):
-    code = "vlm_unavailable"
-    retryable = False
-    default_action = "Type the question."
-
-
 class TooMuch(OnlookerError):
     """The client is cut off: code `rate_limited` or `bad_message`."""
 
@@ -57,11 +57,13 @@ class Commands:
         flow: FlowControl,
         send: Callable[[str], Awaitable[None]],
         flush: Callable[[], Awaitable[None]],
+        speech: SpeechService,
     ) -> None:
         self._session = session
         self._agent = agent
         self._client = uuid.uuid4().hex
         self._orders = Orders(agent, self._client)
+        self.listener = Listener(speech, self._obey, self._now, self._tell)
         self._hub = hub
         self._flow = flow
         self._send = send
@@ -182,8 +184,34 @@ class Commands:
             case protocol.Command():
                 done = asdict(await self._orders.obey(message.text, **asked_about(message)))
                 return _answer(message.ref, **{key: value for key, value in done.items() if value is not None})
+            case protocol.Talk():
+                self.listener.talk(message.on, About(**asked_about(message)), cancel=message.cancel)
+                return _answer(message.ref)
+            case protocol.Listen():
+                self.listener.listen(Listening(message.open, message.muted, message.wake_word, message.language))
+                return _answer(message.ref)
             case _:
-                raise NoVoice("This server has no ears yet.")
+                raise BadInput(f"“{message.type}” has no answer.", code="unknown_type")
+
+    # --- speech ---------------------------------------------------------------------------------------------------
+
+    async def _obey(self, order: Order) -> Done:
+        about = order.about
+        wav = await asyncio.to_thread(wav_of, order.samples) if "audio" in self._agent.backend.can else None
+        return await self._orders.obey(
+            order.text,
+            track_ids=about.track_ids,
+            frame=about.frame,
+            follows=about.follows,
+            speech=Speech(order.language, wav),
+        )
+
+    def _now(self) -> FrameRef | None:
+        update = self._session.latest
+        return FrameRef(update.epoch, update.rtp) if update is not None else None
+
+    async def _tell(self, news: SpeechNews | Heard) -> None:
+        await self._send(_text(speech_message(news) if isinstance(news, SpeechNews) else heard_message(news)))
 
     def _queue_view(self, message: protocol.ViewRequest) -> None:
         try:
@@ -192,10 +220,10 @@ class Commands:
             raise LimitReached("Other `view` messages are waiting.", code="busy", action="Wait for them.") from None
 
 
-def asked_about(body: protocol.QuestionBody) -> dict[str, Any]:
+def asked_about(body: protocol.QuestionBody | protocol.Talk) -> dict[str, Any]:
     """What a question is about, as the agent takes it."""
     frame = FrameRef(body.frame.epoch, body.frame.rtp) if body.frame else None
-    return {"track_ids": body.track_ids or (), "frame": frame, "follows": body.follows}
+    return {"track_ids": tuple(body.track_ids or ()), "frame": frame, "follows": body.follows}
 
 
 def draft_of(body: PromptBody) -> PromptDraft:

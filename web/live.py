@@ -88,15 +88,21 @@ class LiveClient:
         self._pending = False
         self._agent = agent
         self._client = secrets.token_hex(16)
-        self._commands = Commands(session, self._agent, state.hub, self._flow, self._send, self._flush)
+        self._commands = Commands(
+            session, self._agent, state.hub, self._flow, self._send, self._flush, state.voice.service
+        )
 
     async def run(self) -> None:
         """Serve the client until either side ends. Never raises but for cancellation."""
         subscription = _subscribe(self._session.facts, self._websocket.query_params, self._state.hub.boot)
         try:
-            await self._send(self._hello())
-            self._pending = self._session.latest is not None
-            async with asyncio.TaskGroup() as tasks:
+            async with (
+                self._state.voice.client(self._client, self._session.id, self._commands.listener),
+                asyncio.TaskGroup() as tasks,
+            ):
+                await self._send(self._hello())
+                self._pending = self._session.latest is not None
+                tasks.create_task(self._commands.listener.run())
                 tasks.create_task(self._write(subscription))
                 tasks.create_task(self._status())
                 tasks.create_task(self._commands.views())

@@ -33,12 +33,13 @@ class Begun:
 @dataclass(frozen=True, slots=True)
 class Spoken:
     """An utterance that has ended: `(n,)` float32 samples. `speech_s` of it sounds like speech, None where no
-    detector has listened; `silence_s` had gone by since the end of speech, or of the key."""
+    detector has listened; `silence_s` had gone by since the end of speech, or of the key. `held`: by the key."""
 
     utterance: int
     samples: F32
     speech_s: float | None
     silence_s: float
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,9 @@ Happening = Begun | Spoken | Dropped
 
 class Ear:
     """Fed with samples and keys in the order in which they come; tells what happens. Without a detector only the key
-    makes utterances."""
+    makes utterances, which are numbered on from `utterance`."""
 
-    def __init__(self, detector: Detector | None, rules: EndpointRules | None = None) -> None:
+    def __init__(self, detector: Detector | None, rules: EndpointRules | None = None, *, utterance: int = 0) -> None:
         self._detector = detector
         self._endpointer = Endpointer(rules)
         self._rules = self._endpointer.rules
@@ -67,7 +68,7 @@ class Ear:
         self._speech = 0
         self._held = False
         self._tail: int | None = None
-        self.utterance = 0
+        self.utterance = utterance
         self.level = 0.0
         self.open = False
         self.muted = False
@@ -177,11 +178,12 @@ class Ear:
         assert self._clip is not None
         samples = np.concatenate(self._clip) if self._clip else np.zeros(0, np.float32)
         speech_s = self._speech * WINDOW_S if self._detector is not None else None
+        held = self._held or self._tail is not None
         self._clip = None
         self._held, self._tail = False, None
         self._recent.clear()
         self._endpointer.reset()
-        return Spoken(self.utterance, samples, speech_s, silence_s)
+        return Spoken(self.utterance, samples, speech_s, silence_s, held)
 
     def _forget(self) -> None:
         if len(self._rest) or self._recent:

@@ -20,8 +20,10 @@ from agent.speech.types import F32, SAMPLE_RATE
 class Transcriber(Protocol):
     """`name` is shown to people; `languages` are those it knows, ISO 639, None where they are many."""
 
-    name: str
     languages: tuple[str, ...] | None
+
+    @property
+    def name(self) -> str: ...
 
     async def start(self) -> None:
         """Make it ready. Raises `VoiceError` or `ModelMissing`; may be called again then."""

@@ -63,7 +63,7 @@ class WhisperProcess:
         load_s: float | None = None,
         least_s: float = LEAST_S,
     ) -> None:
-        self.name = model.name
+        self._name = model.name
         self._given = command is not None
         self._command = [*(command or _worker_command(model, device))]
         self._load_s = load_s or (LOAD_S if model.is_folder else HUB_LOAD_S)
@@ -71,6 +71,10 @@ class WhisperProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
         self._asked = 0
+
+    @property
+    def name(self) -> str:
+        return self._name
 
     @property
     def pid(self) -> int | None:
@@ -126,16 +130,16 @@ class WhisperProcess:
                 reply = await _line(process)
         except TimeoutError:
             await self._kill()
-            raise VoiceError(f"The speech model {self.name} was not ready in {self._load_s:.0f} s.") from None
+            raise VoiceError(f"The speech model {self._name} was not ready in {self._load_s:.0f} s.") from None
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:
             await self._kill()
-            raise VoiceError(f"The speech model {self.name} could not be started.") from error
+            raise VoiceError(f"The speech model {self._name} could not be started.") from error
         except asyncio.CancelledError:
             await asyncio.shield(self._kill())
             raise
         if not reply.get("ready"):
             await self._kill()
-            raise _explained(self.name, reply)
+            raise _explained(self._name, reply)
         self.languages = tuple(reply["languages"]) if len(reply["languages"]) < 10 else None
         return process
 

@@ -18,6 +18,7 @@ from agent.vlm.text import parse_object
 ANSWER_TOKENS = 512
 DESCRIBE_TOKENS = 40
 VERDICT_TOKENS = 80
+WORDS_TOKENS = 200
 IMAGE_TOKENS = 280
 ZOOM_IMAGE_TOKENS = 560
 CAPTION_IMAGE_TOKENS = 140
@@ -28,6 +29,7 @@ class VlmBackend:
     """Asks one model of one server as its profile says. Raises `ModelServerError` where it cannot."""
 
     is_model = True
+    missing = None
 
     def __init__(self, client: VlmClient, profile: Profile) -> None:
         self._client = client
@@ -38,9 +40,14 @@ class VlmBackend:
     def can(self) -> frozenset[Sense]:
         return self.profile.can
 
+    def speaks(self, language: str | None) -> str | None:
+        """As it is told to."""
+        return language
+
     async def answer(self, query: Query) -> AsyncIterator[str]:
         look_back = build.wants_look_back(query.question.text)
-        messages = await asyncio.to_thread(build.answer_messages, query, sees="image" in self.can, look_back=look_back)
+        sees, hears = "image" in self.can, "audio" in self.can
+        messages = await asyncio.to_thread(build.answer_messages, query, sees=sees, look_back=look_back, hears=hears)
         tools = query.tools
         offered = tools.schemas if tools is not None and "tools" in self.can else ()
         for turn in range(MOST_ROUNDS + 1):
@@ -80,6 +87,12 @@ class VlmBackend:
         if value is None or not isinstance(value.get("ids"), list):
             return candidates
         return tuple(candidate for candidate in candidates if candidate in _numbers(value["ids"]))
+
+    async def write_down(self, wav: bytes, request: str) -> str:
+        """What is said in a WAV file, as `request` asks for it."""
+        parts = [build.wav_part(wav), {"type": "text", "text": request}]
+        asking = self._asking(WORDS_TOKENS, 0.0, IMAGE_TOKENS)
+        return (await self._client.complete([{"role": "user", "content": parts}], asking)).text
 
     async def close(self) -> None:
         await self._client.close()

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from agent.vlm.text import Cleaner
-from stream.errors import ModelServerError
+from stream.errors import ModelServerAway, ModelServerError
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -175,8 +175,8 @@ class VlmClient:
             action="Check that the address given with --vlm is an OpenAI-compatible server.",
         )
 
-    def _unreachable(self) -> ModelServerError:
-        return ModelServerError(
+    def _unreachable(self) -> ModelServerAway:
+        return ModelServerAway(
             f"The language model server at {self.url} does not answer.",
             action="Start it, or check the address given with --vlm.",
         )

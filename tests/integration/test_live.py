@@ -195,10 +195,10 @@ async def test_masks_and_rate_are_chosen_by_the_client(server: RunningServer, so
             assert (await receive(live, "tracks"))["index"] == 31
 
 
-async def test_later_work_is_refused_in_words(server: RunningServer, source: PushedSource) -> None:
+async def test_talking_without_a_microphone_is_refused_in_words(server: RunningServer, source: PushedSource) -> None:
     async with server.live("cam") as live:
         answer = await ask(live, ref="q", type="talk", on=True)
-    assert (answer["type"], answer["code"], answer["retryable"]) == ("error", "vlm_unavailable", False)
+    assert (answer["type"], answer["code"], answer["retryable"]) == ("error", "no_microphone", False)
     assert answer["action"]
 
 

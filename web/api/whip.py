@@ -12,8 +12,8 @@ from web.state import StateDep
 router = APIRouter(tags=["WebRTC"])
 SDP = "application/sdp"
 _CONTENT = {SDP: {"schema": {"type": "string"}}}
-_CREATED: dict[int | str, dict[str, Any]] = {201: {"description": "The answer", "content": _CONTENT}}
-_OFFER = {"requestBody": {"required": True, "content": _CONTENT}}
+CREATED: dict[int | str, dict[str, Any]] = {201: {"description": "The answer", "content": _CONTENT}}
+OFFER = {"requestBody": {"required": True, "content": _CONTENT}}
 
 
 class WrongMediaType(BadInput):
@@ -22,15 +22,15 @@ class WrongMediaType(BadInput):
     default_action = f"Send the offer as {SDP}."
 
 
-@router.post("/whip/{stream_id}", status_code=201, response_class=Response, responses=_CREATED, openapi_extra=_OFFER)
+@router.post("/whip/{stream_id}", status_code=201, response_class=Response, responses=CREATED, openapi_extra=OFFER)
 async def publish(
     stream_id: str, request: Request, state: StateDep, if_match: Annotated[str | None, Header()] = None
 ) -> Response:
     """Publish video to a stream. With `If-Match: "<session>"` the session that feeds it is replaced."""
-    offer = await _offer(request)
+    offer = await read_offer(request)
     match = if_match.strip().removeprefix("W/").strip('"') if if_match else None
     answer = await state.hub.publish(stream_id, offer, if_match=match)
-    return _created(f"/whip/{stream_id}/{answer.session}", answer.sdp, {"etag": f'"{answer.session}"'})
+    return created(f"/whip/{stream_id}/{answer.session}", answer.sdp, {"etag": f'"{answer.session}"'})
 
 
 @router.delete("/whip/{stream_id}/{session}", status_code=204)
@@ -39,11 +39,11 @@ async def unpublish(stream_id: str, session: str, state: StateDep) -> None:
     await state.hub.unpublish(stream_id, session)
 
 
-@router.post("/whep/{stream_id}", status_code=201, response_class=Response, responses=_CREATED, openapi_extra=_OFFER)
+@router.post("/whep/{stream_id}", status_code=201, response_class=Response, responses=CREATED, openapi_extra=OFFER)
 async def view(stream_id: str, request: Request, state: StateDep) -> Response:
     """Watch a stream: its own packets, not encoded again."""
-    answer = await state.hub.view(stream_id, await _offer(request))
-    return _created(f"/whep/{stream_id}/{answer.session}", answer.sdp, {})
+    answer = await state.hub.view(stream_id, await read_offer(request))
+    return created(f"/whep/{stream_id}/{answer.session}", answer.sdp, {})
 
 
 @router.delete("/whep/{stream_id}/{session}", status_code=204)
@@ -52,7 +52,8 @@ async def unview(stream_id: str, session: str, state: StateDep) -> None:
     await state.hub.unview(stream_id, session)
 
 
-async def _offer(request: Request) -> str:
+async def read_offer(request: Request) -> str:
+    """The SDP in a request. Raises `BadInput`."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != SDP:
         raise WrongMediaType("The offer is not SDP by its content type.")
     body = await request.body()
@@ -62,5 +63,6 @@ async def _offer(request: Request) -> str:
         raise BadInput("The offer is not SDP.", action="Send the text of an SDP offer.") from None
 
 
-def _created(location: str, sdp: str, headers: dict[str, str]) -> Response:
+def created(location: str, sdp: str, headers: dict[str, str]) -> Response:
+    """The answer to an offer."""
     return Response(sdp, 201, {"location": location, **headers}, media_type=SDP)
