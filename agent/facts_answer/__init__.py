@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from agent.facts_answer import answers, language, places, story, timing
-from agent.facts_answer.answers import Asked, CannotTell
+from agent.facts_answer.asked import Asked, CannotTell
 from agent.facts_answer.follow import Talk, completed, referred, since_then
 from agent.facts_answer.meaning import Ask, Meaning
 from agent.facts_answer.phrases import Wording
-from agent.facts_answer.scope import check, narrowed
+from agent.facts_answer.scope import check, narrowed, resolved
 from agent.facts_answer.understand import understand
 from agent.facts_answer.whether import whether
 from agent.scene import Scene
@@ -34,6 +34,8 @@ _ANSWERS: dict[Ask, Callable[[Asked], str]] = {
     Ask.HOW_LONG_AGO: timing.when, Ask.SINCE_WHEN: timing.how_long, Ask.HOW_LONG: timing.how_long,
     Ask.HAPPENED: story.happened, Ask.ABOUT: story.about,
 }  # fmt: skip
+_MOST_QUESTIONS = 3
+_MOST_TOLD_OF = 3
 _ONLY = "I only know what is tracked: what there is, where, since when, and what happened."
 _MORE = "For more, a vision model is needed: start with --vlm."
 
@@ -59,25 +61,52 @@ class FactsAnswerer:
     ) -> FactsAnswer:  # fmt: skip
         """Answer `text` about `scene` as it was at `moment`. `track_ids` are what the user pointed at, `previous` the
         questions and answers that it goes on from, oldest first."""
-        talk = Talk()
-        for question, said in previous[-KEPT_TURNS:]:
-            earlier = completed(understand(question, scene, moment.at, self._zone), talk, (), scene)
-            talk = talk.after(earlier, said, scene)
-        introduction, text = language.clauses(text)
+        talk = self._talk(previous, scene, moment)
+        introduction, questions = language.clauses(text)
         stated = Meaning()
         if introduction:
             stated = completed(understand(introduction, scene, moment.at, self._zone), talk, track_ids, scene)
             before = stated if stated.deed is not None and not stated.unknown else talk.before
             talk = replace(talk.after(stated, "", scene), before=before)
-        meaning = completed(understand(text, scene, moment.at, self._zone), talk, track_ids, scene)
-        meaning = since_then(meaning, stated)
-        asked = Asked(meaning, scene, Wording(scene, moment.at, self._zone), talk.ids)
-        try:
-            check(asked)
-            asked = narrowed(asked)
-            assert asked.meaning.ask is not None
-            said = _ANSWERS[asked.meaning.ask](asked)
-        except CannotTell as reason:
-            said = f"{reason}. {_ONLY} {_MORE}"
-            return FactsAnswer(said, referred(said), False)
-        return FactsAnswer(said, referred(said), True)
+        said: list[str] = []
+        for question in questions[:_MOST_QUESTIONS]:
+            meaning = completed(understand(question, scene, moment.at, self._zone), talk, track_ids, scene)
+            meaning = since_then(meaning, stated, moment.at)
+            asked = Asked(meaning, scene, Wording(scene, moment.at, self._zone), talk.ids)
+            try:
+                said.append(_answered(asked))
+            except CannotTell as reason:
+                # Half an answer to two questions would pass for the whole.
+                return _honest(reason, asked)
+            talk = talk.after(meaning, said[-1], scene)
+        answer = " ".join(said)
+        return FactsAnswer(answer, referred(answer), True)
+
+    def _talk(self, previous: tuple[tuple[str, str], ...], scene: Scene, moment: Moment) -> Talk:
+        talk = Talk()
+        for question, said in previous[-KEPT_TURNS:]:
+            for clause in language.clauses(question)[1]:
+                meaning = completed(understand(clause, scene, moment.at, self._zone), talk, (), scene)
+                talk = talk.after(meaning, said, scene)
+        return talk
+
+
+def _answered(asked: Asked) -> str:
+    check(asked)
+    asked = narrowed(resolved(asked))
+    assert asked.meaning.ask is not None
+    lasting = asked.meaning.lasting is not None
+    said = timing.lasting(asked) if lasting else _ANSWERS[asked.meaning.ask](asked)
+    read = "".join(f" (I read “{word}” as “{right}”.)" for word, right in asked.meaning.respelt)
+    return said + read
+
+
+def _honest(reason: CannotTell, asked: Asked) -> FactsAnswer:
+    """Why there is no answer, and what is known of the things that were named."""
+    meaning = asked.meaning
+    named = (meaning.subject, meaning.second, meaning.place.subject if meaning.place is not None else None)
+    meant = [s for s in named if s is not None and s.named and s.clause is None and not s.some]
+    things = asked.things(meant[0]) if meant else []
+    known = f" What I do know: {story.briefly(asked, things)}" if 0 < len(things) <= _MOST_TOLD_OF else ""
+    said = f"{reason}.{known} {_ONLY} {_MORE}"
+    return FactsAnswer(said, referred(said), False)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from agent.facts_answer import knowledge
-from agent.facts_answer.meaning import Deed, Meaning, Most, Relation, Subject
+from agent.facts_answer.asked import (
+    HAPPENINGS,
+    Asked,
+    CannotTell,
+    at_of,
+    back_after,
+    happenings,
+    is_ever,
+    left_behind,
+    meetings,
+    present,
+    unique,
+    within,
+)
+from agent.facts_answer.meaning import Deed, Meaning, Most, Subject
 from agent.facts_answer.phrases import (
-    Wording,
     article,
     be,
     counted,
@@ -24,28 +36,14 @@ from agent.facts_answer.phrases import (
     where_is,
     word_for,
 )
-from agent.labels import BEINGS, class_of
-from agent.scene import Scene, SceneObject
-from agent.types import Event, EventKind
+from agent.perceive.matching import COMPARE
+from agent.scene import SceneObject
+from agent.types import Event
 
 _DID = {
     Deed.ENTER: "came in", Deed.LEAVE: "left", Deed.RETURN: "came back", Deed.VANISH: "went out of sight",
     Deed.CROSS: "crossed", Deed.MEET: "came near", Deed.STAY_BEHIND: "was left behind",
 }  # fmt: skip
-HAPPENINGS = frozenset({Deed.ENTER, Deed.LEAVE, Deed.RETURN, Deed.CROSS, Deed.MEET, Deed.STAY_BEHIND})
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One question on one scene. `before` are objects that were spoken of."""
-
-    meaning: Meaning
-    scene: Scene
-    wording: Wording
-    before: tuple[int, ...] = ()
-
-    def things(self, subject: Subject | None = None) -> list[SceneObject]:
-        return knowledge.meant(subject or self.meaning.subject, self.scene, self.before)
 
 
 def did(asked: Asked) -> str:
@@ -59,26 +57,22 @@ def did(asked: Asked) -> str:
     return f"{verb} the {region.name.removeprefix('the ')}"
 
 
-class CannotTell(Exception):
-    """The question is understood, and nothing that is tracked answers it. The text says what is missing."""
-
-
 def how_many(asked: Asked) -> str:
     meaning = asked.meaning
     if meaning.deed in HAPPENINGS:
         return _how_many_did(asked)
     if meaning.deed is Deed.VANISH:
-        away = [thing for thing in asked.things() if not thing.visible]
+        away = [thing for thing in asked.things() if not thing.visible and within(asked, thing.last_at)]
         each = told(f"{name(thing)}, last seen {asked.wording.at(thing.last_at)}" for thing in away)
         return sentence(f"{counted(word_for(meaning.subject), len(away))} out of sight{': ' + each if away else ''}")
     if meaning.second is not None and meaning.place is None:
         parts = [_number_there(asked, subject) for subject in (meaning.subject, meaning.second)]
         return sentence(f"there are {listing(parts)}")
-    return sentence(_count_of(asked, _present(asked, asked.things())))
+    return sentence(_count_of(asked, present(asked, asked.things())))
 
 
 def _number_there(asked: Asked, subject: Subject) -> str:
-    there = _present(asked, asked.things(subject))
+    there = present(asked, asked.things(subject))
     return counted(word_for(subject), len(there)) + (f" ({names(there)})" if there else "")
 
 
@@ -86,7 +80,7 @@ def _count_of(asked: Asked, there: Sequence[SceneObject]) -> str:
     meaning, word = asked.meaning, word_for(asked.meaning.subject)
     number, place = len(there), asked.wording.place(asked.meaning.place)
     doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
-    if _is_ever(meaning) and not meaning.window.instant:
+    if is_ever(meaning) and not meaning.window.instant:
         text = f"I have seen {counted(word, number)}{place}" + (f": {names(there)}" if there else "")
         return text + _narrow(meaning.subject)
     if number == 0 and not asked.things():
@@ -138,10 +132,11 @@ def compare(asked: Asked) -> str:
     meaning = asked.meaning
     if meaning.second is None:
         raise CannotTell("I do not know what to compare with what")
-    first, second = (_present(asked, asked.things(subject)) for subject in (meaning.subject, meaning.second))
+    first, second = (present(asked, asked.things(subject)) for subject in (meaning.subject, meaning.second))
     a = counted(word_for(meaning.subject), len(first))
     b = counted(word_for(meaning.second), len(second))
-    return sentence(f"{'yes' if len(first) > len(second) else 'no'}, there are {a} and {b}")
+    holds = COMPARE[meaning.limit[0] if meaning.limit is not None else ">"](len(first), len(second))
+    return sentence(f"{'yes' if holds else 'no'}, there are {a} and {b}")
 
 
 def which(asked: Asked) -> str:
@@ -156,9 +151,9 @@ def which(asked: Asked) -> str:
         return _outdone(asked)
     if meaning.deed is Deed.VANISH:
         return _which_are_gone(asked)
-    there = _present(asked, asked.things())
+    there = present(asked, asked.things())
     place = asked.wording.place(meaning.place)
-    if _is_ever(meaning):
+    if is_ever(meaning):
         were = f" {'was' if len(there) == 1 else 'were'}{place}" if place else ""
         return sentence(f"{names(there)}{were}") if there else nobody(asked, " has been")
     if not there:
@@ -207,9 +202,9 @@ def _who_was_there_first(asked: Asked) -> str:
 
 
 def _which_are_gone(asked: Asked) -> str:
-    gone = [thing for thing in asked.things() if not thing.visible]
+    gone = [thing for thing in asked.things() if not thing.visible and within(asked, thing.last_at)]
     if not gone:
-        return nobody(asked, " is out of sight")
+        return nobody(asked, " went out of sight")
     gone.sort(key=lambda thing: thing.last_at)
     if asked.meaning.most in (Most.LONGEST, Most.FIRST):
         gone = gone[:1]
@@ -228,7 +223,7 @@ def _outdone(asked: Asked) -> str:
     if most in (Most.LONGEST, Most.SHORTEST):
         things = things if meaning.window.ever else [thing for thing in things if thing.visible]
     elif not meaning.past and most not in (Most.FIRST, Most.LAST):
-        things = _present(asked, things) if place is None else [thing for thing in things if thing.visible]
+        things = present(asked, things) if place is None else [thing for thing in things if thing.visible]
     if place is not None and place.subject is not None:
         reference = {thing.id for thing in asked.things(place.subject)}
         things = [thing for thing in things if thing.id not in reference]
@@ -255,12 +250,10 @@ def _reason(asked: Asked, most: Most, thing: SceneObject) -> str:
 
 def owners(asked: Asked) -> str:
     """Who came with a thing, or left it behind."""
-    meaning = asked.meaning
-    subject = meaning.second or (meaning.subject if meaning.subject.named or meaning.subject.ids else None)
-    things = asked.things(subject) if subject is not None else asked.things()
-    found = knowledge.deals(Deed.STAY_BEHIND, things, asked.scene, meaning.window, None)
+    found = left_behind(asked)
     if not found:
-        word = word_for(subject) if subject is not None else "object"
+        meaning = asked.meaning
+        word = word_for(meaning.second or meaning.subject)
         raise CannotTell(f"I have not seen anybody leave {article(word)} behind")
     parts = []
     for deal in found:
@@ -284,90 +277,6 @@ def nothing_known(asked: Asked) -> str:
     return sentence(f"I have seen no {word_for(asked.meaning.subject)}")
 
 
-def happenings(asked: Asked) -> list[knowledge.Deal]:
-    """What the objects that are meant did, as the question's deed says."""
-    meaning = asked.meaning
-    return knowledge.deals(meaning.deed or Deed.ENTER, asked.things(), asked.scene, meaning.window, meaning.place)
-
-
-def meetings(asked: Asked) -> list[Event]:
-    """When those that are meant came near each other, or near the second ones."""
-    meaning = asked.meaning
-    first = {thing.id for thing in asked.things()}
-    others = first if len(first) > 1 else {thing.id for thing in asked.scene.objects}
-    second = {thing.id for thing in asked.things(meaning.second)} if meaning.second is not None else others
-    window = knowledge.widened(meaning.window)
-    events = asked.scene.events_between(window.since, window.until, (EventKind.PROXIMITY,))
-    return [
-        event for event in events
-        for a, b in [event.track_ids]
-        if (a in first and b in second) or (b in first and a in second)
-    ]  # fmt: skip
-
-
-def unique(found: Sequence[knowledge.Deal]) -> list[SceneObject]:
-    return list({deal.thing.id: deal.thing for deal in found}.values())
-
-
-def at_of(found: Sequence[knowledge.Deal], thing: SceneObject, deed: Deed | None = None) -> datetime:
-    own = [deal.at for deal in found if deal.thing.id == thing.id]
-    return own[0] if deed is Deed.ENTER else own[-1]
-
-
-def back_after(thing: SceneObject) -> datetime | None:
-    """When an object that left came back for the last time, if it is there."""
-    visits = knowledge.stays(thing)
-    return visits[-1].since if thing.visible and len(visits) > 1 else None
-
-
-def present(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject]:
-    """Those that are, or at the time asked about were, there and doing so."""
-    return _present(asked, things)
-
-
-def _present(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject]:
-    meaning = asked.meaning
-    if _is_ever(meaning):
-        if meaning.place is not None:
-            return _were_there(asked, things)
-        return [thing for thing in things if knowledge.seen_during(thing, meaning.window)]
-    near = meaning.place.subject if meaning.place is not None else None
-    if near is not None and not any(thing.visible for thing in asked.things(near)):
-        raise CannotTell(f"No {word_for(near)} is tracked in sight")
-    there = knowledge.placed(things, meaning.place, asked.scene)
-    if meaning.deed is Deed.MOVE:
-        there = [thing for thing in there if thing.moving]
-    elif meaning.deed is Deed.REST:
-        there = [thing for thing in there if not thing.moving]
-    return there
-
-
-def _were_there(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject]:
-    """Those that were at a place at any time of the window: zones, and who was near whom, are kept."""
-    meaning = asked.meaning
-    place = meaning.place
-    if place is None or (
-        place.region_id is None and (place.subject is None or place.relation not in (Relation.AT, Relation.NEAR))
-    ):
-        raise CannotTell("I keep who was at zones and who met whom, not who was where else")
-    if place.subject is None:
-        return unique(knowledge.deals(Deed.BE, things, asked.scene, meaning.window, place))
-    others = {thing.id for thing in asked.things(place.subject)}
-    deals = knowledge.deals(Deed.MEET, things, asked.scene, meaning.window, None)
-    near = unique([deal for deal in deals if deal.other in others])
-    if not near and not all(class_of(thing.label) in BEINGS for thing in asked.things(place.subject)):
-        raise CannotTell("I keep which people and animals met, not who was near which thing")
-    return near
-
-
-def _is_ever(meaning: Meaning) -> bool:
-    """Whether it is about any time, not about now."""
-    if meaning.window.now or meaning.deed in (Deed.MOVE, Deed.REST):
-        return False
-    window = meaning.window
-    return meaning.past or window.ever or window.since is not None or window.until is not None
-
-
 def _narrow(subject: Subject) -> str:
     return f" (I cannot tell a {subject.narrower} from others)" if subject.narrower else ""
 
@@ -375,4 +284,4 @@ def _narrow(subject: Subject) -> str:
 def _when(meaning: Meaning) -> str:
     if meaning.window.since is not None or meaning.window.until is not None:
         return " in that time"
-    return " so far" if meaning.deed in HAPPENINGS or _is_ever(meaning) else ""
+    return " so far" if meaning.deed in HAPPENINGS or is_ever(meaning) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from agent.facts_answer.knowledge import meant
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Subject, Window
@@ -45,7 +46,7 @@ def referred(text: str) -> tuple[int, ...]:
 def completed(meaning: Meaning, talk: Talk, pointed: tuple[int, ...], scene: Scene) -> Meaning:
     """`meaning` with its gaps filled: pronouns by what was pointed at, else by what was spoken of; a question that
     names only other objects by the question before; one that names none by its objects."""
-    if meaning.unknown or meaning.beyond:
+    if meaning.unknown or meaning.beyond or not meaning.shaped:
         return meaning
     before = talk.before
     if before is not None and meaning.ask is None:
@@ -57,15 +58,17 @@ def completed(meaning: Meaning, talk: Talk, pointed: tuple[int, ...], scene: Sce
     if before is not None:
         meaning = replace(meaning, subject=_of_its_kind(meaning.subject, before.subject))
     if meaning.ask is None and (meaning.subject.named or (meaning.subject.pronoun and pointed)):
-        # “The red cup?”
-        meaning = replace(meaning, ask=Ask.ABOUT)
+        # “The red cup?”, “People?”
+        meaning = replace(meaning, ask=Ask.WHETHER if meaning.subject.plural or meaning.place else Ask.ABOUT)
     meaning = replace(meaning, subject=_that(meaning.subject, (pointed, talk.ids, talk.earlier), scene))
     return _resolved(meaning, pointed or talk.ids, bool(pointed))
 
 
-def since_then(meaning: Meaning, stated: Meaning) -> Meaning:
+def since_then(meaning: Meaning, stated: Meaning, now: datetime) -> Meaning:
     """“I was away for a minute, what did I miss?” is about that minute."""
     said = stated.window
+    if stated.lasting is not None:
+        said = Window(since=now - timedelta(seconds=stated.lasting[1]))
     happened = meaning.ask is Ask.HAPPENED or (meaning.ask in _LISTS and meaning.deed in _DONE)
     if not happened or meaning.window != Window() or said.since is None:
         return meaning
@@ -107,7 +110,8 @@ def _more_of_the_same(meaning: Meaning, before: Meaning, talk: Talk) -> Meaning:
 
 def _of_its_kind(subject: Subject, before: Subject) -> Subject:
     """“The blue one”, or the other one, after a question about a cup is a cup."""
-    if (subject.qualities or (subject.generic and subject.other)) and not subject.words and before.words:
+    counted = subject.generic and (subject.other or subject.ordinal is not None)
+    if (subject.qualities or counted) and not subject.words and before.words:
         return replace(subject, words=tuple(word.split()[-1] for word in before.words), generic=False)
     return subject
 

@@ -10,7 +10,7 @@ from agent import geometry
 from agent.facts_answer.meaning import Deed, Most, Place, Relation, Subject, Window
 from agent.labels import stands_for
 from agent.scene import Scene, SceneObject, Visit
-from agent.types import Event, EventKind, Region, RegionKind
+from agent.types import XY, Event, EventKind, Region, RegionKind
 
 _AT_THE_START = timedelta(seconds=1.5)
 _KINDS = {
@@ -20,7 +20,8 @@ _KINDS = {
 }
 _NEAR_ZONE = 0.15
 """So far from a zone, in heights of the picture, is near it."""
-_WAYS = {"left": "to the left", "right": "to the right", "top": "up", "bottom": "down"}
+WAYS = {"left": "to the left", "right": "to the right", "top": "up", "bottom": "down"}
+"""What is said of moving to a side of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def deals(deed: Deed, things: Iterable[SceneObject], scene: Scene, window: Windo
     elif deed in _KINDS:
         found = _from_events(_KINDS[deed], things, scene, region)
         if deed is Deed.CROSS and place is not None:
-            ways = [_WAYS[side] for side in place.sides if side in _WAYS]
+            ways = [WAYS[side] for side in place.sides if side in WAYS]
             found = [deal for deal in found if deal.event is not None and all(way in deal.event.text for way in ways)]
     else:
         found = [deal for thing in things for deal in _from_stays(deed, thing, scene)]
@@ -168,7 +169,11 @@ def placed(things: Iterable[SceneObject], place: Place | None, scene: Scene) -> 
     if place is None:
         return there
     region = region_of(place, scene)
-    if region is not None and region.kind is RegionKind.ZONE and place.relation is Relation.NEAR:
+    if region is not None and place.relation in (Relation.LEFT_OF, Relation.RIGHT_OF):
+        xs = [x for x, _ in region.points]
+        left = place.relation is Relation.LEFT_OF
+        there = [t for t in there if (t.centre[0] < min(xs) if left else t.centre[0] > max(xs))]
+    elif region is not None and region.kind is RegionKind.ZONE and place.relation is Relation.NEAR:
         there = [t for t in there if geometry.box_to_polygon(t.box, region.points, scene.aspect) <= _NEAR_ZONE]
     elif region is not None and region.kind is RegionKind.ZONE:
         inside = {thing.id for thing in scene.in_region(region)}
@@ -184,12 +189,13 @@ def placed(things: Iterable[SceneObject], place: Place | None, scene: Scene) -> 
         if place.relation is Relation.OTHER_THAN:
             there = [thing for thing in there if thing not in others]
         there = [t for t in there if any(o.id != t.id and _related(place.relation, t, o, scene.aspect) for o in others)]
-    return [thing for thing in there if _on_sides(thing, place.sides)]
+    sides = place.sides if place.relation is not Relation.TOWARDS else ()
+    return [thing for thing in there if on_sides(thing.centre, sides)]
 
 
-def _on_sides(thing: SceneObject, sides: Sequence[str]) -> bool:
+def on_sides(centre: XY, sides: Sequence[str]) -> bool:
     """A half of the picture, or a corner of it, but for a strip in the middle; the middle is the middle third."""
-    x, y = thing.centre
+    x, y = centre
     inside = {"left": x < 0.47, "right": x > 0.53, "top": y < 0.47, "bottom": y > 0.53}
     middle = 1 / 3 <= x < 2 / 3 and (len(sides) > 1 or 1 / 3 <= y < 2 / 3)
     return all(middle if side == "middle" else inside[side] for side in sides)
@@ -208,6 +214,21 @@ def _related(relation: Relation, thing: SceneObject, other: SceneObject, aspect:
         return thing.centre[1] > other.centre[1]
     near = geometry.reach(thing.box, other.box, aspect)
     return geometry.gap(thing.box, other.box, aspect) <= 1.5 * near
+
+
+def was_inside(thing: SceneObject, region: Region, scene: Scene, window: Window) -> bool:
+    """Whether it was in a zone at any time of the window."""
+    since: datetime | None = None
+    for event in scene.events_between(kinds=(EventKind.ZONE_ENTER, EventKind.ZONE_LEAVE)):
+        if event.region_id != region.id or thing.id not in event.track_ids:
+            continue
+        if event.kind is EventKind.ZONE_ENTER:
+            since = event.at
+        elif since is not None and _overlaps(Visit(EventKind.ENTER, since, until=event.at), window):
+            return True
+        else:
+            since = None
+    return since is not None and _overlaps(Visit(EventKind.ENTER, since, until=None), window)
 
 
 def inside_since(thing: SceneObject, region: Region, scene: Scene) -> datetime | None:

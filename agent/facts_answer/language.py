@@ -1,14 +1,15 @@
 """Everyday English, reduced to the few words that the facts answerer understands.
 
 Question marks, contractions and politeness go; phrases become tokens in capitals; what is left are nouns, and words
-that are either known to say nothing (`FILLERS`) or not known at all. The words are in `english.txt`.
+of a class of their own (`CLASSES`), known to say nothing (`SAYS_NOTHING`), or not known at all. The words are in
+`english.txt`.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 
 Table = tuple[tuple[re.Pattern[str], str], ...]
@@ -17,7 +18,9 @@ _CONTRACTIONS = (
     (r"\bwon't\b", "will not"), (r"\bcan't\b", "can not"), (r"\bcannot\b", "can not"), (r"n't\b", " not"),
     (r"\b(who|what|where|when|how|that|there|it|he|she|which|here|anyone|anybody|someone|everyone|everybody)'?s\b(?!')",
      r"\1 is"),
-    (r"\bwhats\b", "what is"), (r"\b(who|what|where|when|how|it|he|she|they|we|you|i|there)'(?:ll)\b", r"\1 will"),
+    (r"\b(long|often|many|much|person|guy|one|people)'s (?=(?!been)\w+ing\b)", r"\1 is "),
+    (r"\b(long|often|many|much)'s\b", r"\1 has"), (r"\bwhats\b", "what is"),
+    (r"\b(who|what|where|when|how|it|he|she|they|we|you|i|there)'(?:ll)\b", r"\1 will"),
     (r"\b(who|what|where|when|how|it|he|she|they|we|you|i)'d\b", r"\1 did"),
     (r"\b(they|we|you|who|what|where|there)'re\b", r"\1 are"), (r"\b(they|we|you|who|i)'ve\b", r"\1 have"),
     (r"\bi'm\b", "i am"), (r"\bim\b", "i am"), (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"),
@@ -25,37 +28,41 @@ _CONTRACTIONS = (
 )  # fmt: skip
 
 
-def _entries(section: str) -> Iterator[tuple[str, str]]:
-    """The names of a section of `english.txt` and what is written under them."""
-    text = files(__package__).joinpath("english.txt").read_text("utf-8")
+def entries(section: str, file: str = "english.txt") -> Iterator[tuple[str, list[str]]]:
+    """The names of a section of a file beside this one, and the lines that are written under each."""
+    text = files(__package__).joinpath(file).read_text("utf-8")
     body = next(part for part in re.split(r"^== ", text, flags=re.MULTILINE) if part.startswith(section))
     for entry in re.split(r"^(?=\S)", body.split("\n", 1)[1], flags=re.MULTILINE):
         name, _, lines = entry.partition("\n")
         if lines.strip() and not name.startswith("#"):
-            yield name, " ".join(lines.split())
+            yield name, [" ".join(line.split()) for line in lines.splitlines() if line.strip()]
 
 
-_PARTS = {name: f"(?:{entry.replace(' | ', '|')})" for name, entry in _entries("parts")}
+_PARTS = {name: f"(?:{' '.join(lines).replace(' | ', '|')})" for name, lines in entries("parts")}
 _PICTURE = _PARTS["<picture>"]
 
 
+def _phrases(lines: list[str]) -> str:
+    pattern = "|".join(" ".join(lines).split(" | "))
+    for part, words in _PARTS.items():
+        pattern = pattern.replace(part, words)
+    return f"(?:{pattern})"
+
+
 def _table(section: str) -> Table:
-    rows = []
-    for name, entry in _entries(section):
-        pattern = "|".join(entry.split(" | "))
-        for part, words in _PARTS.items():
-            pattern = pattern.replace(part, words)
-        rows.append((re.compile(rf"\b(?:{pattern})\b"), f" {name} "))
-    return tuple(rows)
+    return tuple((re.compile(rf"\b{_phrases(lines)}\b"), f" {name} ") for name, lines in entries(section))
 
 
 _QUESTIONS = _table("questions")
 _DEEDS = _table("deeds")
-_WORDS = {name: frozenset(entry.split()) for name, entry in _entries("words")}
-FILLERS = _WORDS["FILLERS"]
-"""Words that change nothing about what is asked once the rest is understood."""
-POSTURES = _WORDS["POSTURES"]
-"""They say where something is, and also how: that is not known."""
+_EDGES = {name: _phrases(lines) for name, lines in entries("edges")}
+_LEADING = re.compile(rf"^{_EDGES['LEADING']}(?: |$|(?<= ))")
+_TRAILING = re.compile(rf"(?:^| ){_EDGES['TRAILING']}$")
+_WORDS = {name: frozenset(" ".join(lines).split()) for name, lines in entries("words")}
+SAYS_NOTHING = _WORDS["SAYS_NOTHING"]
+"""Words that change nothing about what is asked, wherever they stand."""
+CLASSES = {word: name for name, lines in entries("classes") for word in " ".join(lines).split()}
+"""The class of each word that is no thing, deed or place of its own."""
 PRONOUNS, GENERIC, ANYBODY, DETERMINERS, NO_NOUNS = (
     _WORDS[name] for name in ("PRONOUNS", "GENERIC", "ANYBODY", "DETERMINERS", "NO_NOUNS")
 )
@@ -64,8 +71,16 @@ _SIDE = {"left": "SLEFT", "right": "SRIGHT", "top": "STOP", "upper": "STOP", "bo
          "middle": "SMIDDLE", "centre": "SMIDDLE", "center": "SMIDDLE"}  # fmt: skip
 _PART = rf"(?: ?-?hand)?(?:[ -](?:side|half|part|corner|edge|third|area|border))?(?: of (?:the |this )?{_PICTURE})?"
 _ASKING = re.compile(
-    r"(?:and |so |but |then )?(?:who|whom|whose|what|which|where|when|why|how|since when|is|are|was|were|do|does|did"
-    r"|has|have|had|can|could|will|any|tell|show|give|list)(?:n't|'s|'re)?\b",
+    r"(?:(?:and|so|but|then|also|or) )*(?:for |since |from |at |in |to |on |until |by )?"
+    r"(?:who|whom|whose|what|which|where|when|why|how|is|are|was|were|do|does|did|has|have|had|can|could|will|would"
+    r"|any(?:one|body|thing)?|tell|show|give|list)(?:n't|'s|'re|s)?\b",
+    re.IGNORECASE,
+)
+_AND_ASKS = re.compile(
+    r",? (?:and|but|or) (?=(?:also |then )?"
+    r"(?:(?:for |since |from |at |in |to |on )?(?:who|whose|what|which|where|when|how)"
+    r"|(?:is|are|was|were|do|does|did|has|have|had|can|could)"
+    r" (?:it|he|she|they|there|any|the|that|this|#|\w+ (?!#)))\b)",
     re.IGNORECASE,
 )
 _REMAINING = re.compile(r"^(?:so |and |well )*(?:any|is|are|how many)\b.*\b(?:left|remaining)(?: over)?$")
@@ -86,6 +101,10 @@ _ALONE = re.compile(
 )
 _PASSING = re.compile(r"((?:\b(?:is|are)\b.*)\b(?:running|walking|moving|driving)) (?:through|past|by|along|across)$")
 """“Who is that running through?” is about who moves, not about who came in."""
+_ALL_ABOUT = (
+    r"\b(?:tell|show|give) (?:me |us )?(?:everything|all|something|anything|more|(?:a )?(?:bit|little)(?: more)?)"
+    r"(?: you know| there is(?: to know)?| else)? (?:about|on)\b"
+)
 _MARKS = '"“”\u2018()[]{}<>!?;…*_~^|\\/'
 
 
@@ -97,27 +116,81 @@ def normalise(text: str) -> str:
     plain = plain.translate(dict.fromkeys(map(ord, _MARKS), " "))
     plain = re.sub(r"(?<!\d)[.:,-](?!\d)|[.:,-](?!\d)|(?<!\d)[.:,]|(?<=[^\d])-(?=\d)", " ", plain)
     plain = re.sub(r"\s+", " ", plain).strip()
-    plain = re.sub(r"^(?:(?:ok|okay|alright|hello|hey|hi|well|so) )+", "", plain)
     if re.match(r"(?:who|which|what)\b", plain) and " than " not in plain:
         # Of two, English says “nearer”.
         plain = re.sub(r"\b(near|clos|bigg|larg|tall|small|fast|quick|slow)er\b", r"\1est", plain)
         plain = _FURTHER.sub(r"\1most", plain)
     plain = re.sub(r"\b(at least|at most|more than|less than|fewer than|exactly|only|just) one\b", r"\1 1", plain)
     plain = re.sub(r"\bin (here|there)\b", r"\1", plain)
+    plain = re.sub(r"\b(?:would|could|can|might|should) (?:i|we|one) (find|see|look for)\b", r"do i \1", plain)
+    plain = re.sub(r"\bhow many (?:different|distinct|unique|separate|individual) ", "how many ", plain)
+    plain = re.sub(_ALL_ABOUT, "tell me about", plain)
+    plain = re.sub(r"\bwho (?:or|and) what\b", "what", plain)
+    plain = re.sub(r"\bno longer\b", "not", plain)
     plain = _ALONE.sub("left alone", _PASSING.sub(r"\1", plain))
     plain = re.sub(r"\b(?:have|has) (?:we|you) got\b", "is there", plain)
     plain = re.sub(r"(?<!in )\b(?:any |some )?(?:movements?|motion)\b", "anything moving", plain)
     return re.sub(r"^((?:can|could|would|will) you |please )?name (?=all|the|every|any|each|some)", "list ", plain)
 
 
-def clauses(text: str) -> tuple[str, str]:
-    """What leads to a question, and the question: `"I cannot see the dog, where is it?"`. Nothing is taken for an
-    introduction that asks something itself."""
-    text = re.sub(r"[,.;] *(?:right|correct|ok|okay|please|thanks|thank you)[ ?!.]*$", "?", text)
-    parts = [part for part in re.split(r"[,;.!?]+\s+", text.strip()[:2000]) if part.strip()]
-    if len(parts) < 2 or any(_ASKING.match(part.strip()) for part in parts[:-1]) or not _ASKING.match(parts[-1]):
-        return "", text
-    return " ".join(parts[:-1]), parts[-1]
+_TAG = re.compile(
+    r"^(?!(?:is|are|was|were|do|does|did|has|have|had|can|could|who|what|which|where|when|how|since)\b)(.+ .+)"
+    r" (?:is|are|was|were|do|does|did|has|have|had|can|could)(?: not)? (?:it|he|she|they|there|you|we)(?: not)?$"
+)
+_RIGHT = re.compile(r"^(.+ .+) (?:right|correct|true|yeah|huh|eh)$")
+
+
+def bare(text: str) -> tuple[str, bool]:
+    """A normalised question without what leads to it and trails it, and whether it ended as “…, isn't it?” does."""
+    tagged = _TAG.match(text)
+    text = tagged[1] if tagged is not None else text
+    right = _RIGHT.match(text) if not re.search(r"\b(?:the|on|to|far|further) right$", text) else None
+    text = right[1] if right is not None else text
+    for pattern in (_LEADING, _TRAILING):
+        while True:
+            shorter = pattern.sub("", text, count=1).strip()
+            if shorter == text or not shorter:
+                break
+            text = shorter
+    return text, tagged is not None
+
+
+def clauses(text: str) -> tuple[str, tuple[str, ...]]:
+    """What leads to the questions, and the questions: `"I cannot see the dog, where is it?"`. Nothing is taken for an
+    introduction that asks something itself, and what does not clearly ask twice is one question."""
+    text = re.sub(r"[,.;] *(?:right|correct|ok|okay|please|thanks|thank you)[ ?!.]*$", "?", text.strip()[:2000])
+    parts = [part for part in re.split(r"[,;.!?]+\s+", text) if part.strip()]
+    asking = [_ASKING.match(part.strip()) is not None for part in parts]
+    first = asking.index(True) if True in asking else 0
+    if not all(asking[first:]) or (len(parts) > 1 and _is_tag(parts[-1])):
+        first, parts = 0, [text]
+    asked = [clause for part in parts[first:] for clause in _AND_ASKS.split(part)]
+    return " ".join(parts[:first]), tuple(asked) or (text,)
+
+
+def _is_tag(part: str) -> bool:
+    return re.fullmatch(r"\w+(?:n't| not)? (?:it|he|she|they|there|you|we)(?: not)?\W*", part.casefold()) is not None
+
+
+def spelt(word: str, names: Iterable[str]) -> str | None:
+    """The one word that this must be a slip of the pen for: a letter too many or too few, or two that changed places;
+    in a long word also a wrong one. None where there is none, or more than one."""
+    known = {*_WORDS["SPELT"], *(name for name in names if len(name) > 3)}
+    near = {right for right in known if _slipped(word, right)}
+    return near.pop() if len(near) == 1 else None
+
+
+def _slipped(word: str, right: str) -> bool:
+    if word[:1] != right[:1] or min(len(word), len(right)) < 4:
+        return False
+    if len(word) == len(right):
+        wrong = [i for i, (a, b) in enumerate(zip(word, right, strict=True)) if a != b]
+        if len(wrong) == 1:
+            return len(word) > 6
+        changed = len(wrong) == 2 and wrong[1] == wrong[0] + 1
+        return changed and word[wrong[0]] == right[wrong[1]] and word[wrong[1]] == right[wrong[0]]
+    short, long = sorted((word, right), key=len)
+    return len(short) > 3 and any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
 
 
 def mark_questions(text: str) -> str:
@@ -126,11 +199,14 @@ def mark_questions(text: str) -> str:
     ends = r"(left|right|top|bottom)"
     text = re.sub(rf"\bfrom (?:the )?{ends}(?: side)? to (?:the )?{ends}(?: side)?\b", r"to the \2", text)
     corner = r"(?:the )?(top|upper|bottom|lower)[ -](left|right|middle|centre|center)"
-    text = re.sub(rf"\b(?:(?:in|at|on|to|from|towards?) )?{corner}{_PART}", _two_sides, text)
+    text = re.sub(rf"\b(?:(?:in|at|on|to|from|towards?) )?(?:very |far |extreme )?{corner}{_PART}", _two_sides, text)
     side = r"(left|right|top|upper|bottom|lower|middle|centre|center)"
-    text = re.sub(rf"\b(?:in|at|on|to|from|towards?|over) (?:the |its )?{side}{_PART}\b", _one_side, text)
+    text = re.sub(
+        rf"\b(?:in|at|on|to|from|towards?|over) (?:the |its )?(?:very |far |extreme )?{side}{_PART}\b", _one_side, text
+    )
     text = re.sub(rf"\b(?:the )?{side} (?:side|half|part|edge|third)\b{_PART}", _one_side, text)
     text = re.sub(r"\b(left) or (right)\b|\b(right) or (left)\b", " SLEFT or SRIGHT ", text)
+    text = re.sub(r"\b(left|right)wards?\b", lambda found: f" TOWARDS {_SIDE[found[1]]} ", text)
     return re.sub(r"\bto (?:its|his|her|their) (left|right)\b", _one_side, text)
 
 
@@ -162,7 +238,8 @@ def _in_picture(text: str) -> str:
 
 
 def _one_side(found: re.Match[str]) -> str:
-    return f" {_SIDE[found[1]]} "
+    towards = " TOWARDS" if re.match(r"to(?:wards?)? ", found[0]) else ""
+    return f"{towards} {_SIDE[found[1]]} "
 
 
 def _two_sides(found: re.Match[str]) -> str:

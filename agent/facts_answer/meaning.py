@@ -78,6 +78,8 @@ class Relation(Enum):
     OTHER_THAN = auto()
     LEFT_OF = auto()
     RIGHT_OF = auto()
+    TOWARDS = auto()
+    """Moving to that side."""
     ABOVE = auto()
     BELOW = auto()
 
@@ -102,10 +104,19 @@ class Subject:
     """The first, second, … that came, counted from 1; -1 the last."""
     narrower: str | None = None
     """A word that means less than what tracks tell apart, such as “man”."""
+    none: bool = False
+    """“Nobody”, “no cups”."""
+    plural: bool = False
+    some: bool = False
+    """“Anybody”, “any cups”: whether there are, not which."""
+    clause: Meaning | None = None
+    """What those are said to have done that are meant: “the one who left”."""
+    unclear: bool = False
+    """Whether its words do not say which of several are meant."""
 
     @property
     def named(self) -> bool:
-        return bool(self.ids or self.words or self.qualities)
+        return bool(self.ids or self.words or self.qualities or self.clause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +159,17 @@ class Meaning:
     negated: bool = False
     limit: tuple[str, int] | None = None
     """A number that is asked about, and how it is compared: `">="` for “at least”."""
+    lasting: tuple[str, float] | None = None
+    """How long it is said to last, in seconds, and how that is compared."""
     event: bool = False
     """“That it happened” was said, not what."""
+    shaped: bool = True
+    """Whether all words together are a question, or part of one."""
+    respelt: tuple[tuple[str, str], ...] = ()
+    """Words that were taken for others."""
     unknown: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
 
     @property
     def understood(self) -> bool:
-        return self.ask is not None and not self.unknown and not self.beyond
+        return self.ask is not None and self.shaped and not self.unknown and not self.beyond

@@ -6,25 +6,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from agent.facts_answer.knowledge import meant
 from agent.facts_answer.language import ANYBODY, DETERMINERS, GENERIC, NO_NOUNS, PRONOUNS
 from agent.facts_answer.meaning import Subject
 from agent.facts_answer.times import NUMBER_WORDS
 from agent.labels import category, class_of, is_narrower, names_a_class, singulars
 from agent.scene import Scene
 from agent.types import Region, RegionKind
+from stream.engines.light.vocabulary import IRREGULAR_PLURALS
 
 _LONGEST = 4
-_CAME_FIRST = re.compile(
-    r"\b(?:the )?(\w+) (?:who|that|which) "
-    r"(?:(?:came|arrived|entered|appeared|showed up|turned up)(?: in| here| there)?|was (?:here|there))"
-    r" (first|second|third|last)\b(?= (?!(?:to|in|during|at|within|of|on|and|or|through)\b)\w)"
-)
 ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5,
              "last": -1, "latest": -1, "newest": -1}  # fmt: skip
 _EVERY = frozenset({"all", "every", "each", "both"})
 _THAT = frozenset({"this", "that", "these", "those"})
-_OTHER = frozenset({"other", "another", "others", "else"})
+_OTHER = frozenset({"other", "another", "others"})
+_NONE = frozenset({"nobody", "noone", "none", "nothing", "no"})
+_SOME = re.compile(r"(?:any|some|no)(?:body|one|thing)?|none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +61,6 @@ def mark_regions(text: str, regions: Sequence[Region]) -> tuple[str, tuple[Regio
     return re.sub(r"\s+", " ", text).strip(), tuple(found)
 
 
-def mark_firsts(text: str, scene: Scene) -> str:
-    """“The person who came in first” as that person, where more is said of it."""
-
-    def named(found: re.Match[str]) -> str:
-        subject, _ = _noun_at([found[1]], 0, _label_words(scene))
-        if subject is None or not (subject.words or subject.generic):
-            return found[0]
-        things = meant(replace(subject, ordinal=ORDINALS[found[2]]), scene)
-        return f"#{things[0].id}" if things else found[0]
-
-    return _CAME_FIRST.sub(named, text)
-
-
 def mark_nouns(text: str, scene: Scene, regions: tuple[Region, ...]) -> Named:
     """Put `N0`, `N1` … where things are named, with the words around them that say which ones."""
     labels = _label_words(scene)
@@ -89,19 +73,34 @@ def mark_nouns(text: str, scene: Scene, regions: tuple[Region, ...]) -> Named:
             out.append(tokens[i])
             i += 1
             continue
+        if _is_relative(tokens, i, out):
+            out.append(tokens[i])
+            i += 1
+            continue
+        if _SOME.fullmatch(tokens[i]):
+            subject = replace(subject, some=True, none=tokens[i] in _NONE)
+        last = tokens[i + used - 1]
+        if subject.words and (last.endswith("s") or last in IRREGULAR_PLURALS) and last not in subject.words[0].split():
+            subject = replace(subject, plural=True)
         subject = _with_modifiers(subject, out, labels.qualities)
         before = f"N{len(subjects) - 1}"
         if subject.ids and out[-1:] == [before] and subjects[-1].ordinal is None:
             # “Person #4” is #4.
             subjects[-1] = subject
         elif subject.ids and out[-2:] in ([before, "and"], [before, "or"]) and subjects[-1].ids:
-            out.pop()
-            subjects[-1] = replace(subjects[-1], ids=(*subjects[-1].ids, *subject.ids))
+            both = out.pop() == "and"
+            ids = (*subjects[-1].ids, *subject.ids)
+            subjects[-1] = replace(subjects[-1], ids=ids, every=both, some=not both)
         else:
             out.append(f"N{len(subjects)}")
             subjects.append(subject)
         i += used
     return Named(" ".join(out), tuple(subjects), regions)
+
+
+def _is_relative(tokens: Sequence[str], i: int, out: Sequence[str]) -> bool:
+    """“That” right after a thing is no thing of its own: “the one that left”."""
+    return tokens[i] == "that" and bool(out) and re.fullmatch(r"N\d+", out[-1]) is not None and i + 1 < len(tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +190,8 @@ def _with_modifiers(subject: Subject, out: list[str], qualities: frozenset[str])
             subject = replace(subject, other=True)
         elif word in _EVERY:
             subject = replace(subject, every=True)
+        elif _SOME.fullmatch(word):
+            subject = replace(subject, some=True, none=word in _NONE)
         elif word in ORDINALS and not subject.pronoun and not subject.ids:
             subject = replace(subject, ordinal=ORDINALS[word])
         elif word in _THAT and subject.words:

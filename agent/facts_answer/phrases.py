@@ -27,7 +27,7 @@ _EDGES = ("on the left", "at the top", "on the right", "at the bottom")
 _RELATIONS = {
     Relation.AT: "near", Relation.NEAR: "near", Relation.OTHER_THAN: "other than",
     Relation.LEFT_OF: "left of", Relation.RIGHT_OF: "right of", Relation.ABOVE: "above",
-    Relation.BELOW: "below",
+    Relation.BELOW: "below", Relation.TOWARDS: "to",
 }  # fmt: skip
 
 
@@ -63,11 +63,14 @@ class Wording:
         said = ""
         region = region_of(place, self.scene)
         if region is not None:
-            near = "near" if place.relation is Relation.NEAR else "at"
+            near = "at" if place.relation is Relation.AT else _RELATIONS[place.relation]
             said += f" {near} the {region.name.removeprefix('the ')}"
         if place.subject is not None:
+            said += " in sight" if place.relation is Relation.OTHER_THAN else ""
             said += f" {_RELATIONS[place.relation]} {self.reference(place.subject)}"
-        if place.sides:
+        if place.sides and place.relation is Relation.TOWARDS:
+            said += f" to the {' '.join(place.sides)}"
+        elif place.sides:
             said += " " + where(" ".join(place.sides))
         return said
 

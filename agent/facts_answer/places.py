@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from agent import geometry
 from agent.facts_answer import knowledge
-from agent.facts_answer.answers import Asked, CannotTell, nobody
+from agent.facts_answer.answers import nobody
+from agent.facts_answer.asked import Asked, CannotTell
 from agent.facts_answer.meaning import Deed, Most
 from agent.facts_answer.phrases import edge, name, sentence, told, where_at, where_is, word_for
 from agent.scene import SceneObject
@@ -44,6 +45,8 @@ def _where_then(asked: Asked, things: list[SceneObject]) -> str:
 
 
 def _where_now(asked: Asked, thing: SceneObject) -> str:
+    if asked.meaning.deed is Deed.LEAVE and thing.visible:
+        return _left_before(asked, thing)
     if thing.visible:
         text = f"{name(thing)} is {where_is(thing)}{_zone(asked, thing)}"
         if thing.moving:
@@ -51,6 +54,16 @@ def _where_now(asked: Asked, thing: SceneObject) -> str:
         went = asked.meaning.past and asked.meaning.deed is not Deed.BE and thing.moved_since()
         return f"{text}, there since {asked.wording.clock(thing.resting_since())}" if went else text
     return gone(asked, thing)
+
+
+def _left_before(asked: Asked, thing: SceneObject) -> str:
+    """Where an object that is back went out of the picture the last time."""
+    exits = [stay for stay in knowledge.stays(thing) if stay.ended is EventKind.EXIT]
+    here = f"{where_is(thing)}{_zone(asked, thing)}"
+    if not exits or exits[-1].edge_out is None or exits[-1].until is None:
+        return f"{name(thing)} has not left: it is {here}"
+    left = f"{name(thing)} left the picture {edge(exits[-1].edge_out)} {asked.wording.at(exits[-1].until)}"
+    return f"{left}, and is now back {here}"
 
 
 def _zone(asked: Asked, thing: SceneObject) -> str:
@@ -77,8 +90,8 @@ def origin(asked: Asked) -> str:
 
 
 def _came_from(asked: Asked, thing: SceneObject) -> str:
-    first = knowledge.stays(thing)[0]
-    if knowledge.from_the_start(thing, asked.scene):
+    first = knowledge.stays(thing)[-1 if asked.meaning.deed is Deed.RETURN else 0]
+    if first.began is not EventKind.FOUND and knowledge.from_the_start(thing, asked.scene):
         return f"{name(thing)} was there when I began {asked.wording.at(asked.scene.began_at)}"
     if first.edge_in is not None:
         return f"{name(thing)} came in {edge(first.edge_in)} {asked.wording.at(first.since)}"
@@ -111,6 +124,8 @@ def _crossed(deal: knowledge.Deal) -> str:
 def _way(asked: Asked, thing: SceneObject) -> str:
     if not thing.visible:
         return gone(asked, thing)
+    if asked.meaning.deed is Deed.LEAVE:
+        return _left_before(asked, thing)
     if not thing.moving:
         return f"{name(thing)} is not moving: it is {where_is(thing)}"
     return f"{name(thing)} is moving {thing.direction}, and is {where_is(thing)}"

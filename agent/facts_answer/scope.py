@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.facts_answer import knowledge
-from agent.facts_answer.answers import HAPPENINGS, Asked, CannotTell
-from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Subject, Window
+from agent.facts_answer.asked import HAPPENINGS, Asked, CannotTell, present
+from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Relation, Subject, Window
 from agent.facts_answer.phrases import grouped, plural, word_for
 from agent.labels import is_of_its_own
 from agent.types import RegionKind
@@ -18,7 +18,7 @@ _OF_SOMETHING = frozenset(
 _TELLING_APART = frozenset({Ask.HOW_MANY, Ask.PEAK, Ask.WHETHER, Ask.WHICH, Ask.COMPARE})
 _OF_ONE = frozenset({Ask.WHERE, Ask.ORIGIN, Ask.DIRECTION, Ask.ABOUT, Ask.SINCE_WHEN, Ask.HOW_LONG})
 """Where a place or a superlative says which object is meant."""
-_WITH_NUMBER = frozenset({Ask.WHETHER, Ask.WHICH, Ask.WHERE, Ask.ABOUT})
+_WITH_NUMBER = frozenset({Ask.WHETHER, Ask.WHICH, Ask.COMPARE, Ask.WHERE, Ask.ABOUT})
 _LENGTHS = frozenset({Ask.SINCE_WHEN, Ask.HOW_LONG})
 _ORDER = frozenset({Most.FIRST, Most.LAST})
 _OF_TWO = frozenset({Deed.MEET, Deed.STAY_BEHIND, Deed.OWN})
@@ -50,38 +50,87 @@ def narrowed(asked: Asked) -> Asked:
     return replace(asked, meaning=replace(meaning, subject=subject, place=None, most=None))
 
 
+def resolved(asked: Asked) -> Asked:
+    """“The one who left” as the objects that did."""
+    meaning = asked.meaning
+    if meaning.subject.clause is not None:
+        meaning = replace(meaning, subject=_of_clause(asked, meaning.subject))
+    if meaning.second is not None and meaning.second.clause is not None:
+        meaning = replace(meaning, second=_of_clause(asked, meaning.second))
+    place = meaning.place
+    if place is not None and place.subject is not None and place.subject.clause is not None:
+        meaning = replace(meaning, place=replace(place, subject=_of_clause(asked, place.subject)))
+    return replace(asked, meaning=meaning)
+
+
+def _of_clause(asked: Asked, subject: Subject) -> Subject:
+    clause = subject.clause
+    assert clause is not None
+    said = replace(asked, meaning=clause)
+    if clause.deed is not None and clause.deed in HAPPENINGS - {Deed.MEET, Deed.STAY_BEHIND}:
+        found = knowledge.deals(clause.deed, said.things(), asked.scene, clause.window, clause.place)
+        found = {Most.FIRST: found[:1], Most.LAST: found[-1:]}.get(clause.most or Most.LONGEST, found)
+        ids = tuple(dict.fromkeys(deal.thing.id for deal in found))
+    elif clause.deed in (Deed.MOVE, Deed.REST) and clause.most is None:
+        ids = tuple(thing.id for thing in present(said, said.things()))
+    else:
+        raise CannotTell("I cannot tell which one is meant")
+    if not ids:
+        raise CannotTell("I know of none that did that")
+    return replace(subject, ids=ids, clause=None, generic=False)
+
+
 def check(asked: Asked) -> None:
     """Raise `CannotTell` where the question is beyond what is known, or beyond what would be answered."""
     meaning = asked.meaning
     if meaning.beyond:
         raise CannotTell(meaning.beyond[0])
-    if meaning.unknown:
-        words = ", ".join(f"“{word}”" for word in meaning.unknown[:3])
-        raise CannotTell(f"I do not know about {words}")
-    if meaning.ask is None:
-        raise CannotTell("I did not understand the question")
-    missing = [i for i in meaning.subject.ids if asked.scene.get(i) is None]
-    if missing:
-        raise CannotTell(f"I know no object number {missing[0]}")
-    if (meaning.subject.pronoun and not meaning.subject.named) or (meaning.ask in _OF_SOMETHING and _silent(meaning)):
-        raise CannotTell("I do not know which object is meant")
+    _check_understood(meaning)
+    _check_named(asked)
     if meaning.event and meaning.deed in (None, Deed.BE):
         raise CannotTell("I do not know which event is meant")
     elsewhere = meaning.ask is not Ask.WHETHER or meaning.place is not None or meaning.most is not None
     if meaning.deed is Deed.BEFORE and (elsewhere or meaning.window != Window()):
         raise CannotTell("I only know whether a thing has been here before")
-    _check_kind(asked)
+    for subject in (meaning.subject, meaning.second, meaning.place.subject if meaning.place is not None else None):
+        if subject is not None:
+            _check_kind(asked, subject)
     passed_over = _passed_over(meaning)
     if passed_over is not None:
         raise CannotTell(f"I cannot answer that together with {passed_over}")
 
 
-def _check_kind(asked: Asked) -> None:
+def _check_understood(meaning: Meaning) -> None:
+    if meaning.unknown:
+        words = ", ".join(f"“{word}”" for word in meaning.unknown[:3])
+        raise CannotTell(f"I do not know about {words}")
+    if not meaning.shaped:
+        raise CannotTell("I know the words, but not what they ask together")
+    if meaning.ask is None:
+        raise CannotTell("I did not understand the question")
+
+
+def _check_named(asked: Asked) -> None:
     meaning = asked.meaning
-    strict = meaning.subject.narrower if is_of_its_own(meaning.subject.narrower) else None
-    if strict is not None and (len(asked.things()) != 1 or meaning.ask in _TELLING_APART):
-        others = f": I know of {grouped(asked.things())}" if asked.things() else ""
-        raise CannotTell(f"I cannot tell a {strict} from {plural(word_for(meaning.subject))} in general{others}")
+    missing = [i for i in meaning.subject.ids if asked.scene.get(i) is None]
+    if missing:
+        raise CannotTell(f"I know no object number {missing[0]}")
+    if (meaning.subject.pronoun and not meaning.subject.named) or (meaning.ask in _OF_SOMETHING and _silent(meaning)):
+        raise CannotTell("I do not know which object is meant")
+    counted = meaning.subject.generic and (meaning.subject.ordinal or 0) > 0 and meaning.most is None
+    if counted and meaning.ask in _OF_SOMETHING | _OF_ONE:
+        raise CannotTell("I do not know which object is meant")
+    besides = meaning.place is not None and meaning.place.relation is Relation.OTHER_THAN
+    if meaning.subject.other and not asked.before and not besides and meaning.deed in (None, Deed.BE):
+        raise CannotTell("I do not know other than which one")
+
+
+def _check_kind(asked: Asked, subject: Subject) -> None:
+    strict = subject.narrower if is_of_its_own(subject.narrower) else None
+    things = asked.things(subject)
+    if strict is not None and (len(things) != 1 or asked.meaning.ask in _TELLING_APART):
+        others = f": I know of {grouped(things)}" if things else ""
+        raise CannotTell(f"I cannot tell a {strict} from {plural(word_for(subject))} in general{others}")
 
 
 def _silent(meaning: Meaning) -> bool:
@@ -98,11 +147,14 @@ def _passed_over(meaning: Meaning) -> str | None:
     """The part of the question that its answer does not take into account."""
     rules = (
         ("a second thing", meaning.second is not None and not _takes_second(meaning)),
+        ("where that was", meaning.ask is Ask.WHERE and meaning.deed in (Deed.CROSS, Deed.MEET)),
         ("a place", meaning.place is not None and not _takes_place(meaning)),
         ("that comparison", meaning.most is not None and not _takes_most(meaning)),
+        ("that length of time", meaning.lasting is not None and not _takes_lasting(meaning)),
         ("that number", meaning.limit is not None and meaning.ask not in _WITH_NUMBER),
         ("that time", not _takes_window(meaning)),
-        ("“not”", meaning.negated and meaning.ask not in (Ask.WHETHER, Ask.ABOUT)),
+        ("“not”", meaning.negated and (meaning.ask is not Ask.WHETHER or meaning.subject.every)),
+        ("“no”", meaning.subject.none and meaning.ask is not Ask.WHETHER),
     )
     return next((part for part, passed_over in rules if passed_over), None)
 
@@ -120,8 +172,18 @@ def _takes_second(meaning: Meaning) -> bool:
 
 def _takes_place(meaning: Meaning) -> bool:
     place = meaning.place
-    if place is None or place.region_id is not None:
-        return meaning.ask not in (Ask.PEAK, Ask.COMPARE) and meaning.deed not in (Deed.RETURN, Deed.VANISH)
+    moved = meaning.deed is Deed.MOVE and meaning.past and meaning.ask in _TELLING_APART
+    if meaning.deed in (Deed.RETURN, Deed.VANISH) or moved:
+        return False
+    if place is None:
+        return True
+    if place.relation is Relation.TOWARDS:
+        return meaning.ask in (Ask.WHETHER, Ask.WHICH, Ask.HOW_MANY) and not meaning.past
+    beside = place.relation in (Relation.LEFT_OF, Relation.RIGHT_OF)
+    if beside and (meaning.past or meaning.deed in HAPPENINGS or meaning.ask in _LENGTHS):
+        return False
+    if place.region_id is not None:
+        return meaning.ask not in (Ask.PEAK, Ask.COMPARE)
     if meaning.ask in _LENGTHS and meaning.subject.ids:
         return False
     if meaning.ask in (Ask.PEAK, Ask.COMPARE, Ask.HAPPENED):
@@ -133,15 +195,27 @@ def _takes_place(meaning: Meaning) -> bool:
 
 def _takes_most(meaning: Meaning) -> bool:
     most = meaning.most
+    if most in _ORDER and meaning.ask in _LENGTHS and meaning.place is not None:
+        return False
     if most in _ORDER and meaning.deed in (Deed.MOVE, Deed.REST):
         return False
     if most in _ORDER:
         return meaning.ask not in (Ask.HOW_MANY, Ask.WHETHER, Ask.COMPARE, Ask.PEAK, Ask.HOW_OFTEN)
+    if most in (Most.LONGEST, Most.SHORTEST) and meaning.deed in (Deed.MOVE, Deed.REST):
+        return False
     if meaning.ask is Ask.WHETHER:
         return bool(meaning.subject.ids or meaning.subject.words) and not meaning.past
     if meaning.past and most in _NOW_ONLY:
         return False
     return meaning.ask is Ask.WHICH or meaning.ask in _OF_ONE
+
+
+def _takes_lasting(meaning: Meaning) -> bool:
+    place = meaning.place
+    still = meaning.deed in (None, Deed.BE, Deed.REST) and meaning.most is None and meaning.limit is None
+    zone = place is None or (place.region_id is not None and not place.sides and meaning.deed is not Deed.REST)
+    now = meaning.window.since is None and meaning.window.until is None and meaning.second is None
+    return still and zone and now and meaning.ask in (Ask.WHETHER, Ask.WHICH, Ask.HOW_MANY)
 
 
 def _takes_window(meaning: Meaning) -> bool:
@@ -151,7 +225,8 @@ def _takes_window(meaning: Meaning) -> bool:
     if meaning.most is not None and meaning.most not in _ORDER:
         return False
     if meaning.deed in (Deed.MOVE, Deed.REST):
-        return meaning.ask is Ask.WHETHER and meaning.past and not window.instant and window.until is None
+        told = meaning.ask in (Ask.WHETHER, Ask.WHICH, Ask.HOW_MANY)
+        return told and meaning.past and not window.instant and window.until is None
     if meaning.ask is Ask.WHERE:
         return window.instant
     return meaning.ask not in (Ask.DIRECTION, Ask.ORIGIN, Ask.COMPARE, Ask.ABOUT, Ask.HOW_LONG, Ask.SINCE_WHEN)

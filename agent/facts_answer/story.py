@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from agent.facts_answer import knowledge
-from agent.facts_answer.answers import Asked, CannotTell
+from agent.facts_answer.asked import Asked, CannotTell
 from agent.facts_answer.meaning import Deed, Most
 from agent.facts_answer.phrases import article, edge, grouped, name, sentence, told, where_is, word_for
 from agent.facts_answer.places import gone
@@ -84,13 +84,13 @@ def _nothing(asked: Asked) -> str:
 def about(asked: Asked) -> str:
     """All that is known of the objects that are meant; of the whole scene where none is."""
     meaning = asked.meaning
-    if not meaning.subject.named:
+    if not meaning.subject.named and meaning.subject.ordinal is None:
         return scene_now(asked)
     things = asked.things()
     if not things:
         raise CannotTell(f"I have seen no {word_for(meaning.subject)}")
     if len(things) > 3:
-        return sentence(told(_short(asked, thing) for thing in things))
+        return briefly(asked, things)
     return " ".join(_life(asked, thing) for thing in things)
 
 
@@ -98,6 +98,11 @@ def scene_now(asked: Asked) -> str:
     """What is in sight."""
     there = knowledge.placed(asked.scene.objects, asked.meaning.place, asked.scene)
     return sentence("I see " + grouped(there)) if there else "Nothing that is tracked is in sight."
+
+
+def briefly(asked: Asked, things: Sequence[SceneObject]) -> str:
+    """Where each of them is, or how it went out of sight."""
+    return sentence(told(_short(asked, thing) for thing in things))
 
 
 def _short(asked: Asked, thing: SceneObject) -> str:

@@ -41,7 +41,7 @@ _LAST = r"(?:last|past|previous|recent|preceding|latest)"
 
 _PATTERNS = {
     "last": rf"\b(?:{_DURING} )?(?:the |these |this )?{_LAST} ({_SPAN})\b",
-    "past": rf"\b{_DURING} (?:the )?({_AMOUNT} ?{_UNIT})\b",
+    "past": rf"\b(?:in|during|within|over|throughout|since) (?:the )?({_AMOUNT} ?{_UNIT})\b",
     "ago": rf"\b(since |until |till |after |before )?(?:{_ABOUT} )?({_AMOUNT} ?{_UNIT}) (?:ago|before now|earlier)\b",
     "between": rf"\b(?:between|from) ({_CLOCK}) (?:and|to|until|till) ({_CLOCK})\b",
     "since": rf"\b(?:since|after|from|starting at) ({_CLOCK})(?: on(?:wards)?)?\b",
@@ -53,6 +53,21 @@ _PATTERNS = {
             r"|at any time|since the (?:start|beginning)|from the (?:start|beginning)|the whole time|all the time)\b",
 }  # fmt: skip
 _RECENT_S = 60.0
+_LIMITS = {"more than": ">", "longer than": ">", "over": ">", "at least": ">=", "less than": "<", "shorter than": "<",
+           "under": "<", "fewer than": "<", "at most": "<=", "up to": "<="}  # fmt: skip
+_LASTING = re.compile(
+    rf"\b(?:for )?({'|'.join(_LIMITS)}) ({_AMOUNT} ?{_UNIT})\b(?! ago)"
+    rf"|\bfor (?:{_ABOUT} )?({_AMOUNT} ?{_UNIT})\b(?! ago)"
+)
+
+
+def lasting(text: str) -> tuple[str, tuple[str, float] | None]:
+    """Take “for more than 20 seconds” out of a question: what is left of it, how it compares, and the seconds."""
+    found = _LASTING.search(text)
+    if found is None:
+        return text, None
+    compare = _LIMITS[found[1]] if found[1] is not None else ">="
+    return f"{text[: found.start()]} {text[found.end() :]}", (compare, _span_s(found[2] or found[3]))
 
 
 def parse(text: str, now: datetime, zone: tzinfo | None) -> tuple[str, Window]:

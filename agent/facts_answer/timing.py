@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from agent.facts_answer import knowledge, times
-from agent.facts_answer.answers import Asked, CannotTell, meetings, nobody, present
+from agent.facts_answer.answers import nobody
+from agent.facts_answer.asked import Asked, CannotTell, left_behind, meetings, present
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most
-from agent.facts_answer.phrases import latest, listing, name, sentence, told, word_for
+from agent.facts_answer.phrases import be, counted, latest, listing, name, names, sentence, told, word_for
+from agent.perceive.matching import COMPARE
 from agent.scene import SceneObject
 from agent.types import EventKind, RegionKind
 
@@ -22,6 +24,8 @@ def when(asked: Asked) -> str:
     if not things:
         raise CannotTell(f"I have seen no {word_for(meaning.subject)}")
     deed = meaning.deed or Deed.BE
+    if deed is Deed.BE and meaning.most is Most.LAST and meaning.place is not None:
+        return _last_there(asked, things)
     if deed is Deed.BE and meaning.most is Most.LAST:
         return _last_seen(asked, things)
     if meaning.place is None and deed in (Deed.BE, Deed.ENTER):
@@ -30,7 +34,8 @@ def when(asked: Asked) -> str:
         return _met(asked)
     if deed in (Deed.MOVE, Deed.REST):
         return sentence(told(_stood(asked, thing) for thing in things))
-    found = knowledge.deals(deed, things, asked.scene, meaning.window, meaning.place)
+    behind = deed is Deed.STAY_BEHIND
+    found = left_behind(asked) if behind else knowledge.deals(deed, things, asked.scene, meaning.window, meaning.place)
     if not found:
         return nobody(asked, f" {_DONE.get(deed, 'was')}")
     return _told(asked, _chosen(found, meaning), deed)
@@ -90,6 +95,18 @@ def _last_seen(asked: Asked, things: list[SceneObject]) -> str:
     return sentence(told(parts))
 
 
+def _last_there(asked: Asked, things: list[SceneObject]) -> str:
+    """When any of them was in a zone for the last time."""
+    meaning, place = asked.meaning, asked.wording.place(asked.meaning.place)
+    there = knowledge.placed(things, meaning.place, asked.scene)
+    if there:
+        return sentence(f"{names(there)} {be(len(there))}{place} right now")
+    left = knowledge.deals(Deed.LEAVE, things, asked.scene, meaning.window, meaning.place)
+    if not left:
+        return nobody(asked, " has been")
+    return sentence(f"{name(left[-1].thing)} was last{place} {asked.wording.at(left[-1].at)}")
+
+
 def _met(asked: Asked) -> str:
     found = meetings(asked)
     if not found:
@@ -114,7 +131,7 @@ def how_long(asked: Asked) -> str:
     if meaning.deed in (Deed.LEAVE, Deed.VANISH, Deed.RETURN):
         return sentence(told(_absence(asked, thing) for thing in things))
     if meaning.deed is Deed.STAY_BEHIND:
-        found = knowledge.deals(Deed.STAY_BEHIND, things, asked.scene, meaning.window, None)
+        found = left_behind(asked)
         if not found:
             raise CannotTell("I have not seen that anything was left behind")
         return sentence(told(f"{name(d.thing)} {asked.wording.long(d.at)}" for d in found))
@@ -150,6 +167,41 @@ def _absence(asked: Asked, thing: SceneObject) -> str:
     if len(visits) > 1 and visits[-2].until is not None:
         return f"{name(thing)} was away {asked.wording.long(visits[-2].until, visits[-1].since)}"
     return f"{name(thing)} has not been away: it has been here {asked.wording.since(visits[-1].since)}"
+
+
+def lasting(asked: Asked) -> str:
+    """Whether, which or how many have been there, or still, for as long as is asked."""
+    meaning = asked.meaning
+    assert meaning.lasting is not None
+    compare, seconds = meaning.lasting
+    things = [thing for thing in asked.things() if thing.visible or meaning.subject.ids or meaning.past]
+    lengths = {thing.id: _length(asked, thing) for thing in things}
+    there = [thing for thing in things if lengths[thing.id]]
+    those = [thing for thing in there if COMPARE[compare](lengths[thing.id].total_seconds(), seconds)]
+    if meaning.ask is Ask.HOW_MANY:
+        return sentence(counted(word_for(meaning.subject), len(those)) + (f": {names(those)}" if those else ""))
+    if meaning.ask is Ask.WHICH:
+        told_of = (f"{name(thing)}, for {times.duration(lengths[thing.id])}" for thing in those)
+        return sentence(told(told_of)) if those else nobody(asked, " has been there as long as that")
+    every = meaning.subject.every and len(those) < len(there)
+    shown = those if those and not every else there
+    holds = bool(those) and not every
+    each = told(f"{name(thing)} for {times.duration(lengths[thing.id])}" for thing in shown)
+    return sentence(f"{'yes' if holds else 'no'}, {each or 'nothing that is meant has been there'}")
+
+
+def _length(asked: Asked, thing: SceneObject) -> timedelta:
+    """For how long it has been there, or was there the last time."""
+    meaning = asked.meaning
+    if meaning.deed is Deed.REST:
+        resting = thing.visible and not thing.moving
+        return asked.wording.now - thing.resting_since() if resting else timedelta()
+    region = knowledge.region_of(meaning.place, asked.scene)
+    if region is not None:
+        since = knowledge.inside_since(thing, region, asked.scene) if region.kind is RegionKind.ZONE else None
+        return asked.wording.now - since if since is not None else timedelta()
+    stay = knowledge.stays(thing)[-1]
+    return (stay.until or asked.wording.now) - stay.since
 
 
 def _in_zone(asked: Asked, things: list[SceneObject]) -> str:

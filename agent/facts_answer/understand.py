@@ -1,107 +1,103 @@
-"""From the words of a question to its meaning. What is not understood is named, never guessed."""
+"""From the words of a question to its meaning. What is not understood is named, never guessed.
+
+The question becomes tokens (`tokens`), the tokens must have the shape of a question as a whole (`grammar`), and then
+each of them has its part in the meaning.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 
 from agent.facts_answer import language, times
+from agent.facts_answer.grammar import shape_of
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Place, Relation, Subject, Window
-from agent.facts_answer.nouns import ORDINALS, Named, mark_firsts, mark_ids, mark_nouns, mark_regions
+from agent.facts_answer.nouns import ORDINALS, mark_ids, mark_nouns, mark_regions
+from agent.facts_answer.tokens import Token, place_of, tokens_of
 from agent.labels import CATEGORIES, class_of
 from agent.scene import Scene
 
-_ASKS = {
-    "PEAKED": Ask.PEAK, "HOWOFTEN": Ask.HOW_OFTEN, "HOWLONGAGO": Ask.HOW_LONG_AGO, "SINCEWHEN": Ask.SINCE_WHEN,
-    "HOWLONG": Ask.HOW_LONG, "HOWMANY": Ask.HOW_MANY, "WHICHWAY": Ask.DIRECTION, "WHEN": Ask.WHEN, "WHERE": Ask.WHERE,
-    "HEADS": Ask.HOW_MANY, "BECAME": Ask.HAPPENED, "ABOUT": Ask.ABOUT,
-}  # fmt: skip
-"""In the order in which they win over each other."""
-_DEEDS = {
-    "BEFORE": Deed.BEFORE,
-    "STAYBEHIND": Deed.STAY_BEHIND, "OWN": Deed.OWN, "RETURN": Deed.RETURN, "CROSS": Deed.CROSS, "MEET": Deed.MEET,
-    "LEAVE": Deed.LEAVE, "VANISH": Deed.VANISH, "ENTER": Deed.ENTER, "REST": Deed.REST, "MOVE": Deed.MOVE,
-}  # fmt: skip
-_SIDES = {"SLEFT": "left", "SRIGHT": "right", "STOP": "top", "SBOTTOM": "bottom", "SMIDDLE": "middle"}
-_RELATIONS = {
-    "OTHERTHAN": Relation.OTHER_THAN,
-    "LEFTOF": Relation.LEFT_OF, "RIGHTOF": Relation.RIGHT_OF, "ABOVE": Relation.ABOVE, "BELOW": Relation.BELOW,
-    "AT": Relation.AT, "NEAR": Relation.NEAR, "INSIDE": Relation.AT, "ON": Relation.AT,
-    "BY": Relation.AT, "FROM": Relation.AT,
-}  # fmt: skip
-_MOST = {most.name: most for most in Most}
-_KNOWN_TOKENS = frozenset(
-    {*_ASKS, *_DEEDS, *_SIDES, *_MOST, "SEEN", "STILLHERE", "HAPPENED", "INPICTURE", "LASTTIME", "FIRSTTIME", "MORE",
-     "ATONCE", "NEWEST", "POLITE", "ASKED", "NEW", "ORDER", "BECAME", "HEADS"}
-)  # fmt: skip
-_NEGATIONS = frozenset({"not", "no", "never"})
 _BEYOND = {
     "FUTURE": "I cannot tell what will be", "WHY": "I cannot tell why", "HOWOLD": "I cannot tell how old anybody is",
     "YOURSELF": "I answer questions about this stream", "COMMAND": "That is not a question",
 }  # fmt: skip
 _TOO_MUCH = "That is too much at once for me"
-_POSSESSION = re.compile(r"(?:N\d+|\bwho) (?:has|have|had)(?: got)? N\d+|\bdo(?:es)? N\d+ have N\d+|N\d+ got N\d+")
-_DONE_TO = re.compile(r"\bMOVE N\d+")
-_AUXILIARY = re.compile(
-    r"^(?:so |then |but |well |hey |and |or |please )*"
-    r"(?:is|are|was|were|do|does|did|has|have|had|any|am|can|could|STILLHERE)\b"
-)
-_COMMAND = re.compile(r"^(?:please |can you |could you |help me )*(?:find|locate|spot|show)\b")
+_BEYOND_WORDS = (
+    (re.compile(r"(?:N\d+|\bwho) (?:has|have|had)(?: got)? N\d+|\bdo(?:es)? N\d+ have N\d+|N\d+ got N\d+"),
+     "I cannot tell who has what"),
+    (re.compile(r"\bMOVE N\d+"), "I cannot tell who moved what"),
+    (re.compile(r"\bwhat (?:did|has|have|do|does) N\d+ LEAVE\b"), "I cannot tell what was left"),
+)  # fmt: skip
 _LIMITS = {"at least": ">=", "at most": "<=", "more than": ">", "over": ">", "fewer than": "<", "less than": "<",
            "under": "<", "exactly": "==", "only": "==", "just": "=="}  # fmt: skip
 _LIMIT = re.compile(rf"\b(?:({'|'.join(_LIMITS)}) )?(\d+|{'|'.join(times.NUMBER_WORDS)}) (?=N\d+\b)")
-_JOINED = re.compile(r"\bN\d+ (?:and|or) N\d+\b")
-_WHO = re.compile(r"\b(?:who|whom)\b")
-_WHICH = re.compile(r"\b(?:who|whom|what|which|list|name|show|give)\b")
-_DOING = re.compile(r"\bwhat (?:did|does|do|has|have|is|was|are|were)\b.*\b(?:do|doing|done)$")
-_IDENTITY = re.compile(r"\b(?:what|who) (?:is|are|was|were) N\d+$")
-_LOGICAL = re.compile(r"\b(?:not|no longer|never|nobody|noone|no one|nothing|none|no(?! #?\d))\b")
+_COMPARED = {"MORE": ">", "FEWER": "<", "EQUAL": "=="}
 _EVENTFUL = frozenset({Deed.ENTER, Deed.LEAVE, Deed.RETURN, Deed.CROSS, Deed.VANISH})
-_NOT = re.compile(r"\b(?:not|no longer)\b")
+_OPPOSITE = {Deed.BE: Deed.VANISH, Deed.VANISH: Deed.BE, Deed.LEAVE: Deed.BE, Deed.MOVE: Deed.REST}
 _JUST_DID = re.compile(r"\bjust (?:ENTER|LEAVE|RETURN|CROSS|VANISH)\b")
-_ANYBODY_THERE = re.compile(r"^(?:any|some)(?:one|body|thing)(?: \w+)*? (?:here|there|around|about)(?: yet| now)?$")
-_OPPOSITE = {Deed.BE: Deed.VANISH, Deed.MOVE: Deed.REST}
 _OVER = re.compile(r"\b(?:was|were|did|stayed|spent|remained|had)\b")
-_HAPPENINGS = re.compile(r"\b(?:how many|number of) (?:\w+ )?(?:crossings|arrivals|departures|exits|visits|returns)\b")
 _UNDER_WAY = re.compile(r"\b(?:is|are)\b.*\b(?:com|leav|enter|arriv|exit|return|cross|go)ing\b")
 _JUST = timedelta(seconds=10)
 """What is under way has begun by now."""
-_WHAT_LEFT = re.compile(r"\bwhat (?:did|has|have|do|does) N\d+ LEAVE\b")
-_GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b")
+_GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b|^(?:\w+ ){1,3}gone$")
+_WAS_LEFT = re.compile(r"\b(?:was|were|been)\b(?: \S+)* left\b(?! the\b)")
 _PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
+_PAST_VERB = re.compile(r"\b(?:went|ran|came|left|stood|sat|drove|\w{3,}ed)\b")
 _POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class _Reading:
-    """A question half read. `left` are tokens that nothing has taken yet."""
+    """A question as tokens; `plain` is the text before any became one, `marked` after."""
 
-    named: Named
-    left: list[str]
-    place: Place | None = None
-    main: list[Subject] = field(default_factory=list)
-    beyond: list[str] = field(default_factory=list)
-    said: frozenset[str] = frozenset()
-    limit: tuple[str, int] | None = None
-    before: str = ""
-    """The text before its verbs became tokens."""
+    tokens: tuple[Token, ...]
+    plain: str
+    marked: str
+    tagged: bool
+
+    @property
+    def words(self) -> frozenset[str]:
+        return frozenset(token.word for token in self.tokens)
+
+    @property
+    def classes(self) -> frozenset[str]:
+        return frozenset(token.cls for token in self.tokens)
+
+    @property
+    def named(self) -> list[Subject]:
+        return [token.subject for token in self.tokens if token.cls == "NP" and token.subject is not None]
 
 
 def understand(question: str, scene: Scene, now: datetime, zone: tzinfo | None) -> Meaning:
     """What `question` asks about `scene` at `now`; `zone` is where its times of day belong."""
-    plain = language.normalise(question)
-    text, window = times.parse(plain, now, zone)
-    text, regions = mark_regions(mark_ids(mark_firsts(text, scene)), scene.regions)
+    meaning = _understood(question, scene, now, zone)
+    names = {word for thing in scene.objects for word in thing.label.casefold().split()}
+    names |= {word for region in scene.regions for word in region.name.casefold().split()}
+    words = [word for word in meaning.unknown if word.isalpha()]
+    respelt = tuple((word, right) for word in words if (right := language.spelt(word, names)) is not None)
+    if not respelt or len(respelt) < len(words):
+        return meaning
+    for word, right in respelt:
+        question = re.sub(rf"\b{re.escape(word)}\b", right, question, flags=re.IGNORECASE)
+    return replace(_understood(question, scene, now, zone), respelt=respelt)
+
+
+def _understood(question: str, scene: Scene, now: datetime, zone: tzinfo | None) -> Meaning:
+    plain, tagged = language.bare(language.normalise(question))
+    text, lasting = times.lasting(plain)
+    text, window = times.parse(text, now, zone)
+    text, regions = mark_regions(mark_ids(text), scene.regions)
     named = mark_nouns(language.mark_questions(text), scene, regions)
     text, limit = _take_limit(named.text)
-    text = language.mark_deeds(text, plain)
-    reading = _Reading(replace(named, text=text), text.split(), said=frozenset(text.split()), limit=limit, before=plain)
-    _take_places(reading)
-    _take_subjects(reading)
-    meaning = _assemble(reading, window, now)
-    return replace(meaning, unknown=tuple(_unknown_words(reading)), beyond=tuple(reading.beyond))
+    marked = language.mark_deeds(text, plain)
+    tokens = tokens_of(replace(named, text=marked))
+    reading = _Reading(tuple(tokens), plain, marked, tagged)
+    shaped, ask = shape_of(token.cls for token in tokens) if tokens else (window != Window(), None)
+    meaning = _assembled(reading, ask, window, now)
+    unknown = tuple(dict.fromkeys(token.word.lower() for token in tokens if token.cls == "UNKNOWN"))
+    return replace(meaning, limit=limit or meaning.limit, lasting=lasting, shaped=shaped, unknown=unknown)
 
 
 def _take_limit(text: str) -> tuple[str, tuple[str, int] | None]:
@@ -113,251 +109,196 @@ def _take_limit(text: str) -> tuple[str, tuple[str, int] | None]:
     return text[: found.start()] + text[found.end() :], limit
 
 
-def _take_places(reading: _Reading) -> None:
-    """Relations with what follows them, and sides of the picture."""
-    tokens, kept, sides, i = _active(reading), [], [], 0
-    while i < len(tokens):
-        token = tokens[i]
-        following = next((t for t in tokens[i + 1 : i + 3] if t not in ("the", "a", "POSS")), "")
-        if token in _SIDES:
-            sides.append(_SIDES[token])
-        elif token in _RELATIONS and re.fullmatch(r"[NR]\d+", following):
-            i = tokens.index(following, i)
-            _set_place(reading, token, following)
-        elif token in ("NEAREST", "FARTHEST") and re.fullmatch(r"[NR]\d+", following):
-            i = tokens.index(following, i)
-            kept.append(token)
-            if tokens[i + 1 : i + 2] in (["to"], ["from"]) and re.fullmatch(r"[NR]\d+", "".join(tokens[i + 2 : i + 3])):
-                # “The nearest thing to the door”
-                kept.append(following)
-                i, following = i + 2, tokens[i + 2]
-            _set_place(reading, "AT", following)
-        elif re.fullmatch(r"R\d+", token):
-            _set_place(reading, "AT", token)
-        elif token in _RELATIONS:
-            kept.extend(
-                [] if token in ("BY", "INSIDE", "AT", "NEAR") and reading.said & {"ENTER", "RETURN"} else [token]
-            )
-        else:
-            kept.append(token)
-        i += 1
-    if sides and reading.place is not None and not reading.said & {"CROSS"}:
-        reading.beyond.append(_TOO_MUCH)
-    if sides:
-        reading.place = replace(reading.place or Place(), sides=tuple(dict.fromkeys(sides)))
-    reading.left = kept
-
-
-def _active(reading: _Reading) -> list[str]:
-    """“The gate was crossed by N0” without the “by”, which here is no place."""
-    text = " ".join(reading.left)
-    passive = re.search(r"\bBY N\d+", text) is not None and bool(reading.said & _DEEDS.keys())
-    if passive and reading.said & {"STAYBEHIND", "OWN"}:
-        reading.beyond.append(_TOO_MUCH)
-    return (re.sub(r"\bBY (?=N\d+)", "", text) if passive else text).split()
-
-
-def _set_place(reading: _Reading, relation: str, token: str) -> None:
-    if token[0] == "R":
-        place = Place(_RELATIONS[relation], region_id=reading.named.regions[int(token[1:])].id)
-    else:
-        subject = reading.named.subjects[int(token[1:])]
-        place = Place(_RELATIONS[relation], subject=subject)
-        electronic = any(class_of(word) in CATEGORIES["electronics"] for word in subject.words)
-        if relation == "INSIDE" or (relation == "ON" and electronic):
-            # Boxes that overlap do not say that one thing is in the other, nor what a screen shows.
-            reading.beyond.append(
-                "I cannot tell what is in it" if relation == "INSIDE" else "I cannot tell what it shows"
-            )
-    if reading.place is not None and reading.place != place:
-        reading.beyond.append(_TOO_MUCH)
-    reading.place = place if reading.place is None else reading.place
-
-
-def _take_subjects(reading: _Reading) -> None:
-    for token in reading.left:
-        if re.fullmatch(r"N\d+", token):
-            reading.main.append(reading.named.subjects[int(token[1:])])
-    reading.left = [token for token in reading.left if not re.fullmatch(r"N\d+", token)]
-
-
-def _assemble(reading: _Reading, window: Window, now: datetime) -> Meaning:
-    said, text = reading.said, reading.named.text
-    reading.beyond += _beyond(reading)
-    subject, second = _roles(reading)
-    if "else" in reading.left:
-        reading.left.remove("else")
-        subject = replace(subject, other=True)
-    if "HEADS" in said and not subject.named:
-        subject = Subject(words=("person",))
-    deed = _deed(reading)
-    if _NOT.search(text) and _ask(reading, deed, None) is not Ask.WHETHER:
-        deed = _OPPOSITE.get(deed or Deed.BE, deed)
+def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime) -> Meaning:
+    subject, second = _roles(reading, ask)
+    place, unplaced = _place(reading)
+    ask, deed = _asked(reading, ask, subject), _deed(reading)
+    negated = "NOT" in reading.classes and not reading.tagged
+    past = _past(reading)
+    if negated and ask is not Ask.WHETHER and window.since is None and (deed or Deed.BE) in _OPPOSITE:
+        # “Who has not left?” is about who is here.
+        past, negated = past and deed is Deed.MOVE, False
+        deed = _OPPOSITE[deed or Deed.BE]
     if deed is Deed.LEAVE and second is not None:
         deed = Deed.STAY_BEHIND
-    ask = _ask(reading, deed, next((most for token, most in _MOST.items() if token in said), None))
-    most = _most(reading, ask)
-    if subject.ordinal in (1, -1) and (deed in _EVENTFUL or ask is Ask.HAPPENED):
-        # “The last thing that left” is not the last thing.
-        most = most or (Most.FIRST if subject.ordinal == 1 else Most.LAST)
-        subject = replace(subject, ordinal=None, generic=not subject.named)
-    elif subject.ordinal is not None and deed in _EVENTFUL - {Deed.ENTER}:
-        reading.beyond.append("I do not keep that order")
-    elif deed is Deed.ENTER and ask in (Ask.WHICH, Ask.WHEN) and subject.ordinal is None:
-        subject = replace(subject, ordinal=next((ORDINALS[t] for t in reading.left if ORDINALS.get(t, 0) > 1), None))
-    if "NEW" in said and ask is Ask.WHICH and deed is None:
+    subject, most, unordered = _ordered(reading, ask, deed, subject)
+    if reading.classes & {"NEW", "NEWEST"} and ask is Ask.WHICH and deed is None:
         deed, most = Deed.ENTER, Most.LAST
-    if ask is Ask.WHERE and reading.place is not None and len(set(_SIDES) & said) > 1 and " or " in text:
-        # “On the left or on the right?”
-        reading.place = None
-    window = _window(reading, window, deed, most, now)
-    past = bool(_PAST.search(text)) and not _POSSESSES.search(text)
-    negated = bool(_LOGICAL.search(reading.before)) and deed not in (Deed.REST, Deed.VANISH)
-    event = "HAPPENED" in said and ask in (Ask.WHEN, Ask.HOW_LONG_AGO, Ask.WHERE)
-    return Meaning(ask, deed, subject, second, reading.place, window, most, past, negated, reading.limit, event)
+    compared = next((_COMPARED[t.cls] for t in reading.tokens if t.cls in _COMPARED), None)
+    return Meaning(
+        ask, deed, subject, second, place, _window(reading, window, deed, most, now), most, past,
+        negated=_flipped(reading, negated, subject),
+        limit=(compared, 0) if compared is not None else None,
+        event="HAPPENED" in reading.classes and ask in (Ask.WHEN, Ask.HOW_LONG_AGO, Ask.WHERE),
+        beyond=(*_beyond(reading), *unplaced, *unordered),
+    )  # fmt: skip
+
+
+def _past(reading: _Reading) -> bool:
+    if "AUX" in reading.classes:
+        return _PAST.search(reading.marked) is not None and _POSSESSES.search(reading.marked) is None
+    return _PAST_VERB.search(reading.plain) is not None
+
+
+def _ordered(
+    reading: _Reading, ask: Ask | None, deed: Deed | None, subject: Subject
+) -> tuple[Subject, Most | None, list[str]]:
+    """“The last thing that left” is not the last thing: the subject, the superlative, and what cannot be told."""
+    most = _most(reading, ask)
+    if "ELSE" in reading.classes:
+        subject = replace(subject, other=True)
+    if subject.ordinal in (1, -1) and (deed in _EVENTFUL or ask is Ask.HAPPENED):
+        most = most or (Most.FIRST if subject.ordinal == 1 else Most.LAST)
+        return replace(subject, ordinal=None, generic=not subject.named), most, []
+    if subject.ordinal is not None and deed in _EVENTFUL - {Deed.ENTER}:
+        return subject, most, ["I do not keep that order"]
+    if deed is Deed.ENTER and ask in (Ask.WHICH, Ask.WHEN) and subject.ordinal is None:
+        subject = replace(subject, ordinal=next((ORDINALS[t.word] for t in reading.tokens if t.cls == "ORD"), None))
+    elif "ORD" in reading.classes:
+        return subject, most, ["I do not keep that order"]
+    return subject, most, []
+
+
+def _flipped(reading: _Reading, negated: bool, subject: Subject) -> bool:
+    """Whether yes means that it is not so: “is nobody there?”, but not “isn't he there?” or “he isn't, is he?”"""
+    if reading.tagged:
+        return False
+    outer = [token.cls for token in reading.tokens[:2]] == ["AUX", "NOT"]
+    empty = "EMPTY" in reading.classes
+    return (negated and not outer) != (subject.none or empty)
 
 
 def _window(reading: _Reading, window: Window, deed: Deed | None, most: Most | None, now: datetime) -> Window:
     """The window that the tense gives where no time is said."""
-    if most in (Most.LONGEST, Most.SHORTEST) and _OVER.search(reading.before):
+    if most in (Most.LONGEST, Most.SHORTEST) and _OVER.search(reading.plain):
         return replace(window, ever=True)
-    if _UNDER_WAY.search(reading.before) and deed in _EVENTFUL and window == Window():
+    if _UNDER_WAY.search(reading.plain) and deed in _EVENTFUL and window == Window():
         return Window(since=now - _JUST)
     return window
 
 
+def _place(reading: _Reading) -> tuple[Place | None, list[str]]:
+    """The one place of the question, and what makes it more than can be answered."""
+    place: Place | None = None
+    beyond = []
+    for token in reading.tokens:
+        found = token.place or (place_of(token) if token.cls == "REGION" else None)
+        if found is None:
+            continue
+        if place is not None and found.sides and not place.sides and "CROSS" in reading.words:
+            place = replace(place, sides=found.sides)
+            continue
+        if place is not None and place != found:
+            beyond.append(_TOO_MUCH)
+        place = found
+        if found.region_id is not None and found.relation in (Relation.ABOVE, Relation.BELOW, Relation.OTHER_THAN):
+            beyond.append("I only know what is at a zone or line, or left or right of it")
+        electronic = found.subject is not None and any(
+            class_of(word) in CATEGORIES["electronics"] for word in found.subject.words
+        )
+        if found.subject is not None and token.relation == "INSIDE":
+            # Boxes that overlap do not say that one thing is in the other, nor what a screen shows.
+            beyond.append("I cannot tell what is in it")
+        elif token.relation == "ON" and electronic:
+            beyond.append("I cannot tell what it shows")
+    return place, beyond
+
+
 def _beyond(reading: _Reading) -> Iterable[str]:
     """What is asked that tracks do not tell."""
-    yield from (words for token, words in _BEYOND.items() if token in reading.said)
-    if _POSSESSION.search(reading.named.text):
-        yield "I cannot tell who has what"
-    if _DONE_TO.search(reading.named.text):
-        yield "I cannot tell who moved what"
-    if _WHAT_LEFT.search(reading.named.text):
-        yield "I cannot tell what was left"
-    deeds = {"ENTER", "LEAVE", "CROSS", "MEET"} & reading.said
-    earlier = "BEFORE" in reading.said and len(_DEEDS.keys() & reading.said) > 1
-    asks = [token for token in reading.named.text.split() if token in _ASKS]
-    joined = _JOINED.search(reading.named.text) is not None and not reading.said & {"HOWMANY", "MEET", "MORE"}
-    mixed = joined and len({bool(subject.ids) for subject in reading.main}) > 1
-    together = {"MEET", "MOVE"} <= reading.said or ("ATONCE" in reading.said and "PEAKED" not in reading.said)
-    last_of = len(reading.main) > 1 and any(subject.generic and subject.ordinal for subject in reading.main)
-    if earlier or mixed or together or last_of or len(deeds) > 1 or len(asks) > 1 or len(reading.main) > 2:
+    yield from (words for token, words in _BEYOND.items() if token in reading.words)
+    yield from (words for pattern, words in _BEYOND_WORDS if pattern.search(reading.marked))
+    named = reading.named
+    joined = [t.cls for t in reading.tokens]
+    pairs = [(a, b) for a, b, c in zip(named, named[1:], joined, strict=False) if {"AND", "OR"} & set(joined)]
+    mixed = any(bool(a.ids) != bool(b.ids) for a, b in pairs) and not reading.words & {"MEET"}
+    deed = reading.classes & {"DEED", "PLACE", "REGION"}
+    unheard = "WHO" not in reading.classes and deed and any(s.pronoun and not s.named for s in named) and len(named) > 1
+    if unheard and not reading.words & {"MEET", "STAYBEHIND", "LEAVE"} and any(s.named for s in named):
+        yield _TOO_MUCH
+    last_of = any(subject.generic and subject.ordinal for subject in named[:-1])
+    agents = "AGENT" in reading.classes and "OWN" in reading.words
+    if mixed or last_of or agents or {"MEET", "MOVE"} <= reading.words or any(s.unclear for s in named):
         yield _TOO_MUCH
 
 
+def _asked(reading: _Reading, ask: Ask | None, subject: Subject) -> Ask | None:
+    """What the shape asks, where the things that are named make another question of it."""
+    if ask is None and (subject.some or "STILLHERE" in reading.words):
+        return Ask.WHETHER
+    one = subject.clause is not None or subject.ordinal is not None
+    if ask is Ask.ABOUT and one and reading.classes & {"WHO", "WHAT"} and reading.tokens[-1].cls == "NP":
+        return Ask.WHICH
+    if ask is Ask.ABOUT and subject.generic and "HAPPENED" in reading.classes:
+        return Ask.HAPPENED
+    if ask in (Ask.DIRECTION, Ask.WHERE) and reading.words & {"ENTER", "RETURN"}:
+        return Ask.ORIGIN
+    return ask
+
+
 def _deed(reading: _Reading) -> Deed | None:
-    said = reading.said
-    deed = next((deed for token, deed in _DEEDS.items() if token in said), None)
-    if "STILLHERE" in said and deed in (None, Deed.REST):
+    deeds = [token.deed for token in reading.tokens if token.deed is not None]
+    deed = deeds[0] if deeds else None
+    if reading.classes & {"WHOSE", "OWNER"}:
+        return Deed.OWN
+    if "ALONE" in reading.classes:
+        return Deed.STAY_BEHIND
+    if "STILLHERE" in reading.words and deed in (None, Deed.REST):
         return Deed.BE
-    if deed is Deed.LEAVE and _GONE.search(reading.before):
+    if deed is Deed.LEAVE and _WAS_LEFT.search(reading.plain):
+        return Deed.STAY_BEHIND
+    if deed is Deed.LEAVE and _GONE.search(reading.plain):
         return Deed.VANISH
-    return Deed.BE if deed is None and "SEEN" in said else deed
+    return Deed.BE if deed is None and "SEE" in reading.classes else deed
 
 
 def _most(reading: _Reading, ask: Ask | None) -> Most | None:
     """The superlative; the first or last time or one, where that is meant."""
-    said = reading.said
-    for token, most in _MOST.items():
-        if token in said:
-            return most
-    by_time = ask in (Ask.WHEN, Ask.WHERE, Ask.HOW_LONG_AGO)
-    which = ask is Ask.WHICH
-    which = which or ask is Ask.HAPPENED
-    if "FIRSTTIME" in said or (which and "first" in reading.left) or (ask is Ask.WHEN and "first" in said):
+    found = next((token.most for token in reading.tokens if token.most is not None), None)
+    if found is not None:
+        return found
+    if reading.classes & {"FIRST", "FIRSTTIME"}:
         return Most.FIRST
-    last = "LASTTIME" in said or "NEWEST" in said or (which and _JUST_DID.search(reading.named.text) is not None)
-    return Most.LAST if last or (which and "last" in reading.left) or (by_time and "last" in said) else None
+    just = ask is Ask.WHICH and _JUST_DID.search(reading.marked) is not None
+    return Most.LAST if just or reading.classes & {"LAST", "LASTTIME", "NEWEST"} else None
 
 
-def _roles(reading: _Reading) -> tuple[Subject, Subject | None]:
+def _roles(reading: _Reading, ask: Ask | None) -> tuple[Subject, Subject | None]:
     """Who it is about, and the other one, if any. “Who” is a person unless more is said."""
-    firm = [subject for subject in reading.main if subject.named or subject.ordinal or subject.other]
-    vague = [subject for subject in reading.main if subject not in firm]
-    who = _WHO.search(reading.named.text) is not None
-    if who and not (firm and reading.said & {"ABOUT"}):
-        those = any(subject.pronoun for subject in vague) and " of N" in reading.named.text
-        asked = Subject(words=("person",), pronoun=those)
-        if not firm:
-            object_of = reading.said & {"LEAVE", "STAYBEHIND", "OWN"} and not those
-            return asked, next((subject for subject in vague if subject.pronoun and object_of), None)
-        nobody_named = firm[0].generic and firm[0].ordinal is not None
-        if (firm[0].words == ("person",) or nobody_named) and not firm[0].ids:
-            # “Who is the person that …”, “who was the last one to …”
-            person = replace(firm[0], words=("person",), generic=False, pronoun=False)
-            return person, firm[1] if len(firm) > 1 else None
-        if reading.said & {"LEAVE", "STAYBEHIND", "OWN", "MEET", "CROSS", "ENTER"} or not reading.said & _DEEDS.keys():
-            return asked, firm[0]
-    if len(firm) == 2 and _JOINED.search(reading.named.text) and "HOWMANY" not in reading.said and not firm[1].ids:
-        both = " and " in reading.named.text
+    main = [*reading.named, *(t.subject for t in reading.tokens if t.cls == "AGENT" and t.subject is not None)]
+    if len(main) == 2 and "WHO" not in reading.classes and reading.words & {"MEET", "STAYBEHIND", "LEAVE"}:
+        joined = bool({"AND", "OR"} & reading.classes) or main[1].clause is not None or main[1].ordinal is not None
+        if not joined:
+            return (main[1], main[0]) if "AGENT" in reading.classes else (main[0], main[1])
+    firm = [subject for subject in main if subject.named or subject.ordinal or subject.other]
+    vague = [subject for subject in main if subject not in firm]
+    if "HEADS" in reading.classes:
+        return Subject(words=("person",)), None
+    if "WHO" in reading.classes and ask is not Ask.ABOUT:
+        return _who(reading, firm, vague)
+    if len(firm) == 2 and {"AND", "OR"} & reading.classes and ask is not Ask.HOW_MANY and not firm[1].ids:
         words = (*firm[0].words, *firm[1].words)
-        if words and not any(subject.qualities or subject.narrower or subject.ids for subject in firm):
-            return replace(firm[0], words=words, every=both), None
+        if words and not any(s.qualities or s.narrower or s.ids or s.clause for s in firm):
+            return replace(firm[0], words=words, every="AND" in reading.classes), None
+    if len(firm) > 1 and firm[1].generic and firm[1].ordinal is not None and ask is Ask.WHICH:
+        # “Which person was the last one to leave?”
+        return replace(firm[0], ordinal=firm[1].ordinal), None
     if firm:
         return firm[0], firm[1] if len(firm) > 1 else None
     pronouns = [subject for subject in vague if subject.pronoun]
     generic = [subject for subject in vague if subject.generic]
-    return (pronouns or generic or [Subject()])[0], None
+    return (pronouns or generic or [Subject(generic="EMPTY" in reading.classes)])[0], None
 
 
-def _ask(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
-    said, text = reading.said, reading.named.text
-    asks = [ask for token, ask in _ASKS.items() if token in said]
-    if "MORE" in said and len(reading.main) > 1:
-        return Ask.COMPARE
-    if len(set(_SIDES) & said) > 1 and " or " in text and not asks:
-        return Ask.WHERE
-    if "ORDER" in said:
-        return Ask.WHICH
-    if {"MOVE", "REST"} <= said and " or " in text:
-        return Ask.ABOUT
-    if _HAPPENINGS.search(reading.before):
-        return Ask.HOW_OFTEN
-    if asks:
-        return Ask.ORIGIN if Ask.WHERE in asks and "FROM" in said else asks[0]
-    which_new = re.search(r"\bwhich\b|N\d+ (?:is|are) NEW|NEW N\d+", text) is not None
-    if "HAPPENED" in said or ("NEW" in said and deed is None and not which_new):
-        return Ask.HAPPENED
-    if "ASKED" in said:
-        return Ask.WHETHER
-    return _open_or_closed(reading, deed, most)
-
-
-def _open_or_closed(reading: _Reading, deed: Deed | None, most: Most | None) -> Ask | None:
-    """Whether yes or no is wanted, or which, where no other word says so."""
-    text, text_before = reading.named.text, reading.before
-    if reading.said & {"SEEN"} and _COMMAND.search(reading.before) and reading.main:
-        return Ask.WHERE
-    closed = _AUXILIARY.search(text) or reading.before.startswith(("any ", "no ")) or _ANYBODY_THERE.search(text_before)
-    which = _WHICH.search(text) is not None or "whose" in text_before.split()
-    if closed and not which:
-        return Ask.WHETHER
-    if _DOING.search(text) or _IDENTITY.search(text):
-        return Ask.ABOUT
-    if which or most is not None:
-        return Ask.WHICH
-    if reading.main and reading.main[0].ordinal is not None and deed is not None:
-        return Ask.WHICH
-    stated = reading.main and (reading.limit or deed is not None or reading.place is not None or "SEEN" in reading.said)
-    if stated or _AUXILIARY.search(text):
-        return Ask.WHETHER
-    return Ask.ABOUT if "INPICTURE" in reading.said else None
-
-
-def _unknown_words(reading: _Reading) -> Iterable[str]:
-    """Words that were not understood. Slips of the pen in words that say nothing do not matter."""
-    placed = reading.place is not None
-    posture_alone = not placed and "REST" not in reading.said
-    for token in reading.left:
-        if token in _KNOWN_TOKENS or token in _BEYOND:
-            continue
-        if token in _RELATIONS:
-            known = token == "FROM" and "WHERE" in reading.said
-        elif token in language.POSTURES:
-            known = not posture_alone
-        else:
-            known = token in language.FILLERS or token in _NEGATIONS or (token == "than" and "MORE" in reading.said)
-            known = known or (token == "longer" and "no longer" in reading.before)
-        if not known:
-            yield token.lower()
+def _who(reading: _Reading, firm: Sequence[Subject], vague: Sequence[Subject]) -> tuple[Subject, Subject | None]:
+    those = any(subject.pronoun for subject in vague) and "OF" in reading.classes
+    asked = Subject(words=("person",), pronoun=those, some=True)
+    if not firm:
+        object_of = reading.words & {"LEAVE", "STAYBEHIND", "OWN"} and not those
+        return asked, next((subject for subject in vague if subject.pronoun and object_of), None)
+    nobody_named = firm[0].generic and firm[0].ordinal is not None
+    if (firm[0].words == ("person",) or nobody_named) and not firm[0].ids:
+        # “Who is the person that …”, “who was the last one to …”
+        person = replace(firm[0], words=("person",), generic=False, pronoun=False)
+        return person, firm[1] if len(firm) > 1 else None
+    return (firm[0], None) if "SUP" in reading.classes and firm[0].ids else (asked, firm[0])

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from agent.facts_answer import knowledge
-from agent.facts_answer.answers import (
+from agent.facts_answer.answers import did, nobody
+from agent.facts_answer.asked import (
     HAPPENINGS,
     Asked,
     CannotTell,
     at_of,
     back_after,
-    did,
     happenings,
+    is_ever,
+    left_behind,
     meetings,
-    nobody,
-    nothing_known,
     present,
     unique,
+    within,
 )
-from agent.facts_answer.meaning import Deed, Meaning
+from agent.facts_answer.meaning import Deed, Meaning, Place, Relation, Subject
 from agent.facts_answer.phrases import (
     article,
     be,
@@ -41,11 +43,11 @@ from agent.scene import SceneObject
 
 def whether(asked: Asked) -> str:
     """Whether it is, or was, or happened."""
-    meaning = asked.meaning
     text = _whether(asked)
-    if meaning.negated:
-        # Yes and no mean either thing after “isn't it?”: the fact alone is clear.
-        return sentence(text.removeprefix("Yes, ").removeprefix("No, ").removeprefix("yes, ").removeprefix("no, "))
+    if asked.meaning.negated:
+        # Of “is nobody there?” the answer is yes where nobody is.
+        said, rest = text[: text.index(",")], text[text.index(",") :]
+        text = ("no" if said == "yes" else "yes") + rest
     return sentence(text)
 
 
@@ -105,12 +107,14 @@ def _is_a(asked: Asked) -> str:
 
 def _left_behind(asked: Asked) -> str:
     meaning = asked.meaning
-    subject = meaning.second or meaning.subject
-    # “Did anybody leave something behind?” is about things, whoever left them.
-    things = asked.things(subject) if subject.words != ("person",) else list(asked.scene.objects)
-    found = knowledge.deals(Deed.STAY_BEHIND, things, asked.scene, meaning.window, None)
+    found = left_behind(asked)
+    if not found and meaning.second is not None and meaning.second.named:
+        others = left_behind(replace(asked, meaning=replace(meaning, subject=meaning.second, second=None)))
+        by = [other for deal in others if deal.other is not None and (other := asked.scene.get(deal.other)) is not None]
+        if by:
+            return f"no, {name(others[0].thing)} was left by {names(by)}"
     if not found:
-        return "no, I have not seen anything being left behind" if things else f"no, {nothing_known(asked)}"
+        return "no, I have not seen anything being left behind"
     parts = []
     for deal in found:
         other = asked.scene.get(deal.other) if deal.other is not None else None
@@ -132,6 +136,9 @@ def _before(asked: Asked) -> str:
 
 
 def _met(asked: Asked) -> str:
+    meaning = asked.meaning
+    if not meaning.past and meaning.window.since is None:
+        return _are_near(asked)
     events = meetings(asked)
     if not events:
         return "no, I have not seen them come near each other"
@@ -139,7 +146,20 @@ def _met(asked: Asked) -> str:
     for event in events[-3:]:
         pair = [thing for i in event.track_ids if (thing := asked.scene.get(i)) is not None]
         parts.append(f"{names(pair)} {asked.wording.at(event.at)}")
-    return f"yes: {told(parts)}"
+    return f"yes, {told(parts)}"
+
+
+def _are_near(asked: Asked) -> str:
+    """Whether those that are meant are near each other now, or near the second ones."""
+    meaning = asked.meaning
+    first = [thing for thing in asked.things() if thing.visible]
+    second = first if meaning.second is None else [t for t in asked.things(meaning.second) if t.visible]
+    place = Place(Relation.NEAR, subject=Subject(ids=tuple(thing.id for thing in second)))
+    near = knowledge.placed(first, place, asked.scene) if second else []
+    if near:
+        return f"yes, {names(near)} {be(len(near))} near {'each other' if meaning.second is None else names(second)}"
+    those = list({thing.id: thing for thing in (*asked.things(), *asked.things(meaning.second))}.values())
+    return f"no, {told(_state(asked, thing) for thing in those[:4])}" if those else f"no, {_seen_none(asked)}"
 
 
 def _did(asked: Asked) -> str:
@@ -153,10 +173,12 @@ def _did(asked: Asked) -> str:
         told_of = f"{counted(word_for(meaning.subject), len(things))} {did(asked)}: {names(things)}"
         return f"{'yes' if COMPARE[compare](len(things), number) else 'no'}, {told_of}"
     if meaning.subject.every:
-        back = meaning.deed is Deed.LEAVE and meaning.place is None
-        others = [thing for thing in asked.things() if thing not in things or (back and thing.visible)]
-        if others:
-            return f"no, not all of them: {names(others)} did not"
+        others = [thing for thing in asked.things() if thing not in things]
+        back = meaning.deed is Deed.LEAVE and meaning.place is None and not meaning.subject.ids
+        here = [thing for thing in things if back and thing.visible]
+        if others or here:
+            did_not = f"{names(others)} did not" if others else f"{names(here)} {be(len(here))} back"
+            return f"no, not all of them: {did_not}"
     parts = []
     for thing in things:
         text = f"{name(thing)} {did(asked)} {asked.wording.at(at_of(found, thing))}"
@@ -178,9 +200,11 @@ def _did_not(asked: Asked) -> str:
 def _gone(asked: Asked) -> str:
     things = asked.things()
     here = [thing for thing in things if thing.visible]
-    away = [thing for thing in things if not thing.visible]
+    away = [thing for thing in things if not thing.visible and within(asked, thing.last_at)]
     if not things:
         return f"no, {_seen_none(asked)}"
+    if not away and not here:
+        return f"no, {told(gone(asked, thing) for thing in things)}"
     if away and not (asked.meaning.subject.every and here):
         return f"yes, {told(gone(asked, thing) for thing in away)}"
     return f"no, {told(_state(asked, thing) for thing in here[:4])}"
@@ -206,7 +230,7 @@ def _there(asked: Asked) -> str:
     there = present(asked, things)
     place = asked.wording.place(meaning.place)
     doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
-    if there and meaning.subject.ids and len(there) < len(things):
+    if there and meaning.subject.ids and not meaning.subject.some and len(there) < len(things):
         return f"no, only {names(there)} {be(len(there))}{doing}{place}"
     lacking = [w for w in meaning.subject.words if not any(stands_for(w, thing.label) for thing in there)]
     if there and meaning.subject.every and lacking:
@@ -223,7 +247,11 @@ def _there(asked: Asked) -> str:
         note = f" (I cannot tell {article(meaning.subject.narrower)} from others)" if meaning.subject.narrower else ""
         if verb:
             return f"yes, I have seen {names(there)}{place}{now}"
-        return f"yes, {names(there)} {be(len(there))}{doing}{where}{note}"
+        those = names(there) if len(there) < 2 else grouped(there)
+        return f"yes, {those} {be(len(there))}{doing}{where}{note}"
+    if meaning.subject.none:
+        none = nobody(asked, f" {be(1)}{doing}").rstrip(".")
+        return f"no, {none[0].lower()}{none[1:]}"
     return f"no, {_absent(asked, things, doing + place)}"
 
 
@@ -236,8 +264,11 @@ def _absent(asked: Asked, things: list[SceneObject], what: str) -> str:
     meaning: Meaning = asked.meaning
     if not things:
         return _seen_none(asked)
-    if meaning.subject.ids or len(things) <= 2:
+    then = meaning.window.since is not None and is_ever(meaning)
+    if (meaning.subject.ids or len(things) <= 2) and not then:
         return told(_state(asked, thing) for thing in things)
+    if is_ever(meaning) and meaning.window.since is not None:
+        return f"{names(things)} {'was' if len(things) == 1 else 'were'} not{what or ' in sight'} in that time"
     nobody = "nobody" if meaning.subject.words == ("person",) else f"no {word_for(meaning.subject)}"
     return f"{nobody} is{what or ' in sight'}"
 
