@@ -1,0 +1,171 @@
+"""The sam3 engine: one step for the newest frames of up to four streams, each of which may fail alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from stream.engines.base import Note, StepError, Tracker
+from stream.engines.sam3.detection import ConceptStore, Tokens
+from stream.engines.sam3.looking import Look, Looker
+from stream.engines.sam3.network import Network
+from stream.engines.sam3.policy import Policy
+from stream.engines.sam3.preprocess import Preprocessor
+from stream.engines.sam3.stepping import Stepper
+from stream.engines.sam3.tracker import Parts, Sam3Tracker
+from stream.engines.sam3.turn import Orders, Turn
+from stream.errors import EngineError, OnlookerError
+from stream.types import Frame, PromptKind, TrackUpdate
+
+log = logging.getLogger(__name__)
+
+KINDS = frozenset({PromptKind.TEXT, PromptKind.POINTS, PromptKind.BOX, PromptKind.MASK, PromptKind.EXEMPLAR})
+CAPACITY = 64
+DEFAULT = Policy()
+MOST_STREAMS = 4
+"""Frames in one step."""
+
+SLOW = Note(
+    "slow", "SAM 3 runs on the processor, which takes seconds for a picture.",
+    "Use a machine with a CUDA GPU, or --engine light, which is made for processors.",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Part:
+    """One stream in a step."""
+
+    tracker: Sam3Tracker
+    turn: Turn | None = None
+    orders: Orders | None = None
+    result: TrackUpdate | StepError | None = None
+
+
+class Sam3Engine:
+    """Implements `stream.engines.base.Engine`.
+
+    `tokens` makes tokens of words; `capacity` is how many objects all streams together may have; `policy` should be
+    that of the model's configuration (`Policy.of`); `where` is the device in words.
+    """
+
+    def __init__(
+        self, network: Network, tokens: Tokens, *, capacity: int = CAPACITY, policy: Policy = DEFAULT,
+        where: str | None = None,
+    ) -> None:  # fmt: skip
+        stepper = Stepper(network, capacity)
+        concepts = ConceptStore(network, tokens)
+        preprocessor = Preprocessor(network.shape.side, device=network.device, dtype=network.dtype)
+        self.parts = Parts(network, stepper, concepts, preprocessor, policy)
+        self._looker = Looker(network, stepper, concepts, policy)
+        self._where = where or str(network.device)
+        self._counters = {"detect": 0, "begin_again": 0, "step_alone": 0}
+
+    @property
+    def name(self) -> str:
+        return "sam3"
+
+    @property
+    def device(self) -> str:
+        return self._where
+
+    @property
+    def kinds(self) -> frozenset[PromptKind]:
+        return KINDS
+
+    @property
+    def words(self) -> tuple[str, ...] | None:
+        return None
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        return () if self.parts.network.device.type == "cuda" else (SLOW,)
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        return dict(self._counters)
+
+    @property
+    def max_batch(self) -> int:
+        return MOST_STREAMS
+
+    def open_tracker(self, first_track_id: int = 1) -> Sam3Tracker:
+        return Sam3Tracker(self.parts, first_track_id)
+
+    def step(self, batch: Sequence[tuple[Tracker, Frame]]) -> list[TrackUpdate | StepError]:
+        parts = [self._begin(tracker, frame) for tracker, frame in batch]
+        ready = [part for part in parts if part.turn is not None]
+        if ready and not self._advance(ready, last_try=len(ready) == 1):
+            # Each alone, so that it is known whose fault it is, and a smaller batch finds its memory.
+            for part in ready:
+                self._counters["step_alone"] += 1
+                self._advance([part], last_try=True)
+        return [part.result or StepError(EngineError("Nothing came of it.")) for part in parts]
+
+    def _begin(self, tracker: Tracker, frame: Frame) -> _Part:
+        assert isinstance(tracker, Sam3Tracker)
+        part = _Part(tracker)
+        try:
+            part.turn = tracker.begin(frame)
+        except Exception as error:  # noqa: BLE001 - told to the stream
+            self._failed(part, error)
+        return part
+
+    def _advance(self, parts: list[_Part], *, last_try: bool) -> bool:
+        """One step of these streams; False where it failed before anything was changed, and may be tried again."""
+        turns = [part.turn for part in parts if part.turn is not None]
+        try:
+            look, sights = self._looker.look(turns)
+        except Exception as error:  # noqa: BLE001 - logged, or told to the stream
+            self._make_room()
+            if last_try:
+                self._failed(parts[0], error)
+            else:
+                log.warning("a step of %d streams failed and is tried with each: %s", len(turns), error)
+            return last_try
+        self._counters["detect"] += any(turn.wanted for turn in turns)
+        for part, turn, sight in zip(parts, turns, sights, strict=True):
+            try:
+                part.orders, part.result = part.tracker.finish(turn, sight)
+            except Exception as error:  # noqa: BLE001 - told to the stream
+                self._failed(part, error)
+        self._remember(look, parts, turns)
+        return True
+
+    def _remember(self, look: Look, parts: list[_Part], turns: list[Turn]) -> None:
+        try:
+            self._looker.remember(look, turns, [part.orders for part in parts])
+            return
+        except Exception as error:  # noqa: BLE001 - it is tried again below, and told there
+            log.warning("remembering of %d streams failed and is tried with each: %s", len(parts), error)
+            self._make_room()
+        for part in parts:
+            try:
+                self._looker.remember(look, turns, [part.orders if other is part else None for other in parts])
+            except Exception as error:  # noqa: BLE001 - told to the stream
+                self._failed(part, error)
+
+    def _failed(self, part: _Part, error: Exception) -> None:
+        """Begin a stream's tracking again, and tell it why."""
+        self._counters["begin_again"] += 1
+        if isinstance(error, OnlookerError):
+            told = error
+        elif isinstance(error, torch.OutOfMemoryError):
+            told = EngineError(
+                "The GPU has no memory left for this picture.", action="Remove tracks, or use a smaller input side."
+            )
+        else:
+            log.error("a step failed", exc_info=error)
+            told = EngineError(f"Tracking failed on one picture: {error}", action="It goes on by itself.")
+        part.tracker.reset(told)
+        part.orders, part.result = None, StepError(told)
+
+    def _make_room(self) -> None:
+        """Give the memory that nothing uses back to the device."""
+        if self.parts.network.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def close(self) -> None:
+        """Weights and state go with the engine; there is nothing that runs beside it."""
