@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from stream.engines.sam3.shape import CONDITIONING, MEMORY_DTYPE, Shape
 from stream.errors import LimitReached
@@ -94,7 +95,12 @@ class MemoryBank:
     @property
     def nbytes(self) -> int:
         """Bytes on the device; never changes."""
-        return sum(tensor.nbytes for tensor in (self.memories, self.pointers, self.logits))
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All of the state."""
+        return self.memories, self.pointers, self.logits
 
     @property
     def used(self) -> int:

@@ -90,6 +90,7 @@ class Network:
         self, model: Any, *, device: torch.device, dtype: torch.dtype, side: int | None = None,
         runner: Runner | None = None,
     ) -> None:  # fmt: skip
+        self.config = model.config
         self.shape = Shape.of(model.config, side)
         self.device = device
         self.dtype = dtype
