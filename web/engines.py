@@ -1,20 +1,17 @@
-"""Which engine runs."""
+"""Which engine runs. torch is imported only where the sam3 engine may."""
 
 from __future__ import annotations
+
+import logging
 
 from stream.config import Config
 from stream.engines.base import Engine
 from stream.engines.light.engine import LightEngine
-from stream.errors import EngineError
+from stream.models.sam3 import REPOSITORY, NoSam3, check_packages, is_repository
+from stream.models.sam3_hub import find, here
 from stream.models.store import ModelStore
 
-
-class NoSam3(EngineError):
-    retryable = False
-    default_action = (
-        "1. Use a machine with a CUDA GPU. 2. Install a version of Onlooker that has the sam3 engine. "
-        "3. Point engine.models_dir at the weights. Until then: --engine light, which needs no GPU."
-    )
+log = logging.getLogger(__name__)
 
 
 def make_store(config: Config) -> ModelStore:
@@ -22,12 +19,39 @@ def make_store(config: Config) -> ModelStore:
 
 
 def check_engine(config: Config) -> None:
-    """Raises `EngineError` for an engine that this machine cannot run."""
-    if config.engine.name == "sam3":
-        raise NoSam3("The sam3 engine is not part of this version.")
+    """Raises `EngineError` for an engine that cannot run here, as far as that is known without loading anything."""
+    if config.engine.asks_for_sam3:
+        check_packages()
+        source = config.engine.sam3 or REPOSITORY
+        if not is_repository(source):
+            find(source)
 
 
 def make_engine(config: Config, store: ModelStore) -> Engine:
-    """The engine that `engine.name` asks for; `auto` is light. Raises `EngineError`."""
+    """The engine that `engine.name` asks for; `auto` is sam3 where its weights are named, or where they and a CUDA GPU
+    are there, else light. Loads the weights. Raises `EngineError`."""
     check_engine(config)
-    return LightEngine(store)
+    if not (config.engine.asks_for_sam3 or (config.engine.name == "auto" and _sam3_is_here())):
+        return LightEngine(store)
+    from stream.engines.sam3.loading import load
+
+    if config.engine.asks_for_sam3:
+        return load(config.engine)
+    try:
+        return load(config.engine)
+    except NoSam3 as error:
+        log.warning("SAM 3 is here and cannot be used: %s %s Following with the light engine.", error, error.action)
+        return LightEngine(store)
+
+
+def _sam3_is_here() -> bool:
+    """Whether the released weights and a CUDA GPU are on this machine."""
+    try:
+        check_packages()
+    except NoSam3:
+        return False
+    if here(REPOSITORY) is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()

@@ -28,6 +28,8 @@ DEFAULT = Policy()
 MOST_STREAMS = 4
 """Frames in one step."""
 
+WARM_UP_WORD = "person"
+
 SLOW = Note(
     "slow", "SAM 3 runs on the processor, which takes seconds for a picture.",
     "Use a machine with a CUDA GPU, or --engine light, which is made for processors.",
@@ -90,6 +92,12 @@ class Sam3Engine:
     @property
     def max_batch(self) -> int:
         return MOST_STREAMS
+
+    def warm_up(self, streams: int = MOST_STREAMS) -> None:
+        """Record and compile what steps of up to so many streams need; takes seconds, with compiling minutes."""
+        concept = self.parts.concepts.get(WARM_UP_WORD)
+        for pictures in range(1, streams + 1):
+            self.parts.stepper.warm_up(pictures, concept=concept)
 
     def open_tracker(self, first_track_id: int = 1) -> Sam3Tracker:
         return Sam3Tracker(self.parts, first_track_id)
