@@ -79,7 +79,7 @@ def _number_there(asked: Asked, subject: Subject) -> str:
 def _count_of(asked: Asked, there: Sequence[SceneObject]) -> str:
     meaning, word = asked.meaning, word_for(asked.meaning.subject)
     number, place = len(there), asked.wording.place(asked.meaning.place)
-    doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
+    doing = _doing(meaning)
     if is_ever(meaning) and not meaning.window.instant:
         text = f"I have seen {counted(word, number)}{place}" + (f": {names(there)}" if there else "")
         return text + _narrow(meaning.subject)
@@ -89,6 +89,12 @@ def _count_of(asked: Asked, there: Sequence[SceneObject]) -> str:
     if meaning.window.instant:
         return f"there {'was' if number == 1 else 'were'} {counted(word, number)}{place}{which}"
     return f"there {be(number)} {counted(word, number)}{doing}{place}{which}{_narrow(meaning.subject)}"
+
+
+def _doing(meaning: Meaning) -> str:
+    if meaning.negated:
+        return " not"
+    return {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
 
 
 def _which_ones(there: Sequence[SceneObject]) -> str:
@@ -151,6 +157,11 @@ def which(asked: Asked) -> str:
         return _outdone(asked)
     if meaning.deed is Deed.VANISH:
         return _which_are_gone(asked)
+    return _which_there(asked)
+
+
+def _which_there(asked: Asked) -> str:
+    meaning = asked.meaning
     there = present(asked, asked.things())
     place = asked.wording.place(meaning.place)
     if is_ever(meaning):
@@ -158,9 +169,11 @@ def which(asked: Asked) -> str:
         return sentence(f"{names(there)}{were}") if there else nobody(asked, " has been")
     if not there:
         return nobody(asked, f" {be(1)}")
-    doing = {Deed.MOVE: " moving", Deed.REST: " standing still"}.get(meaning.deed or Deed.BE, "")
-    if len(there) == 1:
+    doing = _doing(meaning)
+    if len(there) == 1 and not (meaning.deed is Deed.MOVE and meaning.past):
         return sentence(f"{name(there[0])} is{doing}{place or ' ' + where_is(there[0])}")
+    if meaning.deed is Deed.MOVE and meaning.past:
+        return sentence(f"{names(there)} moved{place}")
     if meaning.place is not None or doing:
         return sentence(f"{names(there)} {be(2)}{doing}{place}")
     return sentence("I see " + grouped(there))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from agent import geometry
 from agent.facts_answer import knowledge
-from agent.facts_answer.meaning import Deed, Meaning, Relation, Subject
+from agent.facts_answer.meaning import Ask, Deed, Meaning, Relation, Subject
 from agent.facts_answer.phrases import Wording, word_for
 from agent.labels import BEINGS, class_of
 from agent.scene import Scene, SceneObject
@@ -107,6 +107,8 @@ def present(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject]:
     if near is not None and not any(thing.visible for thing in asked.things(near)):
         raise CannotTell(f"No {word_for(near)} is tracked in sight")
     there = knowledge.placed(things, meaning.place, asked.scene)
+    if meaning.negated and meaning.ask is not Ask.WHETHER:
+        return [thing for thing in things if thing.visible and thing not in there]
     if meaning.deed in (Deed.MOVE, Deed.REST) and meaning.past and not meaning.window.now:
         things = there if meaning.place is not None or meaning.deed is Deed.REST else things
         moved = meaning.deed is Deed.MOVE

@@ -23,6 +23,7 @@ _CONTRACTIONS = (
     (r"\b(who|what|where|when|how|it|he|she|they|we|you|i|there)'(?:ll)\b", r"\1 will"),
     (r"\b(who|what|where|when|how|it|he|she|they|we|you|i)'d\b", r"\1 did"),
     (r"\b(they|we|you|who|what|where|there)'re\b", r"\1 are"), (r"\b(they|we|you|who|i)'ve\b", r"\1 have"),
+    (r"\bu\b", "you"), (r"\b(?:pls|plz)\b", "please"), (r"\bppl\b", "people"),
     (r"\bi'm\b", "i am"), (r"\bim\b", "i am"), (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"),
     (r"([a-z])'s\b", r"\1 POSS"), (r"s'(?= )", "s POSS"),
 )  # fmt: skip
@@ -155,11 +156,17 @@ def bare(text: str) -> tuple[str, bool]:
     return text, tagged is not None
 
 
+_SHORT = 4
+
+
 def clauses(text: str) -> tuple[str, tuple[str, ...]]:
     """What leads to the questions, and the questions: `"I cannot see the dog, where is it?"`. Nothing is taken for an
     introduction that asks something itself, and what does not clearly ask twice is one question."""
     text = re.sub(r"[,.;] *(?:right|correct|ok|okay|please|thanks|thank you)[ ?!.]*$", "?", text.strip()[:2000])
-    parts = [part for part in re.split(r"[,;.!?]+\s+", text) if part.strip()]
+    parts = [part for part in re.split(r"[,;.!?:]+\s+|\s+[-–—]+\s+", text) if part.strip()]
+    if len(text.split()) <= _SHORT:
+        # “The dog, where?”
+        return "", tuple(_AND_ASKS.split(text))
     asking = [_ASKING.match(part.strip()) is not None for part in parts]
     first = asking.index(True) if True in asking else 0
     if not all(asking[first:]) or (len(parts) > 1 and _is_tag(parts[-1])):

@@ -153,7 +153,7 @@ def _passed_over(meaning: Meaning) -> str | None:
         ("that length of time", meaning.lasting is not None and not _takes_lasting(meaning)),
         ("that number", meaning.limit is not None and meaning.ask not in _WITH_NUMBER),
         ("that time", not _takes_window(meaning)),
-        ("“not”", meaning.negated and (meaning.ask is not Ask.WHETHER or meaning.subject.every)),
+        ("“not”", meaning.negated and not _takes_not(meaning)),
         ("“no”", meaning.subject.none and meaning.ask is not Ask.WHETHER),
     )
     return next((part for part, passed_over in rules if passed_over), None)
@@ -208,6 +208,13 @@ def _takes_most(meaning: Meaning) -> bool:
     if meaning.past and most in _NOW_ONLY:
         return False
     return meaning.ask is Ask.WHICH or meaning.ask in _OF_ONE
+
+
+def _takes_not(meaning: Meaning) -> bool:
+    if meaning.ask is Ask.WHETHER:
+        return not meaning.subject.every
+    still = meaning.deed in (None, Deed.BE) and meaning.most is None and not meaning.past
+    return still and meaning.place is not None and meaning.ask in (Ask.WHICH, Ask.HOW_MANY) and not meaning.window.until
 
 
 def _takes_lasting(meaning: Meaning) -> bool:

@@ -44,7 +44,7 @@ _JUST = timedelta(seconds=10)
 _GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b|^(?:\w+ ){1,3}gone$")
 _WAS_LEFT = re.compile(r"\b(?:was|were|been)\b(?: \S+)* left\b(?! the\b)")
 _PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
-_PAST_VERB = re.compile(r"\b(?:went|ran|came|left|stood|sat|drove|\w{3,}ed)\b")
+_PAST_VERB = re.compile(r"\b(?:went|ran|stood|sat|drove|\w{3,}ed)\b")
 _POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
 
 
@@ -115,7 +115,8 @@ def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime
     ask, deed = _asked(reading, ask, subject), _deed(reading)
     negated = "NOT" in reading.classes and not reading.tagged
     past = _past(reading)
-    if negated and ask is not Ask.WHETHER and window.since is None and (deed or Deed.BE) in _OPPOSITE:
+    elsewhere = place is not None and deed in (None, Deed.BE)
+    if negated and ask is not Ask.WHETHER and window.since is None and not elsewhere and (deed or Deed.BE) in _OPPOSITE:
         # “Who has not left?” is about who is here.
         past, negated = past and deed is Deed.MOVE, False
         deed = _OPPOSITE[deed or Deed.BE]
@@ -124,6 +125,14 @@ def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime
     subject, most, unordered = _ordered(reading, ask, deed, subject)
     if reading.classes & {"NEW", "NEWEST"} and ask is Ask.WHICH and deed is None:
         deed, most = Deed.ENTER, Most.LAST
+    if _is_its_clause(reading, ask, subject, deed) and subject.clause is not None:
+        # “List those who left” asks who left.
+        place, deed, most, subject = (
+            subject.clause.place,
+            subject.clause.deed,
+            subject.clause.most,
+            subject.clause.subject,
+        )
     compared = next((_COMPARED[t.cls] for t in reading.tokens if t.cls in _COMPARED), None)
     return Meaning(
         ask, deed, subject, second, place, _window(reading, window, deed, most, now), most, past,
@@ -132,6 +141,12 @@ def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime
         event="HAPPENED" in reading.classes and ask in (Ask.WHEN, Ask.HOW_LONG_AGO, Ask.WHERE),
         beyond=(*_beyond(reading), *unplaced, *unordered),
     )  # fmt: skip
+
+
+def _is_its_clause(reading: _Reading, ask: Ask | None, subject: Subject, deed: Deed | None) -> bool:
+    there = [token.cls for token in reading.tokens[:2]] == ["AUX", "HERE"]
+    of_them = ask in (Ask.WHICH, Ask.HOW_MANY) or (ask is Ask.WHETHER and there)
+    return of_them and deed is None and reading.tokens[-1].subject is subject
 
 
 def _past(reading: _Reading) -> bool:
