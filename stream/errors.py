@@ -117,6 +117,10 @@ class ModelServerError(OnlookerError):
         self.retryable = retryable
 
 
+class ModelServerAway(ModelServerError):
+    """Nobody answers at its address."""
+
+
 class VoiceError(OnlookerError):
     """Speech cannot be turned into words now."""
 

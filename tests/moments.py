@@ -75,7 +75,7 @@ class FakeBackend:
 
     name = "fake"
     is_model = True
-    missing = None
+    missing: ModelServerError | None = None
 
     def speaks(self, language: str | None) -> str | None:
         return language

@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -145,6 +146,13 @@ class ScriptedVlm:
         """As a machine that loses its power."""
         self._process.kill()
         self._process.wait(STOP_S)
+
+    def freeze(self) -> None:
+        """As a machine that has too much to do: connections are taken, and nothing comes."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def own(self, owner: str) -> None:
         """Be of another family from now on."""

@@ -27,6 +27,7 @@ from agent.types import (
     Watch,
     WatchFact,
 )
+from stream.errors import OnlookerError
 from stream.types import FrameRef
 from web.times import time_at
 
@@ -56,7 +57,8 @@ def agent_fact(body: object) -> Json:
 
 
 def vlm_body(backend: Backend) -> Json:
-    return {"name": backend.name if backend.is_model else None, "can": sorted(backend.can)}
+    body: Json = {"name": backend.name if backend.is_model else None, "can": sorted(backend.can)}
+    return body | _given(error=_error(backend.missing) if backend.missing else None)
 
 
 def voice_body(status: VoiceStatus) -> Json:
@@ -205,7 +207,7 @@ def _rule(rule: Rule) -> Json:
     )
 
 
-def _error(error: AgentError) -> Json:
+def _error(error: AgentError | OnlookerError) -> Json:
     return {"code": error.code, "message": error.message, "action": error.action, "retryable": error.retryable}
 
 

@@ -117,7 +117,9 @@ async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth)
             )
         )  # fmt: skip
         stack.push_async_callback(jobs.close)
-        yield State(config, hub, agents, recording, store, auth, jobs, Fanouts(), model_server, voice, webrtc_notes())
+        state = State(config, hub, agents, recording, store, auth, jobs, Fanouts(), model_server, voice, webrtc_notes())
+        model_server.wanted = lambda: state.live_clients > 0
+        yield state
 
 
 def _fetch_beside(

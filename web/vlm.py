@@ -1,33 +1,40 @@
-"""The language model server: found at start or whenever it comes up, and what is known of it."""
+"""The language model server: found at start or whenever it comes up, missed when it goes away, found again."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.loop import Agents
-from agent.vlm.backend import VlmBackend
 from agent.vlm.client import VlmClient
+from agent.vlm.facts import FactsBackend
+from agent.vlm.fallback import FallingBack
 from agent.vlm.profiles import Profile, probe
 from agent.vlm.service.launch import DEFAULT_MODEL, GemmaProcess
 from agent.vlm.service.model import check_installed
 from stream.config import VlmConfig
-from stream.errors import BadInput, ModelServerError
+from stream.errors import BadInput, ModelServerAway, ModelServerError
 
 log = logging.getLogger(__name__)
 
 GEMMA = "gemma"
 """In place of an address: a server of our own, started beside."""
 AGAIN_S = 15.0
-"""A server that is not there yet is asked again after so long."""
+"""A server that is not there yet is asked again after so long, and one that has said nothing for so long whether it is
+still there."""
+LOOK_S = 5.0
+MOST_MISSES = 2
+"""A server that is only slow to say that it is there is missed after so many times."""
 
 
 @dataclass(slots=True)
 class VlmState:
-    """`profile` once it has answered, `error` while it does not."""
+    """`profile` while it answers, `error` while it does not."""
 
     config: VlmConfig
     profile: Profile | None = None
@@ -39,7 +46,10 @@ class ModelServer:
 
     def __init__(self, config: VlmConfig, agents: Agents) -> None:
         self.state = VlmState(config)
+        self.wanted: Callable[[], bool] = lambda: True
+        """Whether anybody cares now whether the server is there."""
         self._agents = agents
+        self._doubt = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._child: GemmaProcess | None = None
 
@@ -49,7 +59,7 @@ class ModelServer:
             self._child = GemmaProcess(config.model or DEFAULT_MODEL)
             self._task = asyncio.create_task(self._connect_child(self._child), name="language model")
         elif config.url is not None:
-            self._task = asyncio.create_task(self._connect(config.url, config.model), name="language model")
+            self._task = asyncio.create_task(self._keep(config.url, config.model), name="language model")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -65,27 +75,79 @@ class ModelServer:
         try:
             url = await asyncio.to_thread(child.wait)
         except ModelServerError as error:
-            log.warning("%s %s", error.message, error.action)
-            self.state.error = error
+            self._without(error)
         else:
-            await self._connect(url, None)
+            await self._keep(url, None)
 
-    async def _connect(self, url: str, model: str | None) -> None:
-        """Until it has been found; the facts answer meanwhile."""
+    def doubt(self) -> None:
+        """Somebody wants to know: find out soon whether the server is still there, unless that is known."""
+        self._doubt.set()
+
+    async def _keep(self, url: str, model: str | None) -> None:
+        while True:
+            backend = await self._found(url, model)
+            await self._lost(backend)
+            await backend.close()
+
+    async def _found(self, url: str, model: str | None) -> FallingBack:
+        """Wait until the server answers; the facts answer meanwhile."""
         config = self.state.config
-        while self.state.profile is None:
+        while True:
             try:
                 key = read_key(config.api_key_file)
-                self.state.profile = await probe(url, model=model, api_key=key)
+                profile = await probe(url, model=model, api_key=key)
             except ModelServerError as error:
-                if self.state.error is None or self.state.error.message != error.message:
-                    log.warning("%s %s Trying again every %.0f s.", error.message, error.action, AGAIN_S)
-                self.state.error = error
+                self._without(error)
                 await asyncio.sleep(AGAIN_S)
             else:
-                self.state.error = None
-                client = VlmClient(url, model=self.state.profile.model, api_key=key)
-                self._agents.use(VlmBackend(client, self.state.profile))
+                if self.state.error is not None:
+                    log.warning("The language model server at %s answers.", url)
+                backend = FallingBack(VlmClient(url, model=profile.model, api_key=key), profile, self._failed)
+                self.state.profile, self.state.error = profile, None
+                self._agents.use(backend)
+                return backend
+
+    async def _lost(self, backend: FallingBack) -> None:
+        """Wait until the server does not answer any more."""
+        misses = 0
+        while self.state.error is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN_S):
+                    await self._doubt.wait()
+            doubted = self._doubt.is_set()
+            self._doubt.clear()
+            known = time.monotonic() - backend.heard_s < AGAIN_S
+            if self.state.error is not None or known or not (doubted or self.wanted()):
+                continue
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await backend.look()
+            except ModelServerAway as error:
+                self._without(error)
+            except TimeoutError:
+                misses += 1
+                if misses >= MOST_MISSES:
+                    self._without(
+                        ModelServerAway(f"The language model server at {backend.url} hangs.", action="Restart it.")
+                    )
+            except ModelServerError:
+                misses = 0  # it is there, and says no to this
+            else:
+                misses = 0
+
+    def _failed(self, error: ModelServerError) -> None:
+        """A call did: either nobody is there, or that is to be found out."""
+        if isinstance(error, ModelServerAway):
+            self._without(error)
+        self._doubt.set()
+
+    def _without(self, error: ModelServerError) -> None:
+        """The tracks alone answer, and that is said."""
+        before = self.state.error
+        if before is None or before.message != error.message:
+            log.warning("%s %s", error.message, error.action)
+            self._agents.use(FactsBackend(error))
+        self.state.profile, self.state.error = None, error
 
 
 def read_key(path: Path | None) -> str | None:

@@ -14,6 +14,7 @@ from agent.types import Moment, Severity, Verdict, VerdictKind
 from agent.vlm.client import Asking, Piece, ToolCall, VlmClient
 from agent.vlm.profiles import Profile
 from agent.vlm.text import parse_object
+from stream.errors import ModelServerError
 
 ANSWER_TOKENS = 512
 DESCRIBE_TOKENS = 40
@@ -29,7 +30,7 @@ class VlmBackend:
     """Asks one model of one server as its profile says. Raises `ModelServerError` where it cannot."""
 
     is_model = True
-    missing = None
+    missing: ModelServerError | None = None
 
     def __init__(self, client: VlmClient, profile: Profile) -> None:
         self._client = client

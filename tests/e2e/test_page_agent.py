@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,6 +15,7 @@ from tests.e2e.conftest import Faults
 from tests.e2e.on_page import item, wait_for_picture
 from tests.scripted_vlm import ScriptedVlm, scripted_vlm
 from tests.staged import BLUE, RED, Block, StagedStream
+from web import vlm as connection
 
 
 @pytest.fixture
@@ -198,4 +201,28 @@ def test_a_description_stands_beside_its_object(page: Page, tmp_path: Path, vlm:
         caption = item(page, 3).locator(".object-caption")
         expect(caption).to_have_text(hostile)
         assert page.evaluate("() => window.hacked") is None
+    assert faults.seen == []
+
+
+def test_a_model_server_that_dies_is_missed_and_one_that_comes_back_is_named(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faults: Faults
+) -> None:
+    monkeypatch.setattr(connection, "AGAIN_S", 0.5)
+    with scripted_vlm() as first:
+        first.script(*PROBES)
+        with StagedStream(tmp_path, first.url) as scene:
+            open_page(page, scene, "scripted-vision")
+            first.kill()
+            who = page.locator("#ask-who")
+            expect(who).to_have_text("model away: answers from the tracks")
+            expect(who).to_have_attribute("title", re.compile("does not answer. Start it"))
+            expect(page.locator("#local")).to_be_hidden()
+            ask(page, "How many people are there?")
+            turn = page.locator(".turn")
+            expect(turn.locator(".said")).to_have_text("There is 1 person: #5.")
+            expect(turn.locator(".foot")).to_contain_text("facts")
+            with scripted_vlm(port=urlsplit(first.url).port or 0) as again:
+                again.script(*PROBES)
+                expect(who).to_have_text("scripted-vision")
+                expect(who).to_have_class("who")
     assert faults.seen == []

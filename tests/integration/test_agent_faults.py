@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection
 
 from agent.vlm import client as vlm_client
 from tests.asking import PROBES, answered, ready
-from tests.scripted_vlm import ScriptedVlm, scripted_vlm
+from tests.scripted_vlm import MODEL, ScriptedVlm, scripted_vlm
 from tests.server import ask, receive
 from tests.staged import BLUE, RED, Block, StagedStream
+from web import vlm as connection
 
 CONDITION = "a person in a blue coat appears"
 YES = {"verdict": "yes", "ids": [6], "reason": "A blue coat.", "severity": "info"}
@@ -123,11 +125,13 @@ async def test_a_server_that_says_nothing_for_too_long_is_slow(
     assert later > seen
 
 
-async def test_a_server_that_goes_away_and_comes_back(tmp_path: Path) -> None:
+async def test_a_server_that_goes_away_is_missed_and_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "AGAIN_S", 0.3)
     with scripted_vlm() as first:
         first.script(*PROBES)
-        scene = StagedStream(tmp_path, first.url)
-        with scene:
+        with StagedStream(tmp_path, first.url) as scene:
             await ready(scene)
             await _while_it_goes_and_comes(scene, first)
 
@@ -142,11 +146,15 @@ async def _while_it_goes_and_comes(scene: StagedStream, first: ScriptedVlm) -> N
         await receive(live, "delta")
         first.kill()
         _, cut = await answered(live, ok["question_id"])
-        gone = await question(live)
+        gone = await question(live, "How many people are there?")
+        away = await status(live, known=False)
+        degraded = await model_check(http)
         await watched(scene, 6)
-        await asyncio.sleep(3)
+        unseen = await alert(live)
         with scripted_vlm(port=port) as again:
-            again.script({"tokens": ["Back."]})
+            again.script(*PROBES, {"tokens": ["Back."]})
+            there = await status(live, known=True)
+            well = await model_check(http)
             back = await question(live)
             again.script(said({**YES, "ids": [7]}))
             await watched(scene, 7)
@@ -154,9 +162,60 @@ async def _while_it_goes_and_comes(scene: StagedStream, first: ScriptedVlm) -> N
         listed = (await http.get("/v1/streams/cam/questions")).json()["items"]
     assert (cut["state"], cut["error"]["retryable"]) == ("failed", True)
     assert cut["text"].startswith("word")
-    assert gone["state"] == "failed"
-    assert "does not answer" in gone["error"]["message"]
-    assert gone["error"]["action"]
-    assert (back["state"], back["text"]) == ("done", "Back.")
-    assert event["track_ids"] == [7]
-    assert [item["answer"]["state"] for item in listed] == ["failed", "failed", "done"]
+    assert (gone["state"], gone["text"], gone["backend"]) == ("done", "There is 1 person: [#5].", "facts")
+    assert (away["name"], away["can"]) == (None, [])
+    assert "does not answer" in away["error"]["message"]
+    assert away["error"]["action"]
+    assert (degraded["ok"], well["ok"]) == (False, True)
+    assert degraded["message"] == away["error"]["message"]
+    assert "no model has looked" in unseen["text"]
+    assert (there["name"], "error" in there) == (MODEL, False)
+    assert (back["state"], back["text"], back["backend"]) == ("done", "Back.", MODEL)
+    assert (event["track_ids"], "no model" in event["text"]) == ([7], False)
+    assert [item["answer"]["state"] for item in listed] == ["failed", "done", "done"]
+
+
+async def status(live: ClientConnection, *, known: bool) -> dict[str, Any]:
+    """What is said of the model, once there is one, or none."""
+    while ((told := (await receive(live, "status"))["vlm"])["name"] is not None) != known:
+        pass
+    return dict(told)
+
+
+async def model_check(http: httpx.AsyncClient) -> dict[str, Any]:
+    checks = (await http.get("/health")).json()["checks"]
+    return next(check for check in checks if check["name"] == "language model")
+
+
+async def test_a_question_that_finds_nobody_is_answered_from_the_tracks(tmp_path: Path) -> None:
+    with scripted_vlm() as server:
+        server.script(*PROBES)
+        with StagedStream(tmp_path, server.url) as scene:
+            await ready(scene)
+            server.kill()
+            async with scene.server.live("cam") as live:
+                hello = await receive(live, "hello")
+                answer = await question(live, "How many people are there?")
+    assert hello["vlm"]["name"] == MODEL, "nobody has asked for it since it went away"
+    assert (answer["state"], answer["text"], answer["backend"]) == ("done", "There is 1 person: [#5].", "facts")
+
+
+async def test_a_server_that_hangs_is_missed_and_one_that_is_at_work_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "AGAIN_S", 0.3)
+    monkeypatch.setattr(connection, "LOOK_S", 0.5)
+    with scripted_vlm() as server:
+        server.script(*PROBES)
+        with StagedStream(tmp_path, server.url) as scene:
+            await ready(scene)
+            async with scene.server.live("cam") as live:
+                server.script({"tokens": ["word "] * 40, "every_s": 0.1})
+                ok = await ask(live, type="ask", ref="1", text="Tell me a story.")
+                _, answer = await answered(live, ok["question_id"])
+                server.freeze()
+                away = await status(live, known=False)
+                server.thaw()
+                await status(live, known=True)
+    assert (answer["state"], answer["backend"]) == ("done", MODEL)
+    assert "hangs" in away["error"]["message"]

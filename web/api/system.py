@@ -7,11 +7,12 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from stream.config import public_config
+from stream.models.voice import VoiceStore
 from web.api.shapes import Health, JobInfo, JobStarted, ModelInfo, Page, Token
 from web.auth import cookie_header, session_cookie
 from web.health import checks
 from web.metrics import CONTENT_TYPE, metrics_text
-from web.models import fetch_into_engine, model_list
+from web.models import SPEECH, fetch_for_speech, fetch_into_engine, model_list
 from web.state import StateDep
 from web.wire import Json
 
@@ -46,7 +47,10 @@ async def list_models(state: StateDep) -> Json:
 
 @router.post("/v1/models/{name}/fetch", status_code=202, response_model=JobStarted)
 async def fetch_model(name: str, state: StateDep) -> Json:
-    """Fetch a model that is missing, or `all`; the engine takes it up when it is there."""
+    """Fetch a model that is missing, or `all` that the engine needs, or `voice`; it is taken up when it is there."""
+    if name in SPEECH:
+        done = state.voice.service.try_again
+        return {"job": fetch_for_speech(state.jobs, VoiceStore(state.store.root), name, done).id}
     return {"job": fetch_into_engine(state.jobs, state.hub, state.store, name).id}
 
 
@@ -64,6 +68,7 @@ async def show_config(state: StateDep) -> Json:
 @router.get("/health", response_model=Health, response_model_exclude_none=True)
 async def health(request: Request, state: StateDep) -> Json:
     """Whether all works, and what to do about what does not."""
+    state.model_server.doubt()
     found = checks(state)
     status = "ok" if all(check["ok"] for check in found) else "degraded"
     known = request.scope["state"].get("known", False)

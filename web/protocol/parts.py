@@ -145,10 +145,11 @@ class StreamInfo(Shape):
 
 
 class VlmInfo(Shape):
-    """What answers questions: a model, or none, and then the tracks alone."""
+    """What answers questions: a model, or none, and then the tracks alone; `error` says why, where one was asked for."""
 
     name: str | None
     can: list[Literal["image", "audio", "tools"]]
+    error: ErrorBody | None = None
 
 
 class VoiceInfo(Shape):

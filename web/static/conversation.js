@@ -57,12 +57,19 @@ export class Conversation {
     this.clear();
   }
 
-  /** Who answers. @param {{name: string | null, can: string[]}} vlm */
-  setModel({ name, can }) {
+  /** Who answers. @param {import("./types.js").VlmInfo} vlm */
+  setModel({ name, can, error }) {
+    const { who } = this.parts;
     const words = name ? `${name}${can.includes("image") ? "" : ", without eyes"}` : "answers from the tracks";
-    if (this.parts.who.textContent !== words) this.parts.who.textContent = words;
+    const told = error ? `model away: ${words}` : words;
+    if (who.textContent !== told) {
+      if (who.classList.contains("away") || error) this.actions.say(error ? `${error.message} ${error.action}` : `${words} is back`);
+      who.textContent = told;
+      who.title = error ? `${error.message} ${error.action}` : "";
+      who.classList.toggle("away", Boolean(error));
+    }
     // Pictures go to the model's server, wherever that is: nothing may say that they stay here.
-    document.documentElement.toggleAttribute("data-model", name !== null);
+    document.documentElement.toggleAttribute("data-model", name !== null || Boolean(error));
   }
 
   focus() {

@@ -503,10 +503,11 @@ export interface ViewRequest {
   session: string;
 }
 
-/** What answers questions: a model, or none, and then the tracks alone. */
+/** What answers questions: a model, or none, and then the tracks alone; `error` says why, where one was asked for. */
 export interface VlmInfo {
   name: string | null;
   can: ("image" | "audio" | "tools")[];
+  error?: ErrorBody | null;
 }
 
 /** What turns speech into words: ready, or `error` says what is missing and how to get it; neither while it loads. `name` is the transcriber's, none where there is none; `languages` those that it knows, none where it knows many. */

@@ -15,6 +15,7 @@ export type FrameRef = wire.FrameRef;
 export type Speech = wire.Speech;
 export type Heard = wire.Heard;
 export type VoiceInfo = wire.VoiceInfo;
+export type VlmInfo = wire.VlmInfo;
 
 export type Watch = wire.Watch;
 export type Rule = wire.Rule;
