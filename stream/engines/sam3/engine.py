@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 
@@ -47,23 +48,24 @@ class _Part:
 
 
 class Sam3Engine:
-    """Implements `stream.engines.base.Engine`.
+    """Implements `stream.engines.base.Engine`. `where` is the device in words."""
 
-    `tokens` makes tokens of words; `capacity` is how many objects all streams together may have; `policy` should be
-    that of the model's configuration (`Policy.of`); `where` is the device in words.
-    """
-
-    def __init__(
-        self, network: Network, tokens: Tokens, *, capacity: int = CAPACITY, policy: Policy = DEFAULT,
-        where: str | None = None,
-    ) -> None:  # fmt: skip
-        stepper = Stepper(network, capacity)
-        concepts = ConceptStore(network, tokens)
-        preprocessor = Preprocessor(network.shape.side, device=network.device, dtype=network.dtype)
-        self.parts = Parts(network, stepper, concepts, preprocessor, policy)
-        self._looker = Looker(network, stepper, concepts, policy)
-        self._where = where or str(network.device)
+    def __init__(self, parts: Parts, *, where: str | None = None) -> None:
+        self.parts = parts
+        self._looker = Looker(parts.network, parts.stepper, parts.concepts, parts.policy)
+        self._where = where or str(parts.network.device)
         self._counters = {"detect": 0, "begin_again": 0, "step_alone": 0}
+
+    @classmethod
+    def of(
+        cls, network: Network, tokens: Tokens, *, capacity: int = CAPACITY, policy: Policy = DEFAULT,
+        where: str | None = None,
+    ) -> Self:  # fmt: skip
+        """`tokens` makes tokens of words; `capacity` is how many objects all streams together may have; `policy` should
+        be that of the model's configuration (`Policy.of`)."""
+        preprocessor = Preprocessor(network.shape.side, device=network.device, dtype=network.dtype)
+        stepper = Stepper(network, capacity)
+        return cls(Parts(network, stepper, ConceptStore(network, tokens), preprocessor, policy), where=where)
 
     @property
     def name(self) -> str:

@@ -30,7 +30,7 @@ def _made(prepared: Prepared, *, compiled: bool) -> Sam3Engine:
     network = Network(
         model, device=prepared.device, dtype=prepared.dtype, side=prepared.side, runner=runner
     )  # fmt: skip
-    return Sam3Engine(
+    return Sam3Engine.of(
         network,
         Concepts.of(prepared.found, length=network.shape.text),
         capacity=max(1, min(CAPACITY, prepared.objects)),

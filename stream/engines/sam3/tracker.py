@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+
+from torch import Tensor
 
 from stream.engines import lifecycle, pointing
 from stream.engines.mediaclock import MediaClock
@@ -14,7 +17,6 @@ from stream.engines.sam3.lifecycle import Standing
 from stream.engines.sam3.network import Network
 from stream.engines.sam3.objects import Box01, Followed, to_px
 from stream.engines.sam3.policy import Policy
-from stream.engines.sam3.preprocess import Preprocessor
 from stream.engines.sam3.prompts import LEFT, PlaceHistory, Request
 from stream.engines.sam3.scene import FULL, Scene
 from stream.engines.sam3.stepping import Given, Stepper
@@ -35,7 +37,7 @@ class Parts:
     network: Network
     stepper: Stepper
     concepts: ConceptStore
-    preprocessor: Preprocessor
+    preprocessor: Callable[[Sequence[Frame]], Tensor]
     policy: Policy
 
 
