@@ -57,6 +57,14 @@ Vlm = Annotated[
         help="Address of a language model server, http://host:port/v1; or “gemma”, to start one on the GPU here.",
     ),
 ]
+Voice = Annotated[
+    str | None,
+    typer.Option(
+        "--voice",
+        help="What turns speech into words: a speech model's name or folder, the address of a server with OpenAI's "
+        "transcriptions, http://host:port/v1, or “vlm”, where the language model hears.",
+    ),
+]
 Open = Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")]
 
 
@@ -70,10 +78,11 @@ def serve(
     sam3_compile: Compile = None,
     models_dir: ModelsDir = None,
     vlm: Vlm = None,
+    voice: Voice = None,
     open_page: Open = False,
 ) -> None:
     """Serve the page and the API; streams come from the page, WHIP and onlooker.toml."""
-    config = _config(host, port, models_dir, vlm, _engine(engine, sam3, sam3_side, sam3_compile))
+    config = _config(host, port, models_dir, vlm, voice, _engine(engine, sam3, sam3_side, sam3_compile))
     from web.run import serve as run
 
     run(config, open_page=open_page)
@@ -89,10 +98,11 @@ def demo(
     sam3_compile: Compile = None,
     models_dir: ModelsDir = None,
     vlm: Vlm = None,
+    voice: Voice = None,
     open_page: Open = False,
 ) -> None:
     """The same with a clip as camera, already tracked; models that are missing are fetched beside it."""
-    config = _config(host, port, models_dir, vlm, _engine(engine, sam3, sam3_side, sam3_compile))
+    config = _config(host, port, models_dir, vlm, voice, _engine(engine, sam3, sam3_side, sam3_compile))
     from web.run import demo as run
 
     run(config, any_port=port is None, open_page=open_page)
@@ -109,11 +119,12 @@ def doctor(
     sam3_compile: Compile = None,
     models_dir: ModelsDir = None,
     vlm: Vlm = None,
+    voice: Voice = None,
 ) -> None:
     """Check this machine and say what to do about what is missing."""
     from web.doctor import examine, report
 
-    findings = examine(_config(host, port, models_dir, vlm, _engine(engine, sam3, sam3_side, sam3_compile)))
+    findings = examine(_config(host, port, models_dir, vlm, voice, _engine(engine, sam3, sam3_side, sam3_compile)))
     report(findings, as_json=as_json)
     if any(finding.level == "fail" for finding in findings):
         raise typer.Exit(1)
@@ -146,11 +157,17 @@ def models(context: typer.Context, models_dir: ModelsDir = None, sam3: Sam3 = No
 
 
 @models_app.command()
-def fetch(context: typer.Context, models_dir: ModelsDir = None) -> None:
+def fetch(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="“voice” or a speech model; by default what the engine needs.")
+    ] = None,
+    models_dir: ModelsDir = None,
+) -> None:
     """Download what is missing, verify and convert it."""
     from web.run import fetch_models
 
-    fetch_models(_config(models_dir=models_dir or context.obj))
+    fetch_models(_config(models_dir=models_dir or context.obj), name)
 
 
 @app.command()
@@ -189,6 +206,7 @@ def _config(
     port: int | None = None,
     models_dir: Path | None = None,
     vlm: str | None = None,
+    voice: str | None = None,
     engine: dict[str, Any] | None = None,
 ) -> Config:
     from stream.config import load_config
@@ -196,10 +214,17 @@ def _config(
     given: dict[str, dict[str, Any]] = {
         "server": {"host": host, "port": port},
         "vlm": {"url": vlm},
+        "voice": _voice(voice),
         "engine": {**(engine or {}), "models_dir": models_dir},
     }
     tables = {name: {key: value for key, value in table.items() if value is not None} for name, table in given.items()}
     return load_config({name: table for name, table in tables.items() if table})
+
+
+def _voice(given: str | None) -> dict[str, str]:
+    if given is None:
+        return {}
+    return {"url" if given == "vlm" or "://" in given else "model": given}
 
 
 if __name__ == "__main__":

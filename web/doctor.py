@@ -45,7 +45,7 @@ class Finding:
 def examine(config: Config) -> list[Finding]:
     """All checks. None of them changes anything or needs the network; torch is not imported."""
     checks: tuple[Callable[[Config], Iterable[Finding]], ...] = (
-        _python, _names, _packages, _engine, _models, _vlm, _store, _gpu, _ffmpeg, _port, _tls, _aiortc, _ice,
+        _python, _names, _packages, _engine, _models, _vlm, _voice, _store, _gpu, _ffmpeg, _port, _tls, _aiortc, _ice,
         _container,
     )  # fmt: skip
     return [finding for check in checks for finding in check(config)]
@@ -97,6 +97,31 @@ def _vlm(config: Config) -> Iterable[Finding]:
         return
     for found in profile.findings:
         yield Finding("vlm", "ok" if found.ok else "warn", f"{found.what}: {found.note}")
+
+
+def _voice(config: Config) -> Iterable[Finding]:
+    from agent.speech.vad import find_vad
+    from agent.vlm.facts import FactsBackend
+    from stream.models.voice import VoiceStore
+    from web.engines import make_store
+    from web.voice import VLM, check_voice, make_transcriber
+
+    asked_for = bool(config.voice.model or config.voice.url)
+    store = VoiceStore(make_store(config).root)
+    try:
+        check_voice(config.voice)
+        if config.voice.url == VLM:
+            yield Finding("voice", "ok", "the language model writes down what is said, if it hears")
+        else:
+            transcriber = make_transcriber(config.voice, store, FactsBackend)
+            yield Finding("voice", "ok", f"speech is turned into words by {transcriber.name}")
+    except OnlookerError as error:
+        yield Finding("voice", "fail" if asked_for else "warn", error.message, error.action)
+        return
+    try:
+        find_vad(store)
+    except OnlookerError as error:
+        yield Finding("voice", "warn", error.message, f"{error.action} Until then hold the key to talk.")
 
 
 def _store(config: Config) -> Iterable[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.webhooks import SinkState
+from stream.errors import ModelMissing, VoiceMissing
 from stream.session import StreamState
 from web.state import State
 from web.wire import Json
@@ -15,6 +16,7 @@ def checks(state: State) -> list[Json]:
     found += [_check("engine", False, note.message, note.action) for note in engine.notes]
     found += [_check("webrtc", False, note.message, note.action) for note in state.webrtc_notes]
     found += _model_checks(state)
+    found.append(_voice_check(state))
     found.append(_store_check(state))
     found += [_sink_check(sink) for sink in state.recording.webhooks.states()]
     for session in state.hub.list():
@@ -39,6 +41,16 @@ def _model_checks(state: State) -> list[Json]:
     can = ", ".join(sorted(backend.can)) or "text"
     message = f"{backend.name} ({can})" if backend.is_model else "none; the tracks alone answer"
     return [_check("language model", True, message)]
+
+
+def _voice_check(state: State) -> Json:
+    """What turns speech into words. None is no fault, unless one was asked for."""
+    status, config = state.voice.status, state.config.voice
+    if status.error is None:
+        return _check("voice", True, status.name or "being looked for")
+    if status.error.code in (VoiceMissing.code, ModelMissing.code) and not (config.model or config.url):
+        return _check("voice", True, f"none: {status.error.message} {status.error.action}")
+    return _check("voice", False, status.error.message, status.error.action)
 
 
 def _store_check(state: State) -> Json:

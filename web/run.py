@@ -17,6 +17,8 @@ from stream.config import Config, FeedConfig, data_dir
 from stream.errors import Conflict
 from stream.models.fetch import Progress as FetchProgress
 from stream.models.fetch import fetch_all
+from stream.models.fetch_voice import fetch_voice
+from stream.models.voice import VoiceStore, named
 from web.app import create_app, token_path
 from web.auth import load_or_make_token
 from web.doctor import check_names
@@ -26,6 +28,7 @@ from web.sam3 import row as sam3_row
 from web.server import make_server, open_sockets, run
 from web.tls import ensure_certificate, fingerprint, own_addresses, own_names
 from web.vlm import check_vlm
+from web.voice import check_voice
 
 DEMO_PORTS = range(8000, 8010)
 DEMO_FEED = FeedConfig(id="demo", name="Demo", kind="demo", prompts=("person",))
@@ -52,7 +55,7 @@ def demo(config: Config, *, any_port: bool, open_page: bool = False) -> None:
 def show_models(config: Config) -> None:
     store = make_store(config)
     table = Table("model", "state", "MB", "for", "from", box=None, pad_edge=False)
-    for model in store.status():
+    for model in [*store.status(), *VoiceStore(store.root).status()]:
         size = f"{model.size_bytes / 1e6:.1f}" if model.size_bytes else ""
         table.add_row(model.name, model.state.value, size, model.purpose, model.source)
     sam3 = sam3_row(config.engine)
@@ -63,12 +66,16 @@ def show_models(config: Config) -> None:
     console.print(f"sam3: {sam3.where}", highlight=False, soft_wrap=True, markup=False)
     if not store.ready:
         console.print("Fetch what is missing with: onlooker models fetch")
+    console.print("For speech: onlooker models fetch voice")
 
 
-def fetch_models(config: Config) -> None:
-    """Raises `ModelMissing` with the reason and what to do."""
+def fetch_models(config: Config, name: str | None = None) -> None:
+    """What the engine needs, or what `name` is for speech. Raises `ModelMissing` with the reason and what to do."""
     store = make_store(config)
-    if not store.ready:
+    if name is not None:
+        with FetchDisplay() as display:
+            fetch_voice(VoiceStore(store.root), named(name), display.show, wait_s=600)
+    elif not store.ready:
         with FetchDisplay() as display:
             fetch_all(store, display.show, wait_s=600)
     console.print(f"The models are ready in {store.root}", highlight=False)
@@ -114,6 +121,7 @@ def _prepare(config: Config) -> None:
     check_names()
     check_engine(config)
     check_vlm(config.vlm)
+    check_voice(config.voice)
 
 
 def _free_sockets(config: Config) -> list[socket.socket]:
