@@ -35,11 +35,13 @@ REMEMBERED_STREAMS = 1000
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """`where` is for people; `error` is what is wrong now; `lost` counts facts since the start."""
+    """`where` is for people; `error` is what is wrong now; `lost` counts facts since the start, `losing` those since
+    the last write that succeeded."""
 
     where: str
     error: StoreError | None
     lost: int
+    losing: int
     waiting: int
 
 
@@ -65,6 +67,7 @@ class Recording:
         self._store: EventStore | None = None
         self._error: StoreError | None = None
         self._lost = 0
+        self._losing = 0
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._recorders: dict[asyncio.Task[None], Recorder] = {}
         self._upkeep: asyncio.Task[None] | None = None
@@ -105,7 +108,7 @@ class Recording:
 
     def state(self) -> StoreState:
         waiting = sum(recorder.waiting for recorder in self._recorders.values())
-        return StoreState(self._where, self._error, self._lost, waiting)
+        return StoreState(self._where, self._error, self._lost, self._losing, waiting)
 
     def attach(self, agent: StreamAgent) -> Recorder:
         """Write down what happens in a stream that was just opened, and give it back what it had."""
@@ -138,6 +141,7 @@ class Recording:
         if self._lost == 0:
             log.warning("stream %s: %d facts could not be stored; /health counts what is lost", stream, count)
         self._lost += count
+        self._losing += count
 
     async def settled(self, event_id: str, within_s: float) -> None:
         """Wait until an event that is on its way to the store has arrived there."""
@@ -200,6 +204,7 @@ class Recording:
         self._error = error
 
     def _well(self) -> None:
+        self._losing = 0
         if self._error is not None and self._error.retryable:
             log.warning("The event store %s works again.", self._where)
             self._error = None

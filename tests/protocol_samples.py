@@ -119,7 +119,7 @@ HEARD = Heard(
     timings_ms={"endpoint": 20.0, "wait": 0.0, "transcribe": 412.345, "obey": 2.0},
 )  # fmt: skip
 AGENT = SimpleNamespace(
-    backend=SimpleNamespace(name="gemma", is_model=True, can=frozenset({"image", "tools"})),
+    backend=SimpleNamespace(name="gemma", is_model=True, can=frozenset({"image", "tools"}), missing=None),
     regions=(DOOR,),
     watches=SimpleNamespace(all=lambda: [WATCH]),
 )

@@ -17,7 +17,7 @@ def checks(state: State) -> list[Json]:
     found += [_check("webrtc", False, note.message, note.action) for note in state.webrtc_notes]
     found += _model_checks(state)
     found.append(_voice_check(state))
-    found.append(_store_check(state))
+    found.append(store_check(state))
     found += [_sink_check(sink) for sink in state.recording.webhooks.states()]
     for session in state.hub.list():
         name = f"stream {session.id}"
@@ -53,14 +53,14 @@ def _voice_check(state: State) -> Json:
     return _check("voice", False, status.error.message, status.error.action)
 
 
-def _store_check(state: State) -> Json:
+def store_check(state: State) -> Json:
     store = state.recording.state()
     if store.error is not None:
         return _check("event store", False, store.error.message, store.error.action)
-    if store.lost:
-        message = f"{store.lost} facts could not be stored since the start"
-        return _check("event store", False, message, "Use a faster or larger disk; the log says when it began.")
-    return _check("event store", True, store.where)
+    lost = f"{store.lost} facts could not be stored since the start"
+    if store.losing:
+        return _check("event store", False, lost, "Use a faster or larger disk; the log says when it began.")
+    return _check("event store", True, f"{store.where}; {lost}" if store.lost else store.where)
 
 
 def _sink_check(sink: SinkState) -> Json:

@@ -148,13 +148,16 @@ async def test_what_is_too_much_to_wait_is_lost_and_counted(rig: Rig, monkeypatc
     await until(lambda: rig.recorder.waiting == 0)
     assert await rig.texts() == [f"number {number}" for number in range(10)]
     assert rig.dropped == {"store": 5}
+    tell(rig, "after it")
+    await until(lambda: rig.recorder.waiting == 0)
+    assert (rig.recording.state().lost, rig.recording.state().losing) == (5, 0), "what can be written again is well"
 
 
 async def test_waiting_pictures_are_bounded_in_bytes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder_module, "MOST_WAITING_BYTES", 3000)
     rig.disk.free.clear()
     tell(rig, "one", "two", "three")
-    await until(lambda: rig.recording.state().lost == 1)
+    await until(lambda: rig.recording.state().losing == 1)
     assert rig.recorder.waiting == 2
     rig.disk.free.set()
 
