@@ -114,7 +114,11 @@ class WorldNetwork:
                 raise RuntimeError("the picture cannot be encoded")
             if fault == "oom":
                 raise torch.OutOfMemoryError("out of memory")
-        return Features((pictures, pictures, pictures), (pictures, pictures, pictures))
+        spoilt = pictures.clone()
+        for row, (stream, frame) in enumerate(pictures[:, :2, 0, 0].int().tolist()):
+            if self.worlds[stream].faults.get(frame) == "nan":
+                spoilt[row] = torch.nan
+        return Features((pictures, pictures, pictures), (pictures, pictures, spoilt))
 
     def embed_text(self, input_ids: Tensor, attention_mask: Tensor) -> Concept:
         self.embedded += 1

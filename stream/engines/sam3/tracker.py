@@ -314,7 +314,8 @@ class Sam3Tracker:
         """
         log.warning("a stream's tracking begins again: %s", error.message)
         scene, frame = self._scene, self._last
-        seen = {thing.prompt_id: thing.box for thing in scene.objects if thing.shown or thing.example is not None}
+        places = [thing for thing in scene.objects if thing.shown or thing.example is not None or thing.id is None]
+        seen = {thing.prompt_id: thing.box for thing in places}
         waiting = {request.prompt.id for request in self._requests}
         scene.clear()
         self._followers.clear()
