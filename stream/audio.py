@@ -125,7 +125,8 @@ class SpeechDecoder:
         context.sample_rate = form.rate_hz
         context.layout = form.layout
         self._context, self._codec, self._due = context, codec, None
-        self._resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        # Two channels stay two until they are averaged: FFmpeg's own sum of them is louder than either.
+        self._resampler = AudioResampler(format="fltp", layout=form.layout, rate=SAMPLE_RATE)
 
     def _decoded(self, data: bytes, form: _Format) -> tuple[int, F32]:
         """How many ticks of the codec's clock `data` lasts, and its samples."""
@@ -137,7 +138,7 @@ class SpeechDecoder:
         for frame in self._context.decode(av.Packet(data)):
             ticks += frame.samples * form.clock_hz // frame.sample_rate
             frame.pts = None
-            pieces += [resampled.to_ndarray().reshape(-1) for resampled in self._resampler.resample(frame)]
+            pieces += [resampled.to_ndarray().mean(axis=0) for resampled in self._resampler.resample(frame)]
         return ticks, np.concatenate(pieces).astype(np.float32) if pieces else np.zeros(0, np.float32)
 
     def _hole(self, timestamp: int, clock_hz: int) -> F32:

@@ -18,9 +18,10 @@ RATE = 16_000
 VOICES = ("en-us", "en-gb+f3", "en-gb-scotland+m7")
 PACE = 145
 """Words a minute: people who speak to a machine are in no hurry."""
-_NUMBERS = dict(
-    zip("zero one two three four five six seven eight nine ten eleven twelve".split(), map(str, range(13)), strict=True)
-)
+_NUMBERS = {
+    "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7",
+    "eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12",
+}  # fmt: skip
 _SPELLED = {"color": "colour", "ok": "okay", "anybody": "anyone", "everybody": "everyone"}
 
 

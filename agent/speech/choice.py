@@ -26,7 +26,7 @@ def find_whisper(name: str | None, store: VoiceStore) -> WhisperModel:
     if (folder / WEIGHTS).is_file():
         return WhisperModel(folder.name, str(folder))
     if folder.is_dir() or name.startswith(("/", ".", "~")):
-        raise BadInput(f"There is no speech model ({WEIGHTS}) in {name}.", action="Correct --voice-model.")
+        raise BadInput(f"There is no speech model ({WEIGHTS}) in {name}.", action="Correct --voice.")
     inside = _in_package(name)
     return WhisperModel(name, str(inside) if inside is not None else name)
 

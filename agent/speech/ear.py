@@ -10,7 +10,6 @@ from typing import Protocol
 import numpy as np
 
 from agent.speech.endpoint import WINDOW, WINDOW_S, Edge, Endpointer, EndpointRules, windows_in
-from agent.speech.guards import loudest_dbfs
 from agent.speech.types import F32, SpeechState
 
 TAIL_S = 0.2
@@ -195,4 +194,5 @@ class Ear:
 
 
 def _level(window: F32) -> float:
-    return min(1.0, max(0.0, 1 - loudest_dbfs(window) / FLOOR_DBFS))
+    power = float(np.square(window).mean())
+    return min(1.0, max(0.0, 1 - 10 * float(np.log10(power)) / FLOOR_DBFS)) if power > 0 else 0.0

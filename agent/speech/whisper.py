@@ -188,7 +188,7 @@ def _explained(name: str, reply: dict[str, Any]) -> VoiceError:
         return VoiceMissing(f"Speech needs a package that is not installed: {reply.get('message')}.")
     error = VoiceError(
         f"The speech model {name} cannot be loaded: {reply.get('message')}",
-        action="Name another with --voice-model, or run: onlooker models fetch voice.",
+        action="Name another with --voice, or run: onlooker models fetch voice.",
     )
     error.retryable = False
     return error
