@@ -11,6 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+FAKE_DEVICES = "--use-fake-device-for-media-stream"
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -20,7 +21,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-device-for-media-stream",
+    FAKE_DEVICES,
     "--use-fake-ui-for-media-stream",
 )
 
@@ -41,12 +42,17 @@ def wait_for(page: Page, expression: str, timeout_s: float = 20.0) -> None:
 
 
 @contextlib.contextmanager
-def chromium(*flags: str, camera: Path | None = None) -> Iterator[Browser]:
-    """A headless Chromium. `camera` is a clip (MJPEG) that plays as its webcam, over and over."""
-    capture = (f"--use-file-for-fake-video-capture={camera}",) if camera else ()
+def chromium(
+    *flags: str, camera: Path | None = None, microphone: Path | None = None, devices: bool = True
+) -> Iterator[Browser]:
+    """A headless Chromium. `camera` is a clip (MJPEG) that plays as its webcam, over and over, `microphone` a WAV file
+    likewise. Without `devices` it has only those that the machine has."""
+    capture = [f"--use-file-for-fake-video-capture={camera}"] if camera else []
+    capture += [f"--use-file-for-fake-audio-capture={microphone}"] if microphone else []
+    common = [flag for flag in FLAGS if devices or flag != FAKE_DEVICES]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium_path(), headless=True, args=[*FLAGS, *capture, *flags]
+            executable_path=chromium_path(), headless=True, args=[*common, *capture, *flags]
         )
         try:
             yield browser

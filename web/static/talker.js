@@ -8,8 +8,9 @@ import { MICROPHONE_FAULTS } from "./voice-state.js";
 const IDLE_MS = 60_000;
 /** A press too short to say anything in. */
 const TAP_MS = 250;
-/** How long the last sound takes from the microphone to the server. */
-const ON_THE_WAY_MS = 120;
+/** Silence that is sent behind the last word, so that the server need not wait to know that it was the last. */
+const SILENCE_MS = 300;
+const NOTICED_WITHIN_MS = 5000;
 /** What has been missed by less is no word. */
 const NOTICEABLE_MS = 60;
 /** What somebody has said before it was clear that they talk over the voice. */
@@ -32,7 +33,7 @@ const BEFORE_INTERRUPTION_MS = 700;
  * @property {() => void} change
  */
 
-/** @typedef {{at: number, over: Promise<boolean>, end: (cancelled: boolean) => void, endedAt: number}} Utterance */
+/** @typedef {{at: number, over: Promise<boolean>, end: (cancelled: boolean) => void, endedAt: number, cancelled: boolean}} Utterance */
 
 const wait = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 
@@ -48,7 +49,10 @@ export class Talker {
   /** @type {Promise<void>} */
   #turn = Promise.resolve();
   #idle = 0;
+  #quiet = 0;
   #sending = 0;
+  /** @type {(value: undefined) => void} */
+  #onNotice = () => undefined;
   #connected = false;
   #interrupted = false;
 
@@ -77,13 +81,14 @@ export class Talker {
     this.#address = address;
     this.#disconnect();
     if (!address) return;
-    this.tellListen();
+    void this.tellListen();
     if (this.on) void this.#listen();
   }
 
   /** @param {import("./types.js").Speech} speech */
   onSpeech({ state, error }) {
     this.state = state;
+    if (state !== "off") this.#onNotice(undefined);
     if (error) this.parts.trouble({ title: error.message, text: error.action, again: "" });
     if (this.#interrupted && state !== "hearing") {
       this.#interrupted = false;
@@ -102,10 +107,19 @@ export class Talker {
   }
 
   /** How the microphone is used, whenever that changes. */
-  tellListen() {
+  async tellListen() {
     const { settings } = this.parts;
+    const live = this.parts.live();
+    if (!live?.open) return;
     const words = { wake_word: settings.get("wakeWord") || null, language: settings.get("language") || null };
-    this.parts.live()?.send({ type: "listen", open: this.open, muted: this.open && !this.on, ...words });
+    try {
+      await live.ask({ type: "listen", open: this.open, muted: this.open && !this.on, ...words });
+    } catch (error) {
+      // A connection that ended meanwhile is told anew when the next one begins.
+      if (error instanceof LiveError && ["no_answer", "offline"].includes(error.code)) return;
+      if (this.on) void this.turn(false);
+      this.#explain(error);
+    }
   }
 
   press() {
@@ -114,7 +128,7 @@ export class Talker {
     /** @type {(cancelled: boolean) => void} */
     let end = () => undefined;
     const over = new Promise((/** @type {(cancelled: boolean) => void} */ resolve) => (end = resolve));
-    const utterance = { at: performance.now(), over, end, endedAt: Infinity };
+    const utterance = { at: performance.now(), over, end, endedAt: Infinity, cancelled: false };
     this.#held = utterance;
     this.microphone.hear(true);
     this.#turn = this.#turn.then(() => this.#utter(utterance));
@@ -130,7 +144,8 @@ export class Talker {
     utterance.endedAt = performance.now();
     const tap = utterance.endedAt - utterance.at < TAP_MS;
     if (tap) this.parts.hint("Hold it while you speak");
-    utterance.end(cancelled || tap);
+    utterance.cancelled = cancelled || tap;
+    utterance.end(utterance.cancelled);
     this.parts.change();
   }
 
@@ -138,7 +153,7 @@ export class Talker {
   async turn(on) {
     if (this.on === on) return;
     this.on = on;
-    this.tellListen();
+    void this.tellListen();
     this.parts.change();
     if (on) return this.#listen();
     this.microphone.hear(false);
@@ -165,7 +180,7 @@ export class Talker {
     this.on = false;
     this.#disconnect();
     this.microphone.close();
-    this.tellListen();
+    void this.tellListen();
     if (on) await this.turn(true);
     this.parts.change();
   }
@@ -174,7 +189,11 @@ export class Talker {
   async #utter(utterance) {
     this.#sending++;
     try {
-      await this.#ready(() => this.microphone.hear(this.#held !== null));
+      await this.microphone.open(this.parts.settings.get("microphone"));
+      this.microphone.hear(this.#held !== null);
+      this.parts.change();
+      if (utterance.cancelled) return this.#closeLater();
+      await this.#ready();
       if (this.microphone.openedAt > utterance.endedAt) {
         this.#closeLater();
         return this.parts.hint("The microphone is ready");
@@ -199,14 +218,15 @@ export class Talker {
     const missed = performance.now() - Math.max(at, this.microphone.openedAt);
     const late = missed > NOTICEABLE_MS ? missed : 0;
     this.microphone.holdBack(late);
+    clearTimeout(this.#quiet);
     const begun = this.#ask({ type: "talk", on: true });
     await this.microphone.send(true);
     await begun;
     const cancelled = await over;
     const about = cancelled ? { cancel: true } : this.parts.about();
-    if (!cancelled) await wait(late + ON_THE_WAY_MS);
+    if (!cancelled) await wait(late);
     await this.#ask({ type: "talk", on: false, ...about });
-    await this.microphone.send(false);
+    this.#quiet = window.setTimeout(() => this.microphone.send(false), cancelled ? 0 : SILENCE_MS);
     this.#closeLater();
   }
 
@@ -220,22 +240,29 @@ export class Talker {
       await this.microphone.send(true);
     } catch (error) {
       this.on = false;
-      this.tellListen();
+      void this.tellListen();
       this.#explain(error);
     }
     this.parts.change();
   }
 
-  /** @param {() => void} onOpen the device hears */
-  async #ready(onOpen = () => undefined) {
+  async #ready() {
     await this.microphone.open(this.parts.settings.get("microphone"));
-    onOpen();
     this.parts.change();
     if (!this.#address) {
       throw new LiveError({ code: "offline", message: "The server is not connected.", action: "Wait a moment, it is tried again." });
     }
     await this.microphone.connect(this.#address);
+    await this.#noticed();
     this.#connected = true;
+  }
+
+  /** The server knows of the session a little later than the browser does. */
+  async #noticed() {
+    if (this.state === "off") await Promise.race([new Promise((resolve) => (this.#onNotice = resolve)), wait(NOTICED_WITHIN_MS)]);
+    if (this.state !== "off") return;
+    this.#disconnect();
+    throw new MicrophoneError("lost", "the server has not noticed it");
   }
 
   /** @param {Record<string, unknown>} message */
@@ -268,7 +295,7 @@ export class Talker {
     this.on = false;
     this.release(true);
     this.state = "off";
-    this.tellListen();
+    void this.tellListen();
     // A session that nobody uses may end: the next press makes another.
     if (wanted || fault === "unplugged") this.parts.trouble(MICROPHONE_FAULTS[fault]);
     this.parts.change();

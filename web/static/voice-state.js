@@ -23,7 +23,8 @@ export function moodOf({ open, wanted, hears, server, sending, answering, speaki
   if (wanted && !open) return !hears ? "opening" : server === "hearing" ? "hearing" : "listening";
   if (wanted && server === "hearing") return "hearing";
   if (speaking) return "speaking";
-  if (server === "thinking" || sending || answering) return "thinking";
+  // What was said last is still being heard for a moment after the key has been let go.
+  if (server === "thinking" || sending || answering || (server === "hearing" && !wanted)) return "thinking";
   if (wanted) return !hears || server === "off" ? "opening" : "listening";
   return "off";
 }

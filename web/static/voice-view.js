@@ -37,10 +37,11 @@ export class VoiceView {
    */
   show(mood, { open, on, key, wakeWord, usable }) {
     const listening = mood === "listening" || mood === "hearing";
-    this.form.dataset.mood = this.#hint && mood === "off" ? "hint" : mood;
+    const hint = listening ? "" : this.#hint;
+    this.form.dataset.mood = hint ? "hint" : mood;
     this.form.toggleAttribute("data-open", open);
-    setText(this.words, moodWords(mood, { open, wakeWord, touch: this.#touch.matches }) || this.#hint);
-    setText(this.live, ANNOUNCED[mood] ?? this.#hint);
+    setText(this.words, hint || moodWords(mood, { open, wakeWord, touch: this.#touch.matches }));
+    setText(this.live, hint || (ANNOUNCED[mood] ?? ""));
     this.meter.run(listening);
     this.#showButton(open, on, key, usable);
     const hold = this.#touch.matches ? "Ask, or hold the microphone…" : `Ask, or hold ${keyName(key)} to talk…`;

@@ -274,7 +274,7 @@ export class Voice {
   /** @param {string} key */
   #onSetting(key) {
     if (key === "talk" || key === "microphone") void this.talker.restart();
-    else if (key === "wakeWord" || key === "language") this.talker.tellListen();
+    else if (key === "wakeWord" || key === "language") void this.talker.tellListen();
     if (key === "answers" && this.parts.settings.get("answers") === "off") this.speaker.stop();
     this.show();
   }
