@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 BUCKETS = (1, 2, 4, 8, 16, 32)
 """The numbers of objects that have a graph."""
-MOST_WASTE = 0.25
+MOST_WASTE = 0.2
 """Up to this share of a bucket may be padding; beyond it two smaller buckets are cheaper."""
 WARM_UPS = 2
 """Runs before recording: libraries choose and set up their kernels in the first ones."""
@@ -185,12 +185,12 @@ def split(count: int, buckets: tuple[int, ...]) -> list[tuple[int, int]]:
     batches = []
     while count:
         above = next((size for size in buckets if size >= count), None)
-        if above is not None and (above - count) <= MOST_WASTE * above:
+        below = [size for size in buckets if size <= count]
+        if above is not None and (not below or above - count <= MOST_WASTE * above):
             batches.append((count, above))
             break
-        size = max(size for size in buckets if size <= count)
-        batches.append((size, size))
-        count -= size
+        batches.append((below[-1], below[-1]))
+        count -= below[-1]
     return batches
 
 

@@ -94,7 +94,7 @@ class Network:
         self.shape = Shape.of(model.config, side)
         self.device = device
         self.dtype = dtype
-        self.run = runner or Eager()
+        self.run: Runner = Eager() if runner is None else runner
         if model.config._attn_implementation != "sdpa":
             model.set_attn_implementation("sdpa")
         # A loaded model may lie in 16 bits; what is computed once is computed in 32 all the same.

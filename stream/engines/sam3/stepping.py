@@ -152,6 +152,7 @@ class Stepper:
             given = (_padded(masks[part], padded), _padded(scores[part], padded))
             self.network.run(key, self._remember, plan, *given, *features.tracker)
 
+    @torch.inference_mode()
     def warm_up(
         self, pictures: int = 1, *, concept: Concept | None = None, objects: int | None = None,
         progress: Progress | None = None,
