@@ -13,8 +13,9 @@ from datetime import tzinfo
 
 from agent.facts_answer import answers, language, places, story, timing
 from agent.facts_answer.asked import Asked, CannotTell
+from agent.facts_answer.carry import carry
 from agent.facts_answer.follow import Talk, completed, referred, since_then
-from agent.facts_answer.meaning import Ask, Meaning
+from agent.facts_answer.meaning import Ask, Deed, Meaning
 from agent.facts_answer.phrases import Wording
 from agent.facts_answer.scope import check, narrowed, resolved
 from agent.facts_answer.understand import understand
@@ -34,6 +35,7 @@ _ANSWERS: dict[Ask, Callable[[Asked], str]] = {
     Ask.HOW_LONG_AGO: timing.when, Ask.SINCE_WHEN: timing.how_long, Ask.HOW_LONG: timing.how_long,
     Ask.HAPPENED: story.happened, Ask.ABOUT: story.about,
 }  # fmt: skip
+_CARRYING = frozenset({Deed.CARRY, Deed.BRING, Deed.TAKE, Deed.PUT})
 _MOST_QUESTIONS = 3
 _MOST_TOLD_OF = 3
 _ONLY = "I only know what is tracked: what there is, where, since when, and what happened."
@@ -95,8 +97,12 @@ def _answered(asked: Asked) -> str:
     check(asked)
     asked = narrowed(resolved(asked))
     assert asked.meaning.ask is not None
-    lasting = asked.meaning.lasting is not None
-    said = timing.lasting(asked) if lasting else _ANSWERS[asked.meaning.ask](asked)
+    if asked.meaning.lasting is not None:
+        said = timing.lasting(asked)
+    elif asked.meaning.deed in _CARRYING:
+        said = carry(asked)
+    else:
+        said = _ANSWERS[asked.meaning.ask](asked)
     read = "".join(f" (I read “{word}” as “{right}”.)" for word, right in asked.meaning.respelt)
     return said + read
 

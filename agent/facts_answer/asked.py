@@ -59,7 +59,7 @@ def meetings(asked: Asked) -> list[Event]:
     first = {thing.id for thing in asked.things()}
     others = first if len(first) > 1 else {thing.id for thing in asked.scene.objects}
     second = {thing.id for thing in asked.things(meaning.second)} if meaning.second is not None else others
-    lifeless = [t for t in (*asked.things(), *asked.things(meaning.second or meaning.subject)) if not _is_being(t)]
+    lifeless = [t for t in (*asked.things(), *asked.things(meaning.second or meaning.subject)) if not is_being(t)]
     if lifeless and (meaning.subject.named or meaning.second is not None):
         raise CannotTell("I keep which people and animals met, not who came near which thing")
     window = knowledge.widened(meaning.window)
@@ -77,7 +77,8 @@ def within(asked: Asked, at: datetime) -> bool:
     return (window.since is None or at >= window.since) and (window.until is None or at <= window.until)
 
 
-def _is_being(thing: SceneObject) -> bool:
+def is_being(thing: SceneObject) -> bool:
+    """Whether it moves of its own accord."""
     return class_of(thing.label) in BEINGS
 
 
@@ -147,7 +148,7 @@ def _were_there(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject
     near = unique([deal for deal in deals if deal.other in others])
     if not near and (window.since is not None or window.until is not None):
         raise CannotTell("I keep when who met whom, not for how long")
-    if not near and not all(_is_being(thing) for thing in asked.things(place.subject)):
+    if not near and not all(is_being(thing) for thing in asked.things(place.subject)):
         raise CannotTell("I keep which people and animals met, not who was near which thing")
     return near
 

@@ -14,8 +14,12 @@ from importlib.resources import files
 
 Table = tuple[tuple[re.Pattern[str], str], ...]
 
+_AFTER_IS = (
+    r"(?:the|a|an|this|that|these|my|your|it|he|she|they|everyone|everybody|anyone|anybody|someone|nobody|no|not|still"
+    r"|here|there|in|on|at|by|near|next|under|above|below|back|away|now|already|closest|nearest|\w+ing)"
+)
 _CONTRACTIONS = (
-    (r"\bwon't\b", "will not"), (r"\bcan't\b", "can not"), (r"\bcannot\b", "can not"), (r"n't\b", " not"),
+    (r"\bwo(?:n't|nt)\b", "will not"), (r"\bca(?:n't|nt)\b", "can not"), (r"\bcannot\b", "can not"), (r"n't\b", " not"),
     (r"\b(who|what|where|when|how|that|there|it|he|she|which|here|anyone|anybody|someone|everyone|everybody)'?s\b(?!')",
      r"\1 is"),
     (r"\b(long|often|many|much|person|guy|one|people)'s (?=(?!been)\w+ing\b)", r"\1 is "),
@@ -25,6 +29,9 @@ _CONTRACTIONS = (
     (r"\b(they|we|you|who|what|where|there)'re\b", r"\1 are"), (r"\b(they|we|you|who|i)'ve\b", r"\1 have"),
     (r"\bu\b", "you"), (r"\b(?:pls|plz)\b", "please"), (r"\bppl\b", "people"),
     (r"\bi'm\b", "i am"), (r"\bim\b", "i am"), (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"),
+    (r"\b(is|are|was|were|do|does|did|has|have|had|could|would)nt\b", r"\1 not"),
+    (r"\b(\w+)'s (?=been\b|come\b|gone\b|left\b|moved\b|\w+ed\b)", r"\1 has "),
+    (rf"\b(\w+)'s (?={_AFTER_IS}\b|#)", r"\1 is "), (r"\brn\b", "right now"), (r"\batm\b", "at the moment"),
     (r"([a-z])'s\b", r"\1 POSS"), (r"s'(?= )", "s POSS"),
 )  # fmt: skip
 
@@ -106,6 +113,18 @@ _ALL_ABOUT = (
     r"\b(?:tell|show|give) (?:me |us )?(?:everything|all|something|anything|more|(?:a )?(?:bit|little)(?: more)?)"
     r"(?: you know| there is(?: to know)?| else)? (?:about|on)\b"
 )
+_TURNS = (
+    (r"\b(?:has|have|had) got\b|\bgot\b(?= (?:in|on|at|there|here|around)\b)", "have"),
+    (
+        r"\b(?:go|goes|going|went|come|comes|came|try|tried) (?:and|to) (?=(?:pick|take|took|grab|get|carry|move|put|fetch)\w*\b)",
+        "",
+    ),
+    (r"\bif (?:so|yes|there is|any|that is so)\b", ""),
+    (r" (?:now|given|seeing) that .*$", ""),
+    (r"\bbefore (?:coming|returning|(?:it|he|she|they) (?:came|returned))(?: back)?(?: again)?$", ""),
+    (r"\b(how long\b.*) for$", r"\1"),
+)
+"""Turns of speech, and what they are in plain words."""
 _MARKS = '"“”\u2018()[]{}<>!?;…*_~^|\\/'
 
 
@@ -127,6 +146,8 @@ def normalise(text: str) -> str:
     plain = re.sub(r"\bhow many (?:different|distinct|unique|separate|individual) ", "how many ", plain)
     plain = re.sub(_ALL_ABOUT, "tell me about", plain)
     plain = re.sub(r"\bwho (?:or|and) what\b", "what", plain)
+    for pattern, words in _TURNS:
+        plain = re.sub(pattern, words, plain)
     plain = re.sub(r"\bno longer\b", "not", plain)
     plain = _ALONE.sub("left alone", _PASSING.sub(r"\1", plain))
     plain = re.sub(r"\b(?:have|has) (?:we|you) got\b", "is there", plain)
@@ -157,6 +178,15 @@ def bare(text: str) -> tuple[str, bool]:
 
 
 _SHORT = 4
+_REMARK = re.compile(r"(?:i|we|my|sorry|thanks|thank you|cheers|please|just)\b", re.IGNORECASE)
+_SAYS_NOTHING = re.compile(
+    r"\W*(?:(?:ok|okay|hi|hey|hello|well|so|and|please|thanks|right|now|yes|no)\W*)*$", re.IGNORECASE
+)
+_AFTER_OBJECT = re.compile(
+    r"\b(CARRY|BRING|TAKE|PUT) (N\d+) (?:out|off|INSIDE|in|along|up|down|over|VANISH|there|here|LEAVE)\b"
+    r"(?: of\b)?(?: INPICTURE)?"
+)
+"""“Took the cup away” is as “took away the cup”."""
 
 
 def clauses(text: str) -> tuple[str, tuple[str, ...]]:
@@ -166,12 +196,14 @@ def clauses(text: str) -> tuple[str, tuple[str, ...]]:
     parts = [part for part in re.split(r"[,;.!?:]+\s+|\s+[-–—]+\s+", text) if part.strip()]
     if len(text.split()) <= _SHORT:
         # “The dog, where?”
-        return "", tuple(_AND_ASKS.split(text))
+        return "", tuple(clause for clause in _AND_ASKS.split(text) if not _SAYS_NOTHING.match(clause)) or (text,)
+    while len(parts) > 1 and _REMARK.match(parts[-1].strip()):
+        parts.pop()
     asking = [_ASKING.match(part.strip()) is not None for part in parts]
     first = asking.index(True) if True in asking else 0
     if not all(asking[first:]) or (len(parts) > 1 and _is_tag(parts[-1])):
         first, parts = 0, [text]
-    asked = [clause for part in parts[first:] for clause in _AND_ASKS.split(part)]
+    asked = [clause for part in parts[first:] for clause in _AND_ASKS.split(part) if not _SAYS_NOTHING.match(clause)]
     return " ".join(parts[:first]), tuple(asked) or (text,)
 
 
@@ -222,7 +254,8 @@ def mark_deeds(text: str, question: str) -> str:
     if _REMAINING.search(question) and not _LEAVING.search(question):
         text = re.sub(r"\b(?:left|remaining)(?: over)?$", "", text)
     text = _REMAINING_AT.sub(r"\1", text)
-    return _sub(_DEEDS, text)
+    text = _AFTER_OBJECT.sub(r"\1 \2", _sub(_DEEDS, text))
+    return re.sub(r"\b(?:start(?:ed|s)?|began|begin)(?: to)? (?=(?:CARRY|TAKE|BRING|MOVE) N\d)", "", text)
 
 
 def _sub(table: tuple[tuple[re.Pattern[str], str], ...], text: str) -> str:

@@ -47,6 +47,13 @@ class Deed(Enum):
     MEET = auto()
     STAY_BEHIND = auto()
     OWN = auto()
+    CARRY = auto()
+    BRING = auto()
+    """To have carried it in."""
+    TAKE = auto()
+    """To have carried it from where it was."""
+    PUT = auto()
+    """To have carried it to where it stayed."""
     BEFORE = auto()
     """To have been there before the present stay."""
 

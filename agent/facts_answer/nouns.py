@@ -17,6 +17,12 @@ from stream.engines.light.vocabulary import IRREGULAR_PLURALS
 _LONGEST = 4
 ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5,
              "last": -1, "latest": -1, "newest": -1}  # fmt: skip
+_BARE = re.compile(
+    r"(?<!more than )(?<!less than )(?<!fewer than )(?<!at least )(?<!at most )(?<![:.#])(?<!# )\b(\d{1,3})\b"
+    r"(?= (?:or|and|is|was|has|did|come|came|leave|left|go|went|gone|enter\w*|arriv\w*|return\w*|mov\w*|here|there|at"
+    r"|in|on|near|away|still|first|last|been|ever|than|doing|cross\w*|back|out|by)\b| ?$)"
+)
+"""A number alone that is no amount: “where did 3 go?”"""
 _EVERY = frozenset({"all", "every", "each", "both"})
 _THAT = frozenset({"this", "that", "these", "those"})
 _OTHER = frozenset({"other", "another", "others"})
@@ -38,6 +44,7 @@ def mark_ids(text: str) -> str:
     text = re.sub(r"(?:\b(?:number|no|nr|object|track|id|item)\.? ?)?# ?(\d+)\b", r" #\1 ", text)
     words = r"(?:number|no|nr|object|track|id|item|thing)"
     text = re.sub(rf"\b{words} (\d+)\b(?! ?(?:s|sec|seconds?|min|minutes?|times)\b)", r" #\1 ", text)
+    text = _BARE.sub(r" #\1 ", text)
     follows = r"(?! ?(?:s|sec|secs|seconds?|min|mins|minutes?|hours?|times)\b|:)"
     return re.sub(rf"\b([a-z]+) (\d{{1,4}})\b{follows}", _id_after_noun, text)
 

@@ -21,7 +21,10 @@ _OF_ONE = frozenset({Ask.WHERE, Ask.ORIGIN, Ask.DIRECTION, Ask.ABOUT, Ask.SINCE_
 _WITH_NUMBER = frozenset({Ask.WHETHER, Ask.WHICH, Ask.COMPARE, Ask.WHERE, Ask.ABOUT})
 _LENGTHS = frozenset({Ask.SINCE_WHEN, Ask.HOW_LONG})
 _ORDER = frozenset({Most.FIRST, Most.LAST})
-_OF_TWO = frozenset({Deed.MEET, Deed.STAY_BEHIND, Deed.OWN})
+_CARRYING = frozenset({Deed.CARRY, Deed.BRING, Deed.TAKE, Deed.PUT})
+_COMPARABLE = frozenset({None, Deed.BE, Deed.MOVE, Deed.ENTER})
+_OF_TWO = frozenset({Deed.MEET, Deed.STAY_BEHIND, Deed.OWN}) | _CARRYING
+_CARRIED = frozenset({Ask.WHICH, Ask.WHETHER, Ask.WHEN, Ask.HOW_LONG_AGO, Ask.WHERE})
 _NOW_ONLY = frozenset({Most.NEAREST, Most.FARTHEST, Most.LEFTMOST, Most.RIGHTMOST, Most.TOPMOST, Most.LOWEST})
 
 
@@ -146,6 +149,7 @@ def _silent(meaning: Meaning) -> bool:
 def _passed_over(meaning: Meaning) -> str | None:
     """The part of the question that its answer does not take into account."""
     rules = (
+        ("who had what", meaning.deed in _CARRYING and (meaning.ask not in _CARRIED or meaning.place is not None)),
         ("a second thing", meaning.second is not None and not _takes_second(meaning)),
         ("where that was", meaning.ask is Ask.WHERE and meaning.deed in (Deed.CROSS, Deed.MEET)),
         ("a place", meaning.place is not None and not _takes_place(meaning)),
@@ -163,8 +167,12 @@ def _takes_second(meaning: Meaning) -> bool:
     still = meaning.deed in (None, Deed.BE)
     if meaning.deed is Deed.MEET and meaning.ask is Ask.HOW_MANY:
         return False
+    if meaning.deed not in _CARRYING and meaning.ask in (Ask.WHERE, Ask.DIRECTION, Ask.ORIGIN):
+        return False
     if meaning.deed in _OF_TWO or meaning.ask is Ask.COMPARE:
         return True
+    if meaning.most is not None and meaning.ask is Ask.WHETHER:
+        return meaning.deed in _COMPARABLE
     if meaning.ask is Ask.HOW_MANY:
         return still and meaning.place is None
     return meaning.ask is Ask.WHETHER and still and bool(meaning.subject.ids or meaning.subject.pronoun)
@@ -199,6 +207,10 @@ def _takes_most(meaning: Meaning) -> bool:
         return False
     if most in _ORDER and meaning.deed in (Deed.MOVE, Deed.REST):
         return False
+    if meaning.deed in _CARRYING:
+        return most in _ORDER
+    if meaning.ask is Ask.WHETHER and meaning.second is not None:
+        return most not in _NOW_ONLY or not meaning.past
     if most in _ORDER:
         return meaning.ask not in (Ask.HOW_MANY, Ask.WHETHER, Ask.COMPARE, Ask.PEAK, Ask.HOW_OFTEN)
     if most in (Most.LONGEST, Most.SHORTEST) and meaning.deed in (Deed.MOVE, Deed.REST):

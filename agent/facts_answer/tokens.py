@@ -17,7 +17,8 @@ from agent.types import Region
 _DEEDS = {
     "BEFORE": Deed.BEFORE, "STAYBEHIND": Deed.STAY_BEHIND, "OWN": Deed.OWN, "RETURN": Deed.RETURN,
     "CROSS": Deed.CROSS, "MEET": Deed.MEET, "LEAVE": Deed.LEAVE, "VANISH": Deed.VANISH, "ENTER": Deed.ENTER,
-    "REST": Deed.REST, "MOVE": Deed.MOVE,
+    "REST": Deed.REST, "MOVE": Deed.MOVE, "CARRY": Deed.CARRY, "BRING": Deed.BRING, "TAKE": Deed.TAKE,
+    "AWAYWITH": Deed.TAKE, "PUT": Deed.PUT,
 }  # fmt: skip
 _SIDES = {"SLEFT": "left", "SRIGHT": "right", "STOP": "top", "SBOTTOM": "bottom", "SMIDDLE": "middle"}
 _RELATIONS = {
@@ -27,6 +28,9 @@ _RELATIONS = {
 }  # fmt: skip
 _OF_THE_WAY = frozenset({"AT", "INSIDE", "BY", "NEAR"})
 """Where they stand before nothing they belong to the verb: “the way he came in by”."""
+_COMPARED = {"FASTER": Most.FASTEST, "SLOWER": Most.SLOWEST, "BIGGER": Most.BIGGEST, "SMALLER": Most.SMALLEST,
+             "NEARER": Most.NEAREST, "FARTHER": Most.FARTHEST, "LONGER": Most.LONGEST, "EARLIER": Most.FIRST,
+             "LATER": Most.LAST}  # fmt: skip
 _ANYWAY = frozenset({"WHERE", "SUP", "PEAKED", "SIDE", "ATONCE"})
 """What is in the picture in any case."""
 _MOST = {most.name: most for most in Most if most not in (Most.FIRST, Most.LAST)}
@@ -66,6 +70,8 @@ def _token(word: str, named: Named) -> Token:
         return Token("DEED", word, deed=_DEEDS[word])
     if word in _MOST:
         return Token("SUP", word, most=_MOST[word])
+    if word in _COMPARED:
+        return Token("CMP", word, most=_COMPARED[word])
     if word in _RELATIONS:
         return Token("FROM" if word == "FROM" else "REL", word)
     if word in ("first", "last"):
@@ -88,8 +94,15 @@ def _deeds(tokens: Sequence[Token]) -> list[Token]:
             out.pop()
         if before is not None and token.word == "HAPPENED" and before.cls == "THAT":
             out.pop()
+        if before is not None and before.word == "MOVE" and token.cls == "NP" and _somebody(out[:-1]):
+            out[-1] = replace(before, word="CARRY", deed=Deed.CARRY)
         out.append(token)
     return out
+
+
+def _somebody(tokens: Sequence[Token]) -> bool:
+    """Whether somebody is named that may do something to what follows: “who moved it”."""
+    return any(token.cls in ("NP", "WHO", "ELSE") for token in tokens)
 
 
 def _sides(tokens: Sequence[Token]) -> list[Token]:

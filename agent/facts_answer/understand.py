@@ -27,7 +27,6 @@ _TOO_MUCH = "That is too much at once for me"
 _BEYOND_WORDS = (
     (re.compile(r"(?:N\d+|\bwho) (?:has|have|had)(?: got)? N\d+|\bdo(?:es)? N\d+ have N\d+|N\d+ got N\d+"),
      "I cannot tell who has what"),
-    (re.compile(r"\bMOVE N\d+"), "I cannot tell who moved what"),
     (re.compile(r"\bwhat (?:did|has|have|do|does) N\d+ LEAVE\b"), "I cannot tell what was left"),
 )  # fmt: skip
 _LIMITS = {"at least": ">=", "at most": "<=", "more than": ">", "over": ">", "fewer than": "<", "less than": "<",
@@ -43,8 +42,10 @@ _JUST = timedelta(seconds=10)
 """What is under way has begun by now."""
 _GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b|^(?:\w+ ){1,3}gone$")
 _WAS_LEFT = re.compile(r"\b(?:was|were|been)\b(?: \S+)* left\b(?! the\b)")
+_OF_TWO = frozenset({"MEET", "STAYBEHIND", "LEAVE", "CARRY", "BRING", "TAKE", "AWAYWITH", "PUT"})
+"""What one does with, or to, another."""
 _PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
-_PAST_VERB = re.compile(r"\b(?:went|ran|stood|sat|drove|\w{3,}ed)\b")
+_PAST_VERB = re.compile(r"\b(?:went|ran|stood|sat|drove|took|brought|put|got|set|made|\w{3,}ed)\b")
 _POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
 
 
@@ -229,7 +230,7 @@ def _beyond(reading: _Reading) -> Iterable[str]:
     mixed = any(bool(a.ids) != bool(b.ids) for a, b in pairs) and not reading.words & {"MEET"}
     deed = reading.classes & {"DEED", "PLACE", "REGION"}
     unheard = "WHO" not in reading.classes and deed and any(s.pronoun and not s.named for s in named) and len(named) > 1
-    if unheard and not reading.words & {"MEET", "STAYBEHIND", "LEAVE"} and any(s.named for s in named):
+    if unheard and not reading.words & _OF_TWO and any(s.named for s in named):
         yield _TOO_MUCH
     last_of = any(subject.generic and subject.ordinal for subject in named[:-1])
     agents = "AGENT" in reading.classes and "OWN" in reading.words
@@ -254,6 +255,8 @@ def _asked(reading: _Reading, ask: Ask | None, subject: Subject) -> Ask | None:
 def _deed(reading: _Reading) -> Deed | None:
     deeds = [token.deed for token in reading.tokens if token.deed is not None]
     deed = deeds[0] if deeds else None
+    if deed is Deed.MOVE and "AGENT" in reading.classes:
+        return Deed.CARRY
     if reading.classes & {"WHOSE", "OWNER"}:
         return Deed.OWN
     if "ALONE" in reading.classes:
@@ -274,6 +277,8 @@ def _most(reading: _Reading, ask: Ask | None) -> Most | None:
         return found
     if reading.classes & {"FIRST", "FIRSTTIME"}:
         return Most.FIRST
+    if "AWAYWITH" in reading.words:
+        return Most.LAST
     just = ask is Ask.WHICH and _JUST_DID.search(reading.marked) is not None
     return Most.LAST if just or reading.classes & {"LAST", "LASTTIME", "NEWEST"} else None
 
@@ -281,7 +286,7 @@ def _most(reading: _Reading, ask: Ask | None) -> Most | None:
 def _roles(reading: _Reading, ask: Ask | None) -> tuple[Subject, Subject | None]:
     """Who it is about, and the other one, if any. “Who” is a person unless more is said."""
     main = [*reading.named, *(t.subject for t in reading.tokens if t.cls == "AGENT" and t.subject is not None)]
-    if len(main) == 2 and "WHO" not in reading.classes and reading.words & {"MEET", "STAYBEHIND", "LEAVE"}:
+    if len(main) == 2 and "WHO" not in reading.classes and (reading.words & _OF_TWO or "AGENT" in reading.classes):
         joined = bool({"AND", "OR"} & reading.classes) or main[1].clause is not None or main[1].ordinal is not None
         if not joined:
             return (main[1], main[0]) if "AGENT" in reading.classes else (main[0], main[1])
@@ -316,4 +321,4 @@ def _who(reading: _Reading, firm: Sequence[Subject], vague: Sequence[Subject]) -
         # “Who is the person that …”, “who was the last one to …”
         person = replace(firm[0], words=("person",), generic=False, pronoun=False)
         return person, firm[1] if len(firm) > 1 else None
-    return (firm[0], None) if "SUP" in reading.classes and firm[0].ids else (asked, firm[0])
+    return (firm[0], None) if reading.classes & {"SUP", "CMP", "FIRST", "LAST"} and firm[0].ids else (asked, firm[0])

@@ -21,7 +21,7 @@ from agent.facts_answer.asked import (
     unique,
     within,
 )
-from agent.facts_answer.meaning import Deed, Meaning, Place, Relation, Subject
+from agent.facts_answer.meaning import Deed, Meaning, Most, Place, Relation, Subject
 from agent.facts_answer.phrases import (
     article,
     be,
@@ -53,14 +53,14 @@ def whether(asked: Asked) -> str:
 
 def _whether(asked: Asked) -> str:
     meaning = asked.meaning
+    if meaning.most is not None:
+        return _outdoes(asked) if meaning.second is None else _more_than(asked, meaning.most, meaning.second)
     if (
         meaning.second is not None
         and (meaning.subject.ids or meaning.subject.pronoun)
         and meaning.deed in (None, Deed.BE)
     ):
         return _is_a(asked)
-    if meaning.most is not None:
-        return _outdoes(asked)
     if meaning.limit is not None and meaning.deed not in HAPPENINGS:
         return _as_many(asked, *meaning.limit)
     if meaning.deed in _OF_DEEDS:
@@ -90,6 +90,19 @@ def _outdoes(asked: Asked) -> str:
     if not best or not things:
         raise CannotTell("Nothing in sight can be compared")
     return f"{'yes' if any(thing in best for thing in things) else 'no'}, it is {names(best)}"
+
+
+def _more_than(asked: Asked, most: Most, second: Subject) -> str:
+    """Whether the one is nearer, faster, longer there … than the other."""
+    meaning = asked.meaning
+    pair = (asked.things(), asked.things(second))
+    timed = most in (Most.FIRST, Most.LAST) or meaning.window.ever
+    if any(len(things) != 1 for things in pair) or not (timed or all(things[0].visible for things in pair)):
+        raise CannotTell("I can only compare one thing in sight with another")
+    best = knowledge.outdone(most, [pair[0][0], pair[1][0]], meaning.place, asked.scene, meaning.window.ever)
+    if len(best) > 1:
+        return f"no, they are level: {names(best)}"
+    return f"{'yes' if best[0] is pair[0][0] else 'no'}, it is {name(best[0])}"
 
 
 def _is_a(asked: Asked) -> str:
