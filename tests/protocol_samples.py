@@ -120,6 +120,7 @@ HEARD = Heard(
 )  # fmt: skip
 AGENT = SimpleNamespace(
     backend=SimpleNamespace(name="gemma", is_model=True, can=frozenset({"image", "tools"}), missing=None),
+    describer=SimpleNamespace(on=True),
     regions=(DOOR,),
     watches=SimpleNamespace(all=lambda: [WATCH]),
 )
@@ -169,7 +170,7 @@ def server_samples() -> dict[str, Any]:
         "hello": {**hello, "at": time_at(AT)},
         "tracks": tracks,
         "tracks-without-masks": bare,
-        "status": wire.status_message(STATUS, NotedEngine(), agent.backend, VOICE),
+        "status": wire.status_message(STATUS, NotedEngine(), agent, VOICE),
         **{name: wire.fact_message(Fact(18, AT, body)) for name, body in facts.items()},
         "view": {"type": "view", "session": "s", "rtp_offset": 4_294_967_295, "ref": "r5"},
         "speech": speech_message(SpeechNews(SpeechState.HEARING, level=0.41237, utterance=3)),
@@ -213,6 +214,7 @@ def client_samples() -> dict[str, Any]:
         "ask.stop": {"type": "ask.stop", "ref": "r9"},
         "ask.stop-one": {"type": "ask.stop", "question_id": "a" * 32},
         "command": {"type": "command", "ref": "r10", "text": "follow the cup"},
+        "describe": {"type": "describe", "ref": "r14", "on": False},
         "talk": {"type": "talk", "ref": "r11", "on": True},
         "talk-off": {"type": "talk", "ref": "r12", "on": False, "track_ids": [3], "frame": frame, "follows": "a" * 32},
         "talk-cancel": {"type": "talk", "on": False, "cancel": True},

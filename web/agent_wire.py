@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 from pydantic_core import to_json
 
-from agent.backend import Backend
 from agent.conversation import Asked
+from agent.loop import StreamAgent
 from agent.speech.types import Heard, SpeechNews, VoiceStatus
 from agent.store.rows import StoredEvent
 from agent.types import (
@@ -56,8 +56,10 @@ def agent_fact(body: object) -> Json:
             raise TypeError(f"no wire message for {type(body).__name__}")
 
 
-def vlm_body(backend: Backend) -> Json:
+def vlm_body(agent: StreamAgent) -> Json:
+    backend = agent.backend
     body: Json = {"name": backend.name if backend.is_model else None, "can": sorted(backend.can)}
+    body["describes"] = agent.describer.on
     return body | _given(error=_error(backend.missing) if backend.missing else None)
 
 

@@ -184,6 +184,9 @@ class Commands:
             case protocol.Command():
                 done = asdict(await self._orders.obey(message.text, **asked_about(message)))
                 return _answer(message.ref, **{key: value for key, value in done.items() if value is not None})
+            case protocol.Describe():
+                self._agent.describer.on = message.on
+                return _answer(message.ref)
             case protocol.Talk():
                 self.listener.talk(message.on, About(**asked_about(message)), cancel=message.cancel)
                 return _answer(message.ref)

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic_core import to_json
 
-from agent.backend import Backend
+from agent.loop import StreamAgent
 from agent.speech.types import VoiceStatus
 from stream.engines.base import Engine
 from stream.session import StreamSession
@@ -41,10 +41,10 @@ class StreamFanout:
             self._texts[masks] = tracks_text(update, self.seq, masks=masks, captions=session.captions)
         return self.seq, self._texts[masks]
 
-    def status(self, session: StreamSession, engine: Engine, backend: Backend, voice: VoiceStatus) -> str:
+    def status(self, session: StreamSession, engine: Engine, agent: StreamAgent, voice: VoiceStatus) -> str:
         now_s = self._clock()
         if self._status is None or now_s - self._status[0] > STATUS_SHARED_S:
-            self._status = now_s, to_json(status_message(session.status(), engine, backend, voice)).decode()
+            self._status = now_s, to_json(status_message(session.status(), engine, agent, voice)).decode()
         return self._status[1]
 
 

@@ -166,7 +166,7 @@ class LiveClient:
     async def _status(self) -> None:
         while True:
             state = self._state
-            status = self._fanout.status(self._session, state.hub.engine, self._agent.backend, state.voice.status)
+            status = self._fanout.status(self._session, state.hub.engine, self._agent, state.voice.status)
             await self._send(status)
             await asyncio.sleep(STATUS_S)
 

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic_core import to_json
 
-from agent.backend import Backend
 from agent.loop import StreamAgent
 from agent.speech.types import VoiceStatus
 from stream.engines.base import Engine
@@ -69,9 +68,9 @@ def tracks_text(update: TrackUpdate, seq: int, *, masks: bool, captions: Mapping
     return (head[:-1] + b',"tracks":' + tracks + b"}").decode()
 
 
-def status_message(status: StreamStatus, engine: Engine, backend: Backend, voice: VoiceStatus) -> Json:
+def status_message(status: StreamStatus, engine: Engine, agent: StreamAgent, voice: VoiceStatus) -> Json:
     message: Json = {"type": "status", **status_body(status), "engine": engine_state(engine)}
-    return {**message, "vlm": vlm_body(backend), "voice": voice_body(voice)}
+    return {**message, "vlm": vlm_body(agent), "voice": voice_body(voice)}
 
 
 def status_body(status: StreamStatus) -> Json:
@@ -126,7 +125,7 @@ def hello_message(
             "kinds": sorted(kind.value for kind in engine.kinds),
             "words": None if engine.words is None else list(engine.words),
         },
-        "vlm": vlm_body(agent.backend),
+        "vlm": vlm_body(agent),
         "voice": voice_body(voice),
         "microphone": microphone,
         "prompts": prompt_bodies(session.prompts),

@@ -62,6 +62,7 @@ def test_a_question_is_answered_from_the_tracks_without_a_model(
 ) -> None:
     open_page(page, facts, "answers from the tracks")
     expect(page.locator("#local")).to_be_visible()
+    expect(page.locator("#describe")).to_be_hidden()
     page.keyboard.press("a")
     page.keyboard.type("How many people are there?")
     page.keyboard.press("Enter")
@@ -201,6 +202,31 @@ def test_a_description_stands_beside_its_object(page: Page, tmp_path: Path, vlm:
         caption = item(page, 3).locator(".object-caption")
         expect(caption).to_have_text(hostile)
         assert page.evaluate("() => window.hacked") is None
+    assert faults.seen == []
+
+
+def test_descriptions_are_switched_for_the_stream_and_the_choice_is_remembered(
+    page: Page, tmp_path: Path, vlm: ScriptedVlm, faults: Faults
+) -> None:
+    with StagedStream(tmp_path, vlm.url) as scene:
+        open_page(page, scene, "scripted-vision")
+        switch = page.get_by_role("button", name="Descriptions")
+        expect(switch).to_have_attribute("aria-pressed", "false")
+        vlm.script({"tokens": ["A red cup"]}, {"tokens": ["Somebody in blue"]})
+        switch.click()
+        expect(switch).to_have_attribute("aria-pressed", "true")
+        expect(page.locator(".object-caption:not([hidden])")).to_have_count(2)
+        expect(item(page, 3).locator(".object-caption")).to_have_text("A red cup")
+        agent = scene.server.state.agents.of(scene.server.state.hub.get("cam"))
+        assert agent.describer.on
+        agent.describer.on = False  # as after a new start
+        page.reload()
+        wait_for_picture(page)
+        expect(switch).to_have_attribute("aria-pressed", "true")
+        assert agent.describer.on
+        switch.click()
+        expect(switch).to_have_attribute("aria-pressed", "false")
+        assert not agent.describer.on
     assert faults.seen == []
 
 

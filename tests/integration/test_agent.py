@@ -20,7 +20,7 @@ async def test_an_answer_streams_and_names_objects(scene: StagedStream, vlm: Scr
     vlm.script({"tokens": ["The cup [#3] ", "is beside ", "[#5] and [#77]."], "every_s": 0.3})
     async with scene.server.live("cam") as live:
         hello = await receive(live, "hello")
-        assert hello["vlm"] == {"name": MODEL, "can": ["image", "tools"]}
+        assert hello["vlm"] == {"name": MODEL, "can": ["image", "tools"], "describes": False}
         ok = await ask(live, type="ask", ref="q", text="  What is\nthere?  ")
         deltas, answer = await answered(live, ok["question_id"])
     assert "".join(delta["text"] for delta in deltas) == answer["text"]
@@ -244,4 +244,4 @@ async def test_a_model_that_is_not_there_is_told_and_the_tracks_answer(tmp_path:
             hello = await receive(live, "hello")
     assert "does not answer" in model["message"]
     assert model["action"]
-    assert hello["vlm"] == {"name": None, "can": []}
+    assert hello["vlm"] == {"name": None, "can": [], "describes": True}

@@ -6,7 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from tests.asking import PROBES, images, texts
+from tests.asking import PROBES, images, ready, texts
 from tests.scripted_vlm import ScriptedVlm
 from tests.server import ask, receive
 from tests.staged import BLUE, RED, Block, StagedStream
@@ -94,6 +94,30 @@ async def test_each_object_is_described_once_and_it_shows(tmp_path: Path, vlm: S
     captions = {track["id"]: track.get("caption") for track in tracks["tracks"]}
     assert captions == described
     assert len([r for r in vlm.requests if "Describe" in json.dumps(r["body"])]) == 2
+
+
+async def test_descriptions_are_begun_and_ended_by_any_client(tmp_path: Path, vlm: ScriptedVlm) -> None:
+    vlm.script(*PROBES, {"tokens": ["a red block"]}, {"tokens": ["a blue block."]})
+    path = "/v1/streams/cam/describing"
+    with StagedStream(tmp_path, vlm.url) as scene:
+        await ready(scene)
+        vlm.forget()
+        async with scene.server.live("cam") as ann, scene.server.live("cam") as bob, scene.server.client() as http:
+            before = (await receive(ann, "hello"))["vlm"]["describes"]
+            ok = await ask(ann, type="describe", ref="d", on=True)
+            async with asyncio.timeout(20):
+                while (await receive(bob, "track", 20))["change"] != "described":
+                    pass
+                while not (await receive(bob, "status"))["vlm"]["describes"]:
+                    pass
+            listed = (await http.get(path)).json()
+            ended = await http.put(path, json={"on": False})
+            async with asyncio.timeout(20):
+                while (await receive(bob, "status"))["vlm"]["describes"]:
+                    pass
+            wrong = await http.put(path, json={})
+    assert (before, ok["type"]) == (False, "ok")
+    assert (listed, ended.json(), wrong.status_code) == ({"on": True}, {"on": False}, 400)
 
 
 async def test_a_phrase_that_says_which_keeps_the_one_that_the_model_chooses(

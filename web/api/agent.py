@@ -23,7 +23,7 @@ from web.agent_wire import (
     region_body,
     watch_body,
 )
-from web.api.shapes import AskedQuestion, NewQuestion, NewRegion, NewWatch, Page, WatchChange
+from web.api.shapes import AskedQuestion, Describing, NewQuestion, NewRegion, NewWatch, Page, WatchChange
 from web.api.streams import After, Limit, page
 from web.commands import asked_about
 from web.protocol.parts import Event, Region, Watch
@@ -145,6 +145,22 @@ async def put_region(region_id: Uuid, body: NewRegion, agent: AgentDep) -> Json:
 @router.delete("/regions/{region_id}", status_code=204)
 async def remove_region(region_id: Uuid, agent: AgentDep) -> None:
     agent.remove_region(region_id)
+
+
+# --- descriptions ---------------------------------------------------------------------------------------------------
+
+
+@router.get("/describing", response_model=Describing)
+async def describing(agent: AgentDep) -> Describing:
+    """Whether objects are described by themselves, as long as there is a model that sees."""
+    return Describing(on=agent.describer.on)
+
+
+@router.put("/describing", response_model=Describing)
+async def set_describing(body: Describing, agent: AgentDep) -> Describing:
+    """Begin or end it, for all who watch the stream, until the stream is closed."""
+    agent.describer.on = body.on
+    return body
 
 
 # --- events ---------------------------------------------------------------------------------------------------------

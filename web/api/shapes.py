@@ -40,6 +40,12 @@ class Problem(BaseModel):
     nearest: list[str] | None = None
 
 
+class Describing(Body):
+    """Whether a stream's objects are described by themselves."""
+
+    on: bool
+
+
 class SourceInfo(BaseModel):
     kind: str
     url: str | None

@@ -113,6 +113,13 @@ class ViewRequest(Request):
     session: Annotated[str, Field(max_length=64)]
 
 
+class Describe(Request):
+    """Whether the stream's objects are described by themselves, for all who watch it."""
+
+    type: Literal["describe"]
+    on: bool
+
+
 class Set(Request):
     """`ack`: at most 4 `tracks` messages are sent beyond the last one acknowledged."""
 
@@ -136,6 +143,6 @@ class Ping(Request):
 
 ClientMessage = Annotated[
     PromptAdd | PromptRemove | PromptRestore | TrackRemove | TrackRestore | TrackRename
-    | Ask | AskStop | Command | Talk | Listen | ViewRequest | Set | Ack | Ping,
+    | Ask | AskStop | Command | Describe | Talk | Listen | ViewRequest | Set | Ack | Ping,
     Field(discriminator="type"),
 ]  # fmt: skip

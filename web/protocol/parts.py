@@ -145,10 +145,12 @@ class StreamInfo(Shape):
 
 
 class VlmInfo(Shape):
-    """What answers questions: a model, or none, and then the tracks alone; `error` says why, where one was asked for."""
+    """What answers questions: a model, or none, and then the tracks alone; `error` says why, where one was asked for.
+    `describes`: the stream's objects are described by themselves, as long as the model sees."""
 
     name: str | None
     can: list[Literal["image", "audio", "tools"]]
+    describes: bool
     error: ErrorBody | None = None
 
 

@@ -5,6 +5,7 @@ import { openConversation } from "./asking.js";
 import { Choices } from "./choices.js";
 import { ConceptField } from "./concept.js";
 import { Cover } from "./cover.js";
+import { DescribeSwitch } from "./describe.js";
 import { fillKeys, fillSettings } from "./dialogs.js";
 import { find, icon } from "./dom.js";
 import { listenKeys } from "./keys.js";
@@ -115,6 +116,7 @@ const messages = new Messages({
   actions,
   concept,
   choices: new Choices(element("choices")),
+  describe: new DescribeSwitch(element("describe"), settings, actions),
   notes: new Notes(element("notes"), (words) => announcer.say(words)),
   toasts,
   announcer,

@@ -14,6 +14,7 @@ import { wordsOf } from "./states.js";
  * @property {import("./say.js").Toasts} toasts
  * @property {import("./say.js").Announcer} announcer
  * @property {import("./conversation.js").Conversation} conversation
+ * @property {import("./describe.js").DescribeSwitch} describe
  * @property {import("./voice.js").Voice} voice
  * @property {import("./watches.js").Watches} watches
  * @property {import("./timeline.js").Timeline} timeline
@@ -42,6 +43,7 @@ export class Messages {
     } else if (message.type === "status") {
       notes.show(message.engine.notes);
       this.parts.conversation.setModel(message.vlm);
+      this.parts.describe.show(message.vlm);
       this.parts.voice.onStatus(message);
       this.parts.statusChanged();
     } else if (message.type === "hello") this.#onHello(message);
@@ -99,6 +101,7 @@ export class Messages {
   #onHello(hello) {
     const { model, concept, actions } = this.parts;
     this.parts.conversation.setModel(hello.vlm);
+    this.parts.describe.onHello(hello);
     this.parts.voice.onHello(hello);
     this.parts.watches.restore(hello.watches);
     void this.parts.catchUp();

@@ -78,6 +78,14 @@ export interface Delta {
   text: string;
 }
 
+/** Whether the stream's objects are described by themselves, for all who watch it. */
+export interface Describe {
+  /** Comes back in the one `ok` or `error` that answers. */
+  ref?: string | null;
+  type: "describe";
+  on: boolean;
+}
+
 export interface EngineInfo {
   name: string;
   device: string;
@@ -503,10 +511,11 @@ export interface ViewRequest {
   session: string;
 }
 
-/** What answers questions: a model, or none, and then the tracks alone; `error` says why, where one was asked for. */
+/** What answers questions: a model, or none, and then the tracks alone; `error` says why, where one was asked for. `describes`: the stream's objects are described by themselves, as long as the model sees. */
 export interface VlmInfo {
   name: string | null;
   can: ("image" | "audio" | "tools")[];
+  describes: boolean;
   error?: ErrorBody | null;
 }
 
@@ -537,4 +546,4 @@ export interface WatchMessage {
 
 export type ServerMessage = Tracks | Status | Hello | PromptMessage | TrackMessage | SourceMessage | RegionMessage | WatchMessage | EventMessage | QuestionMessage | Delta | AnswerMessage | Gap | View | Speech | Heard | Ok | Error | Pong;
 
-export type ClientMessage = PromptAdd | PromptRemove | PromptRestore | TrackRemove | TrackRestore | TrackRename | Ask | AskStop | Command | Talk | Listen | ViewRequest | Set | Ack | Ping;
+export type ClientMessage = PromptAdd | PromptRemove | PromptRestore | TrackRemove | TrackRestore | TrackRename | Ask | AskStop | Command | Describe | Talk | Listen | ViewRequest | Set | Ack | Ping;

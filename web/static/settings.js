@@ -19,6 +19,7 @@
  * @property {string | null} voice `voiceURI`; none for the browser's choice
  * @property {number} rate of speaking, 1 as the voice's own
  * @property {boolean} alerts read out
+ * @property {Record<string, boolean>} describes by stream: whether the model describes its objects, where that was chosen
  */
 
 /** @type {Values} */
@@ -40,6 +41,7 @@ const DEFAULTS = {
   voice: null,
   rate: 1,
   alerts: false,
+  describes: {},
 };
 const KEY = "onlooker.settings";
 
