@@ -19,6 +19,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import httpx
 
@@ -26,7 +27,7 @@ from agent.store import outbox
 from agent.store.rows import Delivery
 from agent.store.store import EventStore
 from agent.types import EventFact, Severity
-from stream.errors import NotFound, StoreError
+from stream.errors import LimitReached, NotFound, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,24 @@ class SinkState:
     queue: list[tuple[float, int, Delivery]] = field(default_factory=list)
     letters: deque[Delivery] = field(default_factory=lambda: deque(maxlen=MOST_DEAD))
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """`passing`: it may go better later, no earlier than `after_s` if the receiver said so."""
+
+    message: str
+    passing: bool
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of one try: the status of the answer, None where there was none; `failure` None where it was taken."""
+
+    status: int | None
+    failure: Failure | None
+    took_s: float
 
 
 class Webhooks:
@@ -128,11 +147,45 @@ class Webhooks:
 
     async def dead_letters(self, name: str) -> list[Delivery]:
         """What could not be delivered, newest first. Raises `NotFound` or `StoreError`."""
+        state = self._state(name)
+        kept = await outbox.dead_letters(self.store, name) if self.store is not None else []
+        return sorted([*state.letters, *kept], key=lambda letter: letter.at, reverse=True)
+
+    async def retry(self, name: str, letter_id: str | None = None) -> int:
+        """Deliver one dead letter, or all of them, as if it were for the first time; returns how many wait now.
+
+        Raises `NotFound`, `LimitReached` or `StoreError`.
+        """
+        state = self._state(name)
+        letters = [letter for letter in await self.dead_letters(name) if letter_id in (None, letter.id)]
+        if letter_id is not None and not letters:
+            raise NotFound("There is no such dead letter.", code="not_found", action="It may have been delivered.")
+        if len(letters) > MOST_WAITING - len(state.queue):
+            raise LimitReached("Too many others wait for this sink.", action="Wait until they are delivered.")
+        waiting = 0
+        for letter in reversed(letters):
+            again = replace(letter, tries=0, error=None)
+            if letter in state.letters:
+                state.letters.remove(letter)
+            elif self.store is not None and not await outbox.failed(self.store, again, dead=False):
+                continue  # too old by now
+            self.send((again,))
+            waiting += 1
+        return waiting
+
+    async def test(self, name: str, body: str) -> Reply:
+        """Send `body`, once and signed as an alert is. Raises `NotFound`."""
+        state = self._state(name)
+        number = uuid.uuid4().hex
+        reply = await self._post(state.sink, Delivery(number, name, number, body, datetime.now(UTC)))
+        state.error = reply.failure.message if reply.failure is not None else None
+        return reply
+
+    def _state(self, name: str) -> SinkState:
         state = self._states.get(name)
         if state is None:
             raise NotFound(f"There is no sink “{name[:63]}”.", code="not_found")
-        kept = await outbox.dead_letters(self.store, name) if self.store is not None else []
-        return sorted([*state.letters, *kept], key=lambda letter: letter.at, reverse=True)
+        return state
 
     async def _run(self, state: SinkState) -> None:
         while True:
@@ -146,8 +199,8 @@ class Webhooks:
                     pass
                 continue
             _, _, delivery = heapq.heappop(state.queue)
-            failure = await self._post(state.sink, delivery)
-            await self._note(state, delivery, failure)
+            reply = await self._post(state.sink, delivery)
+            await self._note(state, delivery, reply.failure)
 
     async def _note(self, state: SinkState, delivery: Delivery, failure: Failure | None) -> None:
         if failure is None:
@@ -179,28 +232,23 @@ class Webhooks:
             log.warning("%s", error.message)
             return False
 
-    async def _post(self, sink: Sink, delivery: Delivery) -> Failure | None:
+    async def _post(self, sink: Sink, delivery: Delivery) -> Reply:
         assert self._client is not None
+        begun_s = time.monotonic()
+        status: int | None = None
         body = delivery.body.encode()
         headers = {"content-type": "application/json", "user-agent": "onlooker", **signed(sink, delivery, time.time())}
         try:
             async with asyncio.timeout(sink.timeout_s):
                 # The answer's body is nobody's business and may be endless.
                 async with self._client.stream("POST", sink.url, content=body, headers=headers) as response:
-                    return failure_of(response.status_code, response.headers.get("retry-after"))
+                    status = response.status_code
+                    failure = failure_of(status, response.headers.get("retry-after"))
         except TimeoutError:
-            return Failure(f"It did not answer within {sink.timeout_s:g} s.", passing=True)
+            failure = Failure(f"It did not answer within {sink.timeout_s:g} s.", passing=True)
         except httpx.HTTPError as error:
-            return Failure(f"It cannot be reached ({str(error) or type(error).__name__}).", passing=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """`passing`: it may go better later, no earlier than `after_s` if the receiver said so."""
-
-    message: str
-    passing: bool
-    after_s: float = 0.0
+            failure = Failure(f"It cannot be reached ({str(error) or type(error).__name__}).", passing=True)
+        return Reply(status, failure, time.monotonic() - begun_s)
 
 
 def failure_of(status: int, after: str | None) -> Failure | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 from pydantic_core import to_json
 
@@ -132,6 +133,11 @@ def alert_text(boot: str, stream: str, fact: EventFact) -> str:
     event = fact.event
     data = {"stream": stream, "boot": boot, "event": event_body(event, thumb=fact.thumb)}
     return to_json({"type": "alert", "timestamp": time_at(event.at), "data": data}).decode()
+
+
+def trial_text(sink: str) -> str:
+    """What a webhook is sent to try it, as JSON."""
+    return to_json({"type": "test", "timestamp": time_at(datetime.now(UTC)), "data": {"sink": sink}}).decode()
 
 
 def _evidence(evidence: Evidence) -> Json:

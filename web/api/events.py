@@ -12,8 +12,8 @@ from agent.store.rows import StoredEvent as Stored
 from agent.store.store import EventQuery
 from agent.types import EventKind
 from stream.errors import BadInput, NotFound
-from web.agent_wire import Json, stored_event_body
-from web.api.shapes import DeadLetter, Page, SinkInfo, StoredEvent
+from web.agent_wire import Json, stored_event_body, trial_text
+from web.api.shapes import DeadLetter, Page, Retried, SinkInfo, SinkTest, StoredEvent
 from web.api.streams import After
 from web.protocol.parts import Uuid
 from web.state import State, StateDep
@@ -23,6 +23,7 @@ EventId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 Words = Annotated[str | None, Query(max_length=200, description="Words of its text, in any form.")]
 StreamName = Annotated[str | None, Query(max_length=63)]
 Label = Annotated[str | None, Query(max_length=200)]
+SinkName = Annotated[str, Path(max_length=63)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}}
 SETTLE_S = 5.0
@@ -92,7 +93,7 @@ async def sinks(state: StateDep) -> Json:
 
 
 @router.get("/sinks/{name}/dead", response_model=Page[DeadLetter])
-async def dead_letters(name: Annotated[str, Path(max_length=63)], state: StateDep) -> Json:
+async def dead_letters(name: SinkName, state: StateDep) -> Json:
     """The alerts that could not be delivered, newest first."""
     letters = await state.recording.webhooks.dead_letters(name)
     items = [
@@ -107,6 +108,30 @@ async def dead_letters(name: Annotated[str, Path(max_length=63)], state: StateDe
         for letter in letters[:MOST_LETTERS]
     ]
     return {"items": items, "next": None}
+
+
+@router.post("/sinks/{name}/test", response_model=SinkTest, response_model_exclude_none=True)
+async def try_sink(name: SinkName, state: StateDep) -> Json:
+    """Send a delivery of type `test`, signed as an alert is, and say what came back. It is not tried again."""
+    reply = await state.recording.webhooks.test(name, trial_text(name))
+    return {
+        "delivered": reply.failure is None,
+        "status": reply.status,
+        "error": reply.failure.message if reply.failure is not None else None,
+        "took_ms": round(reply.took_s * 1000, 1),
+    }
+
+
+@router.post("/sinks/{name}/dead/retry", status_code=202, response_model=Retried)
+async def retry_all(name: SinkName, state: StateDep) -> Json:
+    """Deliver all that could not be delivered, as if for the first time."""
+    return {"waiting": await state.recording.webhooks.retry(name)}
+
+
+@router.post("/sinks/{name}/dead/{letter_id}/retry", status_code=202, response_model=Retried)
+async def retry(name: SinkName, letter_id: EventId, state: StateDep) -> Json:
+    """Deliver one of them."""
+    return {"waiting": await state.recording.webhooks.retry(name, letter_id)}
 
 
 async def _stored(state: State, event_id: str) -> Stored:

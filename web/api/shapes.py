@@ -170,6 +170,21 @@ class SinkInfo(BaseModel):
     error: str | None = None
 
 
+class SinkTest(BaseModel):
+    """What came back: `status` is the receiver's answer, none where it gave none; `error` why it was not taken."""
+
+    delivered: bool
+    status: int | None = None
+    error: str | None = None
+    took_ms: float
+
+
+class Retried(BaseModel):
+    """How many deliveries wait to be tried again."""
+
+    waiting: int
+
+
 class DeadLetter(BaseModel):
     """An alert that could not be delivered."""
 
