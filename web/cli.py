@@ -160,7 +160,7 @@ def models(context: typer.Context, models_dir: ModelsDir = None, sam3: Sam3 = No
 def fetch(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(help="“voice” or a speech model; by default what the engine needs.")
+        str | None, typer.Argument(help="“sam3”, “voice” or a speech model; by default what the light engine needs.")
     ] = None,
     models_dir: ModelsDir = None,
 ) -> None:

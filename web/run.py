@@ -18,6 +18,8 @@ from stream.errors import Conflict
 from stream.models.fetch import Progress as FetchProgress
 from stream.models.fetch import fetch_all
 from stream.models.fetch_voice import fetch_voice
+from stream.models.sam3 import REPOSITORY, check_packages
+from stream.models.sam3_hub import fetch as fetch_sam3
 from stream.models.voice import VoiceStore, named
 from web.app import create_app, token_path
 from web.auth import load_or_make_token
@@ -70,7 +72,13 @@ def show_models(config: Config) -> None:
 
 
 def fetch_models(config: Config, name: str | None = None) -> None:
-    """What the engine needs, or what `name` is for speech. Raises `ModelMissing` with the reason and what to do."""
+    """What the light engine needs, SAM 3's weights, or what `name` is for speech. Raises `EngineError` with the reason
+    and what to do."""
+    if name == "sam3":
+        check_packages()
+        found = fetch_sam3(config.engine.sam3 or REPOSITORY)
+        console.print(f"The weights are ready in {found.folder}", highlight=False, soft_wrap=True, markup=False)
+        return
     store = make_store(config)
     if name is not None:
         with FetchDisplay() as display:

@@ -17,12 +17,24 @@ from transformers.initialization import no_init_weights
 
 from stream.config import EngineConfig
 from stream.engines.sam3.meta_weights import UnknownKeys, convert, is_meta, meta_name
-from stream.models.sam3 import NAMES, REPOSITORY, Found, NoSam3, Sam3WeightsMissing, again, check_packages
+from stream.models.sam3 import (
+    NAMES,
+    REPOSITORY,
+    Found,
+    NoSam3,
+    Sam3WeightsMissing,
+    again,
+    check_packages,
+    find_here,
+    is_repository,
+)
 from stream.models.sam3_hub import fetch
 from stream.models.sam3_memory import SIDES, need, precision
 
 log = logging.getLogger(__name__)
 
+META_LAYER_NORM_EPS = 1e-5
+"""What Meta's backbone was trained with; transformers' configuration has 1e-6 unless told."""
 _SHOWN = 5
 """Names in a message about many."""
 
@@ -50,8 +62,10 @@ def prepare(config: EngineConfig) -> Prepared:
     Raises `NoSam3` or `Sam3WeightsMissing` with the steps to take. Loads nothing.
     """
     check_packages()
+    source = config.sam3 or REPOSITORY
+    here = None if is_repository(source) else find_here(source)
     device = choose_device()
-    found = fetch(config.sam3 or REPOSITORY)
+    found = here or fetch(source)
     dtype = choose_dtype(device)
     free, _ = torch.cuda.mem_get_info(device)
     objects = check_memory(dtype=dtype, side=config.sam3_side, free_bytes=free)
@@ -118,7 +132,11 @@ def load_model(found: Found, *, device: torch.device, dtype: torch.dtype, side: 
 
 
 def _config(found: Found, side: int | None) -> Sam3VideoConfig:
-    config = Sam3VideoConfig() if found.config is None else Sam3VideoConfig.from_pretrained(found.config.parent)
+    if found.config is None:
+        config = Sam3VideoConfig()
+        config.detector_config.vision_config.backbone_config.layer_norm_eps = META_LAYER_NORM_EPS
+    else:
+        config = Sam3VideoConfig.from_pretrained(found.config.parent)
     if side is not None and side != config.image_size:
         config.image_size = side
         config.low_res_mask_size = 4 * side // config.tracker_config.prompt_encoder_config.patch_size
