@@ -68,8 +68,9 @@ class FactsAnswerer:
         stated = Meaning()
         if introduction:
             stated = completed(understand(introduction, scene, moment.at, self._zone), talk, track_ids, scene)
+            told = _those(stated, scene, Wording(scene, moment.at, self._zone))
             before = stated if stated.deed is not None and not stated.unknown else talk.before
-            talk = replace(talk.after(stated, "", scene), before=before)
+            talk = replace(talk.after(stated, told, scene), before=before)
         said: list[str] = []
         for question in questions[:_MOST_QUESTIONS]:
             meaning = completed(understand(question, scene, moment.at, self._zone), talk, track_ids, scene)
@@ -105,6 +106,16 @@ def _answered(asked: Asked) -> str:
         said = _ANSWERS[asked.meaning.ask](asked)
     read = "".join(f" (I read “{word}” as “{right}”.)" for word, right in asked.meaning.respelt)
     return said + read
+
+
+def _those(stated: Meaning, scene: Scene, wording: Wording) -> str:
+    """Who did what was said of somebody: “somebody came in, who was it?”"""
+    if not stated.understood or not stated.subject.some or stated.deed in (None, Deed.BE):
+        return ""
+    try:
+        return _answered(Asked(replace(stated, ask=Ask.WHICH), scene, wording))
+    except CannotTell:
+        return ""
 
 
 def _honest(reason: CannotTell, asked: Asked) -> FactsAnswer:

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from agent import geometry
-from agent.facts_answer.asked import Asked, CannotTell, is_being, within
+from agent.facts_answer.asked import Asked, CannotTell, is_being
+from agent.facts_answer.knowledge import widened
 from agent.facts_answer.meaning import Ask, Deed, Most, Subject
 from agent.facts_answer.phrases import name, names, sentence, told, where_is, word_for
 from agent.facts_answer.places import where
@@ -44,6 +45,7 @@ def carry(asked: Asked) -> str:
     """Who carried, brought or took what, whether, and when."""
     meaning = asked.meaning
     things, beings = _parties(asked)
+    things = [thing for thing in things if not is_being(thing)] or things
     if any(is_being(thing) for thing in things):
         raise CannotTell("I can tell who moved along with a thing, not with a person or an animal")
     found = [one for thing in things for one in _carried(thing, asked.scene) if _is_meant(one, asked)]
@@ -79,7 +81,9 @@ def _is_meant(one: _Carried, asked: Asked) -> bool:
     if asked.meaning.deed is Deed.PUT:
         return one.thing.visible or one.thing.last_at - one.until > _PAUSE
     going_on = asked.meaning.past or (one.thing.moving and asked.wording.now - one.until <= _PAUSE)
-    return going_on and within(asked, one.since)
+    window = widened(asked.meaning.window)
+    begun = window.until is None or one.since <= window.until
+    return going_on and begun and (window.since is None or one.until >= window.since)
 
 
 def _told(asked: Asked, one: _Carried) -> str:

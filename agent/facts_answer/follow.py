@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from agent.facts_answer.knowledge import meant
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Subject, Window
+from agent.labels import is_of_its_own
 from agent.scene import Scene
 
 _REFERENCE = re.compile(r"\[#(\d+)\]")
@@ -31,9 +32,10 @@ class Talk:
     def after(self, meaning: Meaning, said: str, scene: Scene) -> Talk:
         """The talk once `meaning` was answered by `said`."""
         named = referred(said)
-        if not named and meaning.subject.named:
+        if not named and meaning.subject.named and not meaning.subject.some:
+            strict = is_of_its_own(meaning.subject.narrower)
             of_words = tuple(thing.id for thing in meant(meaning.subject, scene))
-            named = of_words if len(of_words) <= _MOST_SPOKEN_OF else ()
+            named = of_words if len(of_words) <= (1 if strict else _MOST_SPOKEN_OF) else ()
         earlier = (*self.ids, *self.earlier) if named else self.earlier
         return Talk(meaning if meaning.understood else self.before, named or self.ids, earlier)
 
@@ -49,8 +51,16 @@ def completed(meaning: Meaning, talk: Talk, pointed: tuple[int, ...], scene: Sce
     if meaning.unknown or meaning.beyond or not meaning.shaped:
         return meaning
     before = talk.before
+    if meaning.again:
+        if before is None:
+            return replace(meaning, ask=None)
+        subject = meaning.subject if before.subject.generic or _silent(before.subject) else before.subject
+        meaning = replace(before, ask=Ask.WHICH, subject=subject, limit=None, negated=False)
     if before is not None and meaning.ask is None:
         meaning = _same_of_others(meaning, before)
+    elif before is not None and _silent(meaning.subject) and meaning.ask is Ask.HOW_MANY and _says_what(meaning):
+        # “How many on the left, and how many on the right?”
+        meaning = replace(meaning, subject=before.subject)
     elif before is not None and _silent(meaning.subject) and meaning.place is None and not pointed:
         meaning = _more_of_the_same(meaning, before, talk)
     elif before is not None and meaning.subject.pronoun and meaning.ask is Ask.WHEN and meaning.deed is None:
@@ -59,7 +69,9 @@ def completed(meaning: Meaning, talk: Talk, pointed: tuple[int, ...], scene: Sce
         meaning = replace(meaning, subject=_of_its_kind(meaning.subject, before.subject))
     if meaning.ask is None and (meaning.subject.named or (meaning.subject.pronoun and pointed)):
         # “The red cup?”, “People?”
-        meaning = replace(meaning, ask=Ask.WHETHER if meaning.subject.plural or meaning.place else Ask.ABOUT)
+        meaning = replace(
+            meaning, ask=Ask.WHETHER if meaning.subject.plural or meaning.place or meaning.limit else Ask.ABOUT
+        )
     meaning = replace(meaning, subject=_that(meaning.subject, (pointed, talk.ids, talk.earlier), scene))
     return _resolved(meaning, pointed or talk.ids, bool(pointed))
 
@@ -73,6 +85,10 @@ def since_then(meaning: Meaning, stated: Meaning, now: datetime) -> Meaning:
     if not happened or meaning.window != Window() or said.since is None:
         return meaning
     return replace(meaning, window=replace(said, until=None, instant=False) if said.instant else said)
+
+
+def _says_what(meaning: Meaning) -> bool:
+    return meaning.place is not None or meaning.deed is not None
 
 
 def _silent(subject: Subject) -> bool:

@@ -27,7 +27,7 @@ _CONTRACTIONS = (
     (r"\b(who|what|where|when|how|it|he|she|they|we|you|i|there)'(?:ll)\b", r"\1 will"),
     (r"\b(who|what|where|when|how|it|he|she|they|we|you|i)'d\b", r"\1 did"),
     (r"\b(they|we|you|who|what|where|there)'re\b", r"\1 are"), (r"\b(they|we|you|who|i)'ve\b", r"\1 have"),
-    (r"\bu\b", "you"), (r"\b(?:pls|plz)\b", "please"), (r"\bppl\b", "people"),
+    (r"\bu\b", "you"), (r"\br\b", "are"), (r"\b(?:pls|plz)\b", "please"), (r"\bppl\b", "people"),
     (r"\bi'm\b", "i am"), (r"\bim\b", "i am"), (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"),
     (r"\b(is|are|was|were|do|does|did|has|have|had|could|would)nt\b", r"\1 not"),
     (r"\b(\w+)'s (?=been\b|come\b|gone\b|left\b|moved\b|\w+ed\b)", r"\1 has "),
@@ -97,7 +97,7 @@ _REMAINING_AT = re.compile(
     r"(?= (?:INPICTURE|here|there|(?:on|in|at|near|by) (?:the )?[NR]\d+)\b)"
 )
 _LEAVING = re.compile(
-    r"\b(?:has|have|had|did|who)\b|^(?:any|some)(?:one|body|thing)\b|^how many (?:(?!is|are)\w+ ){1,2}left$"
+    r"\b(?:has|have|had|did|who)\b|^(?:any|some)(?:one|body|thing)\b|^how many (?:(?!is|are)\w+ ){0,2}left$"
 )
 """“Any cups left?” is about what remains, “How many people left?” is not."""
 _FURTHER = re.compile(
@@ -113,15 +113,18 @@ _ALL_ABOUT = (
     r"\b(?:tell|show|give) (?:me |us )?(?:everything|all|something|anything|more|(?:a )?(?:bit|little)(?: more)?)"
     r"(?: you know| there is(?: to know)?| else)? (?:about|on)\b"
 )
+_IN_PLACE = (
+    r"\b(?:still )?(?:(?:in|at|on) (?:the|its|his|her|their) (?:same|old|original) (?:place|spot|position|location)"
+    r"|where (?:it|he|she|they) (?:was|were|stood|lay|sat|has been|have been)"
+    r"(?: (?:left|put|dumped|placed|dropped|before|standing|lying|set down|put down|at first|originally))?)\b"
+)
 _TURNS = (
     (r"\b(?:has|have|had) got\b|\bgot\b(?= (?:in|on|at|there|here|around)\b)", "have"),
-    (
-        r"\b(?:go|goes|going|went|come|comes|came|try|tried) (?:and|to) (?=(?:pick|take|took|grab|get|carry|move|put|fetch)\w*\b)",
-        "",
-    ),
-    (r"\bif (?:so|yes|there is|any|that is so)\b", ""),
+    (_IN_PLACE, "UNMOVED"),
+    (r"\b(?:go|goes|going|went|come|comes|came) (?:and|to) (?=(?:pick|take|took|grab|get|carr|move|put))", ""),
+    (r"\bvery (?=first|last|latest|same|beginning)", ""),
     (r" (?:now|given|seeing) that .*$", ""),
-    (r"\bbefore (?:coming|returning|(?:it|he|she|they) (?:came|returned))(?: back)?(?: again)?$", ""),
+    (r" before (?:coming|returning|(?:it|he|she|they) (?:came|returned))(?: back)?(?: again)?$", ""),
     (r"\b(how long\b.*) for$", r"\1"),
 )
 """Turns of speech, and what they are in plain words."""
@@ -139,6 +142,7 @@ def normalise(text: str) -> str:
     if re.match(r"(?:who|which|what)\b", plain) and " than " not in plain:
         # Of two, English says “nearer”.
         plain = re.sub(r"\b(near|clos|bigg|larg|tall|small|fast|quick|slow)er\b", r"\1est", plain)
+        plain = re.sub(r"\bfurther (?:away )?from\b|\bfarther (?:away )?from\b", "farthest from", plain)
         plain = _FURTHER.sub(r"\1most", plain)
     plain = re.sub(r"\b(at least|at most|more than|less than|fewer than|exactly|only|just) one\b", r"\1 1", plain)
     plain = re.sub(r"\bin (here|there)\b", r"\1", plain)
@@ -192,6 +196,7 @@ _AFTER_OBJECT = re.compile(
 def clauses(text: str) -> tuple[str, tuple[str, ...]]:
     """What leads to the questions, and the questions: `"I cannot see the dog, where is it?"`. Nothing is taken for an
     introduction that asks something itself, and what does not clearly ask twice is one question."""
+    text = re.sub(r"\bif (?:so|yes|there is|there are|any),? ", "", text, flags=re.IGNORECASE)
     text = re.sub(r"[,.;] *(?:right|correct|ok|okay|please|thanks|thank you)[ ?!.]*$", "?", text.strip()[:2000])
     parts = [part for part in re.split(r"[,;.!?:]+\s+|\s+[-–—]+\s+", text) if part.strip()]
     if len(text.split()) <= _SHORT:
@@ -254,6 +259,8 @@ def mark_deeds(text: str, question: str) -> str:
     if _REMAINING.search(question) and not _LEAVING.search(question):
         text = re.sub(r"\b(?:left|remaining)(?: over)?$", "", text)
     text = _REMAINING_AT.sub(r"\1", text)
+    text = re.sub(r"\bbefore (?=N\d+$)", "EARLIER than ", text)
+    text = re.sub(r"\bafter (?=N\d+$)", "LATER than ", text)
     text = _AFTER_OBJECT.sub(r"\1 \2", _sub(_DEEDS, text))
     return re.sub(r"\b(?:start(?:ed|s)?|began|begin)(?: to)? (?=(?:CARRY|TAKE|BRING|MOVE) N\d)", "", text)
 

@@ -163,11 +163,15 @@ class Meaning:
     window: Window = field(default_factory=Window)
     most: Most | None = None
     past: bool = False
+    done: bool = False
+    """Said to be over: “was”, not “has been”."""
     negated: bool = False
     limit: tuple[str, int] | None = None
     """A number that is asked about, and how it is compared: `">="` for “at least”."""
     lasting: tuple[str, float] | None = None
     """How long it is said to last, in seconds, and how that is compared."""
+    again: bool = False
+    """Only “who” or “which one” was said: of what was asked before."""
     event: bool = False
     """“That it happened” was said, not what."""
     shaped: bool = True

@@ -22,7 +22,7 @@ _WITH_NUMBER = frozenset({Ask.WHETHER, Ask.WHICH, Ask.COMPARE, Ask.WHERE, Ask.AB
 _LENGTHS = frozenset({Ask.SINCE_WHEN, Ask.HOW_LONG})
 _ORDER = frozenset({Most.FIRST, Most.LAST})
 _CARRYING = frozenset({Deed.CARRY, Deed.BRING, Deed.TAKE, Deed.PUT})
-_COMPARABLE = frozenset({None, Deed.BE, Deed.MOVE, Deed.ENTER})
+_COMPARABLE = frozenset({None, Deed.BE, Deed.MOVE, Deed.ENTER, Deed.LEAVE, Deed.RETURN})
 _OF_TWO = frozenset({Deed.MEET, Deed.STAY_BEHIND, Deed.OWN}) | _CARRYING
 _CARRIED = frozenset({Ask.WHICH, Ask.WHETHER, Ask.WHEN, Ask.HOW_LONG_AGO, Ask.WHERE})
 _NOW_ONLY = frozenset({Most.NEAREST, Most.FARTHEST, Most.LEFTMOST, Most.RIGHTMOST, Most.TOPMOST, Most.LOWEST})
@@ -152,6 +152,7 @@ def _passed_over(meaning: Meaning) -> str | None:
         ("who had what", meaning.deed in _CARRYING and (meaning.ask not in _CARRIED or meaning.place is not None)),
         ("a second thing", meaning.second is not None and not _takes_second(meaning)),
         ("where that was", meaning.ask is Ask.WHERE and meaning.deed in (Deed.CROSS, Deed.MEET)),
+        ("how often that was", meaning.ask is Ask.HOW_OFTEN and meaning.deed not in HAPPENINGS | {None, Deed.BE}),
         ("a place", meaning.place is not None and not _takes_place(meaning)),
         ("that comparison", meaning.most is not None and not _takes_most(meaning)),
         ("that length of time", meaning.lasting is not None and not _takes_lasting(meaning)),

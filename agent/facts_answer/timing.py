@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from agent.facts_answer import knowledge, times
 from agent.facts_answer.answers import nobody
-from agent.facts_answer.asked import Asked, CannotTell, left_behind, meetings, present
+from agent.facts_answer.asked import Asked, CannotTell, is_being, left_behind, meetings, present
+from agent.facts_answer.carry import carry
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most
 from agent.facts_answer.phrases import be, counted, latest, listing, name, names, sentence, told, word_for
 from agent.perceive.matching import COMPARE
@@ -32,6 +35,8 @@ def when(asked: Asked) -> str:
         return _when_came(asked, things)
     if deed is Deed.MEET:
         return _met(asked)
+    if deed is Deed.MOVE and not any(is_being(thing) for thing in things):
+        return carry(replace(asked, meaning=replace(meaning, deed=Deed.CARRY)))
     if deed in (Deed.MOVE, Deed.REST):
         return sentence(told(_stood(asked, thing) for thing in things))
     behind = deed is Deed.STAY_BEHIND
@@ -117,6 +122,8 @@ def _met(asked: Asked) -> str:
 
 
 def _stood(asked: Asked, thing: SceneObject) -> str:
+    if not thing.visible:
+        raise CannotTell(f"{name(thing)} is not in sight any more".capitalize())
     if thing.moving:
         return f"{name(thing)} is moving right now"
     return f"{name(thing)} has been where it is {asked.wording.since(thing.resting_since())}"
@@ -158,6 +165,11 @@ def _stay(asked: Asked, thing: SceneObject) -> str:
 
 def _absence(asked: Asked, thing: SceneObject) -> str:
     visits = knowledge.stays(thing)
+    away = [(a.until, b.since) for a, b in pairwise(visits) if a.until is not None]
+    if away and asked.meaning.past and asked.meaning.done and not (thing.visible and asked.meaning.deed is Deed.RETURN):
+        since, until = away[0 if asked.meaning.most is Most.FIRST else -1]
+        again = "" if thing.visible else f", and has been again {asked.wording.long(thing.last_at)}"
+        return f"{name(thing)} was away {asked.wording.long(since, until)}{again}"
     if not thing.visible:
         if asked.meaning.ask is Ask.SINCE_WHEN:
             return f"{name(thing)} has been out of sight {asked.wording.since(thing.last_at)}"

@@ -6,7 +6,7 @@ Every word is of some class: `UNKNOWN` where it is in no list, and then the ques
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from agent.facts_answer import language
@@ -18,7 +18,7 @@ _DEEDS = {
     "BEFORE": Deed.BEFORE, "STAYBEHIND": Deed.STAY_BEHIND, "OWN": Deed.OWN, "RETURN": Deed.RETURN,
     "CROSS": Deed.CROSS, "MEET": Deed.MEET, "LEAVE": Deed.LEAVE, "VANISH": Deed.VANISH, "ENTER": Deed.ENTER,
     "REST": Deed.REST, "MOVE": Deed.MOVE, "CARRY": Deed.CARRY, "BRING": Deed.BRING, "TAKE": Deed.TAKE,
-    "AWAYWITH": Deed.TAKE, "PUT": Deed.PUT,
+    "AWAYWITH": Deed.TAKE, "UNMOVED": Deed.MOVE, "PUT": Deed.PUT,
 }  # fmt: skip
 _SIDES = {"SLEFT": "left", "SRIGHT": "right", "STOP": "top", "SBOTTOM": "bottom", "SMIDDLE": "middle"}
 _RELATIONS = {
@@ -28,9 +28,14 @@ _RELATIONS = {
 }  # fmt: skip
 _OF_THE_WAY = frozenset({"AT", "INSIDE", "BY", "NEAR"})
 """Where they stand before nothing they belong to the verb: “the way he came in by”."""
+_EVENTS = {"ARRIVALS": Deed.ENTER, "DEPARTURES": Deed.LEAVE, "RETURNS": Deed.RETURN, "CROSSINGS": Deed.CROSS}
 _COMPARED = {"FASTER": Most.FASTEST, "SLOWER": Most.SLOWEST, "BIGGER": Most.BIGGEST, "SMALLER": Most.SMALLEST,
              "NEARER": Most.NEAREST, "FARTHER": Most.FARTHEST, "LONGER": Most.LONGEST, "EARLIER": Most.FIRST,
              "LATER": Most.LAST}  # fmt: skip
+_ADVERBS = frozenset({"HOWMANY", "HOWOFTEN", "HOWLONG", "HOWLONGAGO", "SINCEWHEN", "WHEN", "WHERE", "WHICHWAY", "FROM"})
+_QUESTION_WORDS = _ADVERBS - {"FROM"} | {"WHO", "WHAT", "WHICH", "WHOSE", "PEAKED"}
+_ALONE = frozenset({Deed.ENTER, Deed.RETURN, Deed.VANISH, Deed.MOVE, Deed.REST})
+"""What is done to nobody, so that who stands after it does it."""
 _ANYWAY = frozenset({"WHERE", "SUP", "PEAKED", "SIDE", "ATONCE"})
 """What is in the picture in any case."""
 _MOST = {most.name: most for most in Most if most not in (Most.FIRST, Most.LAST)}
@@ -51,6 +56,16 @@ class Token:
     """The word between this place and what stands before it."""
 
 
+_FIXED = {
+    **{word: Token("SIDE", word, place=Place(sides=(side,))) for word, side in _SIDES.items()},
+    **{word: Token("DEED", word, deed=deed) for word, deed in _DEEDS.items()},
+    **{word: Token("EVENTS", word, deed=deed) for word, deed in _EVENTS.items()},
+    **{word: Token("SUP", word, most=most) for word, most in _MOST.items()},
+    **{word: Token("CMP", word, most=most) for word, most in _COMPARED.items()},
+    **{word: Token("FROM" if word == "FROM" else "REL", word) for word in _RELATIONS},
+}
+
+
 def tokens_of(named: Named) -> list[Token]:
     """The tokens of a question whose phrases are marked; words that say nothing are left out."""
     found = [_token(word, named) for word in named.text.split() if word not in language.SAYS_NOTHING]
@@ -64,16 +79,8 @@ def _token(word: str, named: Named) -> Token:
         return Token("NP", word, subject=named.subjects[int(word[1:])])
     if re.fullmatch(r"R\d+", word):
         return Token("REGION", word, region=named.regions[int(word[1:])])
-    if word in _SIDES:
-        return Token("SIDE", word, place=Place(sides=(_SIDES[word],)))
-    if word in _DEEDS:
-        return Token("DEED", word, deed=_DEEDS[word])
-    if word in _MOST:
-        return Token("SUP", word, most=_MOST[word])
-    if word in _COMPARED:
-        return Token("CMP", word, most=_COMPARED[word])
-    if word in _RELATIONS:
-        return Token("FROM" if word == "FROM" else "REL", word)
+    if word in _FIXED:
+        return _FIXED[word]
     if word in ("first", "last"):
         return Token(word.upper(), word)
     if word in ORDINALS:
@@ -225,6 +232,8 @@ def _relative_clauses(tokens: Sequence[Token]) -> list[Token]:
             continue
         while rest and rest[0].cls == "AUX":
             rest.pop(0)
+        if rest and rest[0].cls in ("HERE", "PLACE") and out[-1].subject is not None and out[-1].subject.every:
+            out[-1] = replace(out[-1], subject=replace(out[-1].subject, every=False))
         if rest and rest[0].cls == "DEED":
             used = 1
             while used < len(rest) and rest[used].cls in ("REGION", "PLACE", "HERE", "FIRST", "LAST"):
@@ -252,6 +261,21 @@ def _with_clause(token: Token, clause: Sequence[Token]) -> Token:
     meaning = Meaning(deed=clause[0].deed, subject=base, place=places[0] if places else None, most=most)
     unclear = len(places) > 1 or ordinal is not None
     return replace(token, subject=replace(base, ordinal=None, clause=meaning, unclear=unclear))
+
+
+def orders(tokens: Sequence[Token]) -> Iterator[list[Token]]:
+    """The tokens as they stand, then as English has them: the question word first, who does it before what is done."""
+    yield list(tokens)
+    classes = [token.cls for token in tokens]
+    asking = [i for i, name in enumerate(classes) if name in _QUESTION_WORDS]
+    if len(asking) == 1 and asking[0] > 0 and classes[asking[0]] in _ADVERBS:
+        tokens = [*tokens[asking[0] :], *tokens[: asking[0]]]
+        yield list(tokens)
+    done = [i for i, token in enumerate(tokens) if token.deed in _ALONE]
+    if len(done) == 1 and not set(classes) & {"WHO", "WHAT", "WHICH"} and classes.count("NP") == 1:
+        [i] = done
+        if i + 1 < len(tokens) and tokens[i + 1].cls == "NP":
+            yield [*tokens[:i], tokens[i + 1], tokens[i], *tokens[i + 2 :]]
 
 
 def place_of(token: Token) -> Place:

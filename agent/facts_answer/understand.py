@@ -15,7 +15,7 @@ from agent.facts_answer import language, times
 from agent.facts_answer.grammar import shape_of
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Place, Relation, Subject, Window
 from agent.facts_answer.nouns import ORDINALS, mark_ids, mark_nouns, mark_regions
-from agent.facts_answer.tokens import Token, place_of, tokens_of
+from agent.facts_answer.tokens import Token, orders, place_of, tokens_of
 from agent.labels import CATEGORIES, class_of
 from agent.scene import Scene
 
@@ -40,12 +40,15 @@ _OVER = re.compile(r"\b(?:was|were|did|stayed|spent|remained|had)\b")
 _UNDER_WAY = re.compile(r"\b(?:is|are)\b.*\b(?:com|leav|enter|arriv|exit|return|cross|go)ing\b")
 _JUST = timedelta(seconds=10)
 """What is under way has begun by now."""
+_LATELY = timedelta(seconds=15)
+"""What has just happened."""
 _GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b|^(?:\w+ ){1,3}gone$")
 _WAS_LEFT = re.compile(r"\b(?:was|were|been)\b(?: \S+)* left\b(?! the\b)")
 _OF_TWO = frozenset({"MEET", "STAYBEHIND", "LEAVE", "CARRY", "BRING", "TAKE", "AWAYWITH", "PUT"})
 """What one does with, or to, another."""
 _PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
 _PAST_VERB = re.compile(r"\b(?:went|ran|stood|sat|drove|took|brought|put|got|set|made|\w{3,}ed)\b")
+_DONE = re.compile(r"\b(?:was|were|did)\b")
 _POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
 
 
@@ -94,8 +97,13 @@ def _understood(question: str, scene: Scene, now: datetime, zone: tzinfo | None)
     text, limit = _take_limit(named.text)
     marked = language.mark_deeds(text, plain)
     tokens = tokens_of(replace(named, text=marked))
+    shaped, ask = window != Window() and not tokens, None
+    for order in orders(tokens) if tokens else ():
+        shaped, ask = shape_of(token.cls for token in order)
+        if shaped:
+            tokens = order
+            break
     reading = _Reading(tuple(tokens), plain, marked, tagged)
-    shaped, ask = shape_of(token.cls for token in tokens) if tokens else (window != Window(), None)
     meaning = _assembled(reading, ask, window, now)
     unknown = tuple(dict.fromkeys(token.word.lower() for token in tokens if token.cls == "UNKNOWN"))
     return replace(meaning, limit=limit or meaning.limit, lasting=lasting, shaped=shaped, unknown=unknown)
@@ -114,18 +122,21 @@ def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime
     subject, second = _roles(reading, ask)
     place, unplaced = _place(reading)
     ask, deed = _asked(reading, ask, subject), _deed(reading)
-    negated = "NOT" in reading.classes and not reading.tagged
+    negated = ("NOT" in reading.classes and not reading.tagged) != ("UNMOVED" in reading.words)
     past = _past(reading)
     elsewhere = place is not None and deed in (None, Deed.BE)
     if negated and ask is not Ask.WHETHER and window.since is None and not elsewhere and (deed or Deed.BE) in _OPPOSITE:
         # “Who has not left?” is about who is here.
         past, negated = past and deed is Deed.MOVE, False
         deed = _OPPOSITE[deed or Deed.BE]
-    if deed is Deed.LEAVE and second is not None:
+    if deed is Deed.LEAVE and second is not None and "CMP" not in reading.classes:
         deed = Deed.STAY_BEHIND
     subject, most, unordered = _ordered(reading, ask, deed, subject)
     if reading.classes & {"NEW", "NEWEST"} and ask is Ask.WHICH and deed is None:
         deed, most = Deed.ENTER, Most.LAST
+    if most in (Most.NEAREST, Most.FARTHEST) and place is None and second is not None and ask is Ask.WHICH:
+        # “Who is nearest the bag?”
+        place, second = Place(Relation.AT, subject=second), None
     if _is_its_clause(reading, ask, subject, deed) and subject.clause is not None:
         # “List those who left” asks who left.
         place, deed, most, subject = (
@@ -137,10 +148,12 @@ def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime
     compared = next((_COMPARED[t.cls] for t in reading.tokens if t.cls in _COMPARED), None)
     return Meaning(
         ask, deed, subject, second, place, _window(reading, window, deed, most, now), most, past,
+        done=_DONE.search(reading.marked) is not None,
         negated=_flipped(reading, negated, subject),
         limit=(compared, 0) if compared is not None else None,
+        again=reading.classes <= {"WHO", "WHICH", "NP"} and reading.classes & {"WHO", "WHICH"} != set(),
         event="HAPPENED" in reading.classes and ask in (Ask.WHEN, Ask.HOW_LONG_AGO, Ask.WHERE),
-        beyond=(*_beyond(reading), *unplaced, *unordered),
+        beyond=(*_beyond(reading, window != Window()), *unplaced, *unordered),
     )  # fmt: skip
 
 
@@ -151,9 +164,11 @@ def _is_its_clause(reading: _Reading, ask: Ask | None, subject: Subject, deed: D
 
 
 def _past(reading: _Reading) -> bool:
+    if "UNMOVED" in reading.words:
+        return True
     if "AUX" in reading.classes:
         return _PAST.search(reading.marked) is not None and _POSSESSES.search(reading.marked) is None
-    return _PAST_VERB.search(reading.plain) is not None
+    return (_PAST_VERB.search(reading.plain) or _PAST.search(reading.marked)) is not None
 
 
 def _ordered(
@@ -178,7 +193,7 @@ def _ordered(
 def _flipped(reading: _Reading, negated: bool, subject: Subject) -> bool:
     """Whether yes means that it is not so: “is nobody there?”, but not “isn't he there?” or “he isn't, is he?”"""
     if reading.tagged:
-        return False
+        return "UNMOVED" in reading.words
     outer = [token.cls for token in reading.tokens[:2]] == ["AUX", "NOT"]
     empty = "EMPTY" in reading.classes
     return (negated and not outer) != (subject.none or empty)
@@ -188,6 +203,10 @@ def _window(reading: _Reading, window: Window, deed: Deed | None, most: Most | N
     """The window that the tense gives where no time is said."""
     if most in (Most.LONGEST, Most.SHORTEST) and _OVER.search(reading.plain):
         return replace(window, ever=True)
+    if "UNMOVED" in reading.words and window.instant:
+        return Window(since=window.since)
+    if _JUST_DID.search(reading.marked) and most is None and window == Window():
+        return Window(since=now - _LATELY)
     if _UNDER_WAY.search(reading.plain) and deed in _EVENTFUL and window == Window():
         return Window(since=now - _JUST)
     return window
@@ -220,10 +239,12 @@ def _place(reading: _Reading) -> tuple[Place | None, list[str]]:
     return place, beyond
 
 
-def _beyond(reading: _Reading) -> Iterable[str]:
+def _beyond(reading: _Reading, timed: bool) -> Iterable[str]:
     """What is asked that tracks do not tell."""
     yield from (words for token, words in _BEYOND.items() if token in reading.words)
     yield from (words for pattern, words in _BEYOND_WORDS if pattern.search(reading.marked))
+    if "UNMOVED" in reading.words and not timed:
+        yield "I would have to know since when"
     named = reading.named
     joined = [t.cls for t in reading.tokens]
     pairs = [(a, b) for a, b, c in zip(named, named[1:], joined, strict=False) if {"AND", "OR"} & set(joined)]
@@ -307,7 +328,7 @@ def _roles(reading: _Reading, ask: Ask | None) -> tuple[Subject, Subject | None]
         return firm[0], firm[1] if len(firm) > 1 else None
     pronouns = [subject for subject in vague if subject.pronoun]
     generic = [subject for subject in vague if subject.generic]
-    return (pronouns or generic or [Subject(generic="EMPTY" in reading.classes)])[0], None
+    return (pronouns or generic or [Subject(generic=bool(reading.classes & {"EMPTY", "EVENTS"}))])[0], None
 
 
 def _who(reading: _Reading, firm: Sequence[Subject], vague: Sequence[Subject]) -> tuple[Subject, Subject | None]:

@@ -75,10 +75,23 @@ def _whether(asked: Asked) -> str:
 
 
 def _as_many(asked: Asked, compare: str, number: int) -> str:
+    meaning = asked.meaning
+    if is_ever(meaning) and not meaning.window.instant and meaning.deed is None:
+        return _ever_as_many(asked, compare, number)
     there = present(asked, asked.things())
     said = f"there {be(len(there))} {counted(word_for(asked.meaning.subject), len(there))}"
     said += asked.wording.place(asked.meaning.place) + (f": {names(there)}" if there else "")
     return f"{'yes' if COMPARE[compare](len(there), number) else 'no'}, {said}"
+
+
+def _ever_as_many(asked: Asked, compare: str, number: int) -> str:
+    """Whether there were as many at once."""
+    if asked.meaning.place is not None:
+        raise CannotTell("I keep how many there were at once in all, not at each place")
+    most, when = knowledge.peak(asked.things(), asked.meaning.window)
+    holds = COMPARE[">=" if compare == "==" else compare](most, number)
+    at = f", first {asked.wording.at(when)}" if when is not None else ""
+    return f"{'yes' if holds else 'no'}, at most {counted(word_for(asked.meaning.subject), most)} at once{at}"
 
 
 def _outdoes(asked: Asked) -> str:
@@ -99,10 +112,22 @@ def _more_than(asked: Asked, most: Most, second: Subject) -> str:
     timed = most in (Most.FIRST, Most.LAST) or meaning.window.ever
     if any(len(things) != 1 for things in pair) or not (timed or all(things[0].visible for things in pair)):
         raise CannotTell("I can only compare one thing in sight with another")
+    if most in (Most.FIRST, Most.LAST) and meaning.deed in HAPPENINGS - {Deed.ENTER}:
+        return _did_before(asked, most, pair[0][0], pair[1][0])
     best = knowledge.outdone(most, [pair[0][0], pair[1][0]], meaning.place, asked.scene, meaning.window.ever)
     if len(best) > 1:
         return f"no, they are level: {names(best)}"
     return f"{'yes' if best[0] is pair[0][0] else 'no'}, it is {name(best[0])}"
+
+
+def _did_before(asked: Asked, most: Most, one: SceneObject, other: SceneObject) -> str:
+    assert asked.meaning.deed is not None
+    found = knowledge.deals(asked.meaning.deed, [one, other], asked.scene, asked.meaning.window, asked.meaning.place)
+    if [deal.thing.id for deal in found] not in ([one.id, other.id], [other.id, one.id]):
+        raise CannotTell("I can only compare what each of them did once")
+    holds = (found[0].thing is one) is (most is Most.FIRST)
+    each = told(f"{name(deal.thing)} {did(asked)} {asked.wording.at(deal.at)}" for deal in found)
+    return f"{'yes' if holds else 'no'}, {each}"
 
 
 def _is_a(asked: Asked) -> str:
