@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { when } from "../../web/static/history.js";
 import { seconds } from "../../web/static/turn.js";
 import { forget, gathered, seen } from "../../web/static/timeline.js";
 import { ruleWords, watchWords } from "../../web/static/watches.js";
@@ -34,4 +35,13 @@ test("what happens at about the same time is one mark, which an alert stands for
   assert.deepEqual(gathered([early, near, alert, late], 2000), [[late], [alert, near, early]]);
   assert.deepEqual(gathered([late, early, near], 2000), [[late], [near, early]]);
   assert.deepEqual(gathered([], 2000), []);
+});
+
+test("an event says its day where that is not today", () => {
+  const now = new Date(2026, 5, 15, 12).getTime();
+  const at = (/** @type {number} */ days) => when(new Date(now - days * 86_400_000).toISOString(), now);
+  assert.match(at(0), /^\d\d:\d\d:\d\d/);
+  assert.match(at(3), /12.*\d\d:\d\d/);
+  assert.doesNotMatch(at(3), /2026/);
+  assert.match(at(400), /2025/);
 });

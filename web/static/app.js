@@ -8,6 +8,7 @@ import { Cover } from "./cover.js";
 import { DescribeSwitch } from "./describe.js";
 import { fillKeys, fillSettings } from "./dialogs.js";
 import { find, icon } from "./dom.js";
+import { HistorySheet } from "./history.js";
 import { listenKeys } from "./keys.js";
 import { Messages } from "./messages.js";
 import { Model, objectAt } from "./model.js";
@@ -110,6 +111,7 @@ const timeline = new Timeline(
   { root: element("timeline"), canvas: find("#lanes", HTMLCanvasElement), marks: element("marks"), card: element("moment") },
   { stream: currentStream, colour: (id) => settings.colour(id), mark: hover, select, name: (id) => model.name(id) },
 );
+new HistorySheet(find("#history", HTMLDialogElement), element("open-history"), currentStream);
 const messages = new Messages({
   model,
   stage,

@@ -26,6 +26,9 @@ export type AnswerBody = Omit<wire.AnswerMessage, "type" | "fact_seq" | "at">;
 /** One row of `GET /v1/streams/{id}/questions`. */
 export type AskedQuestion = QuestionMessage & { answer?: AnswerBody | null };
 
+/** One row of `GET /v1/events`. */
+export type StoredEvent = wire.Event & { stream: string; frame_url?: string | null };
+
 export interface WireError {
   code: string;
   message: string;
