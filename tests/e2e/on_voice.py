@@ -65,6 +65,23 @@ class Talk:
         self.page.wait_for_timeout(ms)
         self.page.keyboard.up(key)
 
+    def listens(self) -> bool:
+        """Whether the microphone hears at its source."""
+        return bool(
+            self.page.evaluate("() => seen.tracks.some(({ enabled, readyState }) => enabled && readyState === 'live')")
+        )
+
+    def packets(self) -> int:
+        """Of sound, sent by this page so far."""
+        return int(self.page.evaluate("() => packetsOfSound()"))
+
+    def stopped_ms(self, key: str) -> tuple[float, float]:
+        """From the key that was pressed last to the silence, and to the command that stops the answer, by the page's
+        own clock."""
+        pressed = [entry["now"] for entry in self.seen("keys") if entry["key"] == key][-1]
+        self.wait("seen.sent.some(({ type }) => type === 'ask.stop')")
+        return self.seen("cancelled")[-1] - pressed, self.sent("ask.stop")[-1]["now"] - pressed
+
     def wait_for_mood(self, *moods: str) -> None:
         self.wait(f"{list(moods)}.includes(document.querySelector('#ask-form').dataset.mood)")
 

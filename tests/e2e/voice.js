@@ -1,6 +1,6 @@
 // What the tests of the voice see and set: a voice that speaks without sound, messages, peers and devices of the page.
 (() => {
-  const seen = { said: [], cancelled: [], sent: [], came: [], moods: [], peers: [], tracks: [], keys: [] };
+  const seen = { said: [], cancelled: [], sent: [], came: [], moods: [], peers: [], sockets: [], tracks: [], keys: [] };
   window.seen = seen;
   // "speaks"; "stuck": begins and never ends; "silent": never begins.
   window.voiceMode = "speaks";
@@ -36,6 +36,7 @@
   window.WebSocket = class extends RealSocket {
     constructor(...given) {
       super(...given);
+      seen.sockets.push(this);
       super.addEventListener("message", ({ data }) => {
         const message = JSON.parse(data);
         const { type, state } = message;

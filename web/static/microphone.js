@@ -91,6 +91,8 @@ class Session {
   #connection = new RTCPeerConnection();
   #location = "";
   #closed = false;
+  /** @type {(error: MicrophoneError) => void} */
+  #giveUp = () => undefined;
 
   /**
    * @param {MediaStreamTrack} track
@@ -99,6 +101,7 @@ class Session {
   constructor(track, onLost) {
     this.sender = this.#connection.addTransceiver(track, { direction: "sendonly" }).sender;
     this.connected = new Promise((/** @type {(value: void) => void} */ resolve, reject) => {
+      this.#giveUp = reject;
       const lost = () => {
         reject(new MicrophoneError("lost", "no way to the server"));
         onLost();
@@ -121,18 +124,10 @@ class Session {
     await Promise.race([this.connected, late]);
   }
 
-  /** @returns {Promise<number>} how many packets of sound have left */
-  async packetsSent() {
-    let count = 0;
-    for (const report of (await this.sender.getStats()).values()) {
-      if (report.type === "outbound-rtp") count += report.packetsSent;
-    }
-    return count;
-  }
-
   /** Tell the server first: a session that ends by itself is no longer there to be deleted. */
   close() {
     this.#closed = true;
+    this.#giveUp(new MicrophoneError("lost", "closed"));
     const end = () => this.#connection.close();
     if (this.#location) request("DELETE", this.#location, { keepalive: true }).then(end, end);
     else end();
@@ -214,11 +209,12 @@ export class Microphone {
    * @param {string} path
    */
   async connect(path) {
-    this.#connecting ??= this.#makeSession(path);
+    const connecting = (this.#connecting ??= this.#makeSession(path));
     try {
-      await this.#connecting;
+      await connecting;
     } catch (error) {
-      this.disconnect();
+      // Unless another one is being made by now.
+      if (this.#connecting === connecting) this.disconnect();
       throw error;
     }
   }
@@ -255,10 +251,6 @@ export class Microphone {
   gate(open) {
     const { gate, context } = this.#device ?? {};
     gate?.gain.setTargetAtTime(open ? 1 : 0, context?.currentTime ?? 0, RAMP_S);
-  }
-
-  packetsSent() {
-    return this.#session?.packetsSent() ?? Promise.resolve(0);
   }
 
   disconnect() {

@@ -203,7 +203,7 @@ export class Talker {
       if (this.#held === utterance) this.#held = null;
       this.microphone.hear(false);
       await this.microphone.send(false);
-      this.#explain(error);
+      if (!utterance.cancelled) this.#explain(error);
     } finally {
       this.#sending--;
     }

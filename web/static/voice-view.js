@@ -12,6 +12,7 @@ const ANNOUNCED = { opening: "Opening the microphone", listening: "Listening", t
 
 export class VoiceView {
   #hint = "";
+  #hold = "";
   #timer = 0;
   #touch = matchMedia("(pointer: coarse)");
 
@@ -29,6 +30,7 @@ export class VoiceView {
     this.input = find("#ask-input", HTMLInputElement, form);
     this.words = find(".voice-words", HTMLElement, form);
     this.meter = new Meter(find("canvas", HTMLCanvasElement, form), level);
+    for (const name of ["focus", "blur"]) this.input.addEventListener(name, () => this.#invite());
   }
 
   /**
@@ -44,8 +46,15 @@ export class VoiceView {
     setText(this.live, hint || (ANNOUNCED[mood] ?? ""));
     this.meter.run(listening);
     this.#showButton(open, on, key, usable);
-    const hold = this.#touch.matches ? "Ask, or hold the microphone…" : `Ask, or hold ${keyName(key)} to talk…`;
-    this.input.placeholder = usable && !open ? hold : "Ask the scene…";
+    this.#hold = usable && !open ? (this.#touch.matches ? "Ask, or hold the microphone…" : `Ask, or hold ${keyName(key)} to talk…`) : "";
+    this.#invite();
+  }
+
+  /** In the field that is typed in, the key is a letter. */
+  #invite() {
+    const typing = document.activeElement === this.input && !this.#touch.matches;
+    const words = (!typing && this.#hold) || "Ask the scene…";
+    if (this.input.placeholder !== words) this.input.placeholder = words;
   }
 
   /**

@@ -200,8 +200,14 @@ export class Voice {
       speaking: this.speaker.speaking,
     });
     const how = { open: talker.open, on: talker.on, key: settings.get("talkKey"), wakeWord: settings.get("wakeWord") };
-    this.view.show(mood, { ...how, usable: !this.info.error });
+    this.view.show(mood, { ...how, usable: !this.#missing });
     conversation.setSpeaking(this.speaker.speaking);
+  }
+
+  /** What has to be fetched or installed first; a transcriber that only fails may be well again by now. */
+  get #missing() {
+    const { error } = this.info;
+    return error && error.code !== "voice_unavailable" ? error : null;
   }
 
   /** @param {KeyboardEvent} event */
@@ -214,7 +220,7 @@ export class Voice {
   #down() {
     this.view.calm();
     this.interrupt();
-    if (this.info.error) return this.#explainMissing(this.info.error);
+    if (this.#missing) return this.#explainMissing(this.#missing);
     if (this.talker.open) void this.talker.turn(!this.talker.on);
     else this.talker.press();
   }
