@@ -14,11 +14,10 @@ import httpx
 import numpy as np
 from aiortc import RTCRtpSender
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.rtp import RtpPacket
 from websockets.asyncio.client import ClientConnection
 
 from tests.peers import Peer
-from tests.speech import F32, RATE
+from tests.speech import F32
 
 FRAME_S = 0.02
 
@@ -80,11 +79,9 @@ class SpeakingPeer(Peer):
         send = transport._send_rtp
 
         async def losing(data: bytes) -> None:
-            if data[1] & 0x7F < 64 or data[1] & 0x7F >= 96:
-                RtpPacket.parse(data[:12])
-                if lose(next(count)):
-                    return
-            await send(data)
+            is_rtcp = 64 <= data[1] & 0x7F < 96
+            if is_rtcp or not lose(next(count)):
+                await send(data)
 
         transport._send_rtp = losing  # type: ignore[method-assign]
 
@@ -105,7 +102,7 @@ class Speaker:
     async def connect(self, voice: Voice, **options: Any) -> None:
         """Open the microphone session and wait until it is there."""
         if not self.hello:
-            self.hello = await self.until("hello")
+            await self.until("hello")
         self.peer = SpeakingPeer(voice, **options)
         headers = {"content-type": "application/sdp"}
         reply = await self._http.post(self.hello["microphone"], content=await self.peer.offer(), headers=headers)
@@ -148,6 +145,8 @@ class Speaker:
     async def _next(self, within_s: float) -> dict[str, Any]:
         async with asyncio.timeout(within_s):
             message: dict[str, Any] = json.loads(await self.live.recv())
+        if message["type"] == "hello":
+            self.hello = message
         if message["type"] not in ("tracks", "status"):
             self.messages.append(message)
             self.times_s.append(time.monotonic())
@@ -156,7 +155,3 @@ class Speaker:
 
 def _is(value: Any, wanted: Any) -> bool:
     return value in wanted if isinstance(wanted, set) else value == wanted
-
-
-def seconds(samples: F32, rate: int = RATE) -> float:
-    return len(samples) / rate

@@ -62,7 +62,7 @@ class Voice:
         )
         self._webrtc = webrtc
         self._max_sessions = max_sessions
-        self._idle_s = idle_s
+        self.idle_s = idle_s
         self._clients: dict[str, _Client] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -151,8 +151,8 @@ class Voice:
 
     async def _until_idle(self, listener: Listener, microphone: Microphone) -> None:
         idle_s = 0.0
-        while idle_s < self._idle_s:
-            await asyncio.sleep(min(LOOK_EVERY_S, self._idle_s / 4))
+        while idle_s < self.idle_s:
+            await asyncio.sleep(min(LOOK_EVERY_S, self.idle_s / 4))
             idle_s = max(time.monotonic() - microphone.packet_s, listener.unused_s)
         microphone.finish()
 

@@ -11,11 +11,17 @@ import argparse
 import json
 import os
 import sys
+import zlib
 from typing import Any, BinaryIO
 
 import numpy as np
 
 MOST_TOKENS = 200
+CONTEXT = {
+    "en": "Commands to a camera: track the bottle, stop following number 2, undo that, never mind, let me know when "
+    "the bus arrives. Questions: where is it, how many are there?",
+}
+"""What went before, by language: with it the words of commands are heard for what they are."""
 NICENESS = 10
 FAULTS = (ImportError, OSError, RuntimeError, ValueError, LookupError, MemoryError)
 """Told to the parent, which has the words for them; anything else ends the process."""
@@ -64,24 +70,41 @@ def _serve(model: Any, requests: BinaryIO, replies: BinaryIO) -> None:
 
 
 def _transcribe(model: Any, samples: Any, language: str | None) -> dict[str, Any]:
-    """Greedy and without timestamps: half the time of the default, for words that are hardly ever better."""
-    if language is not None and language not in model.supported_languages:
-        language = None
-    found, info = model.transcribe(
-        samples, language=language, beam_size=1, temperature=0.0, condition_on_previous_text=False,
-        without_timestamps=True, max_new_tokens=MOST_TOKENS, no_speech_threshold=None, log_prob_threshold=None,
+    """One window, greedy, without timestamps. The sound is encoded once for its language and its words, which
+    faster-whisper's own `transcribe` does twice; that is most of the work."""
+    from faster_whisper.audio import pad_or_trim
+    from faster_whisper.tokenizer import Tokenizer
+
+    extractor = model.feature_extractor
+    encoded = model.encode(pad_or_trim(extractor(samples), extractor.nb_max_frames))
+    language = _language(model, encoded, language)
+    tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language)
+    before = [tokenizer.sot_prev, *tokenizer.encode(f" {CONTEXT[language]}")] if language in CONTEXT else []
+    prompt = [*before, *tokenizer.sot_sequence, tokenizer.no_timestamps]
+    (result,) = model.model.generate(
+        encoded, [prompt], beam_size=1, max_length=len(prompt) + MOST_TOKENS, return_scores=True,
+        return_no_speech_prob=True, suppress_blank=True, suppress_tokens=[-1],
     )  # fmt: skip
-    segments = list(found)
-    weights = [len(segment.tokens) or 1 for segment in segments]
+    tokens = result.sequences_ids[0]
+    text = tokenizer.decode(tokens).strip()
+    data = text.encode()
     return {
-        "text": " ".join(segment.text.strip() for segment in segments),
-        "language": info.language,
-        "no_speech": max((segment.no_speech_prob for segment in segments), default=1.0),
-        "log_probability": sum(
-            segment.avg_logprob * weight / sum(weights) for segment, weight in zip(segments, weights, strict=True)
-        ),
-        "compression": max((segment.compression_ratio for segment in segments), default=0.0),
+        "text": text,
+        "language": language,
+        "no_speech": result.no_speech_prob,
+        "log_probability": result.scores[0] * len(tokens) / (len(tokens) + 1),
+        "compression": len(data) / len(zlib.compress(data)) if data else 0.0,
     }
+
+
+def _language(model: Any, encoded: Any, language: str | None) -> str:
+    """The one that is spoken, where it is not given or the model does not know it."""
+    if not model.model.is_multilingual:
+        return "en"
+    if language in model.supported_languages:
+        return str(language)
+    (likely,) = model.model.detect_language(encoded)
+    return str(likely[0][0]).strip("<|>")
 
 
 def _reply(replies: BinaryIO, reply: dict[str, Any]) -> None:

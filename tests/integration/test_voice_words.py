@@ -1,0 +1,108 @@
+"""How well spoken questions are understood, and that nothing else is: endpointing, the detector and the small English
+model together, faster than real time."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agent.commands import Command, understand
+from agent.speech import guards
+from agent.speech.ear import Ear, Spoken
+from agent.speech.guards import Transcript
+from agent.speech.vad import Vad, VadModel, find_vad
+from agent.speech.whisper import WhisperModel, WhisperProcess
+from agent.speech.wording import as_typed
+from stream.models.voice import VoiceStore
+from tests.speech import F32, RATE, VOICES, errors, noises, spoken, words
+
+SAYINGS: list[dict[str, Any]] = tomllib.loads(
+    (Path(__file__).parents[1] / "voice_questions.toml").read_text(encoding="utf-8")
+)["say"]
+MEASURED_WER = 0.0
+MOST_WER = MEASURED_WER + 0.03
+LEAST_INTENTS = 0.9
+CHUNK = 320
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    transcript: Transcript
+    command: Command | None
+
+
+@pytest.fixture
+async def transcriber(whisper: Path) -> AsyncIterator[WhisperProcess]:
+    process = WhisperProcess(WhisperModel("whisper-tiny.en", str(whisper)), least_s=90)
+    await process.start()
+    yield process
+    await process.close()
+
+
+def utterances(samples: F32) -> list[Spoken]:
+    """What an open microphone hears in `samples`, which come in pieces of 20 ms."""
+    ear = Ear(Vad(VadModel(find_vad(VoiceStore()))))
+    ear.set(open=True, muted=False)
+    found = []
+    for start in range(0, len(samples), CHUNK):
+        found += [one for one in ear.feed(samples[start : start + CHUNK]) if isinstance(one, Spoken)]
+    return found
+
+
+async def understood(transcriber: WhisperProcess, heard: Spoken) -> Understood | None:
+    """As `Listener` does it; None for what is not taken for words."""
+    if guards.before(heard.samples, heard.speech_s) is not None:
+        return None
+    transcript = await transcriber.transcribe(heard.samples, language=None)
+    if guards.after(transcript) is not None:
+        return None
+    return Understood(transcript, understand(as_typed(transcript.text)))
+
+
+def is_right(saying: dict[str, Any], command: Command) -> bool:
+    wanted = saying.get("ids")
+    return command.wish == saying["wish"] and (wanted is None or list(command.track_ids) == wanted)
+
+
+async def test_spoken_questions_are_understood(transcriber: WhisperProcess) -> None:
+    assert len(SAYINGS) >= 30
+    wrong = total = right = 0
+    report = []
+    quiet = np.zeros(RATE, np.float32)
+    for number, saying in enumerate(SAYINGS):
+        voice = VOICES[number % len(VOICES)]
+        heard = utterances(np.concatenate([quiet, spoken(saying["text"], voice), quiet]))
+        texts, good = [], False
+        for one in heard:
+            found = await understood(transcriber, one)
+            if found is not None and found.command is not None:
+                texts.append(found.transcript.text)
+                good = is_right(saying, found.command)
+        said = words(saying["text"])
+        missed = errors(said, words(" ".join(texts)))
+        wrong, total, right = wrong + missed, total + len(said), right + good
+        if missed or not good:
+            report.append(f"{voice}: “{saying['text']}” → {texts}{'' if good else ' (wrong)'}")
+    rate, intents = wrong / total, right / len(SAYINGS)
+    told = f"word error rate {rate:.3f}, intents {intents:.3f}\n" + "\n".join(report)
+    assert rate <= MOST_WER, told
+    assert intents >= LEAST_INTENTS, told
+
+
+async def test_five_minutes_of_noise_music_and_silence_ask_nothing(transcriber: WhisperProcess) -> None:
+    asked = []
+    seconds = 0.0
+    for name, samples in noises(43.0).items():
+        seconds += len(samples) / RATE
+        for heard in utterances(samples):
+            found = await understood(transcriber, heard)
+            if found is not None:
+                asked.append((name, found.transcript))
+    assert seconds >= 300
+    assert asked == []
