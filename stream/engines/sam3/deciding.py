@@ -44,7 +44,7 @@ class Decision:
         matches, things = self._match()
         self._judge(matches, things, hidden)
         self._drop_unlike()
-        self._show()
+        self._show(hidden)
         if matches is not None:
             self._begin(matches, things)
             self._recondition(matches, things)
@@ -165,12 +165,12 @@ class Decision:
                 if thing is not one.thing and thing.from_words and overlap[row] >= self._policy.same_iou:
                     self._lose(thing)
 
-    def _show(self) -> None:
-        """Boxes, masks and scores as of this frame."""
+    def _show(self, hidden: set[Followed]) -> None:
+        """Boxes, masks and scores as of this frame; `hidden` gave way."""
         sight = self._sight
         for thing, row in self._row.items():
             stats = sight.rows["stats"][row]
-            if stats[1] <= 0 or thing.lost:
+            if stats[1] <= 0 or thing.lost or thing in hidden:
                 thing.mask = None
                 continue
             shown = sight.rows["video_stats"][row]
