@@ -31,7 +31,6 @@ SHOWN_AFTER_S = 1.0
 IN_SIGHT = frozenset({TrackState.LIVE, TrackState.TENTATIVE})
 NEAR_S = 0.4
 """A frame this near stands for one that is no longer held."""
-PROOF_S = 1.0
 MOST_PROOFS = 100
 
 
@@ -140,18 +139,8 @@ class Keyframes:
             raise FrameTooOld("That picture is no longer kept.", action="Ask about the present picture.")
         return item
 
-    def proof(self, ref: FrameRef, *, leaving: bool) -> Shot | Keyframe | None:
-        """The picture that shows what happened on the frame `ref`: of something that leaves the last one up to then,
-        of anything else the first one from then on; None where none is near."""
-        held: list[Shot | Keyframe] = [*self._jpegs, *self._newest, *([self._current] if self._current else ())]
-        epoch = [item for item in held if ref_of(item).epoch == ref.epoch]
-        after_s = [(_after_s(ref_of(item), ref), item) for item in epoch]
-        if leaving:
-            return max(((s, item) for s, item in after_s if -PROOF_S <= s <= 0), key=_first, default=(0, None))[1]
-        return min(((s, item) for s, item in after_s if 0 <= s <= PROOF_S), key=_first, default=(0, None))[1]
-
     def keep_proof(self, ref: FrameRef, keyframe: Keyframe) -> None:
-        """Keep the picture of what happened on the frame `ref`; the newest hundred are kept."""
+        """Keep the picture that shows what happened on the frame `ref`; the newest hundred are kept."""
         self._proofs[ref] = keyframe
         while len(self._proofs) > MOST_PROOFS:
             self._proofs.popitem(last=False)

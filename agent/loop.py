@@ -44,7 +44,7 @@ from agent.types import (
 )
 from agent.watches import WatchBook
 from agent.worker import Worker
-from stream.errors import BadInput, LimitReached, NotFound
+from stream.errors import BadInput, FrameTooOld, LimitReached, NotFound
 from stream.facts import PromptFact, TrackFact
 from stream.session import StreamSession
 from stream.types import FrameRef, TrackUpdate
@@ -59,7 +59,6 @@ LOOK_BACK_S = 60.0
 MOST_REGIONS = 32
 RESTART_S = 1.0
 MOST_PROVING = 8
-_LEAVING = frozenset({EventKind.EXIT, EventKind.LOST, EventKind.ZONE_LEAVE})
 UNTOLD = frozenset({EventKind.TICK, EventKind.CHANGE})
 """Kinds that only the agent itself wants to know of."""
 
@@ -159,10 +158,13 @@ class StreamAgent:
         """Tell an event, with a picture that shows it, which is not yet or no longer kept otherwise."""
         thumb = self.recorder is not None and self.recorder.expect(event)
         self.session.facts.publish(EventFact(event, thumb))
-        found = self.keyframes.proof(event.frame, leaving=event.kind in _LEAVING)
+        try:
+            found = self.keyframes.showing(event.frame, event.track_ids)
+        except (NotFound, FrameTooOld):
+            return
         if isinstance(found, Keyframe):
             self.keyframes.keep_proof(event.frame, found)
-        elif found is not None and len(self._proving) < MOST_PROVING:
+        elif len(self._proving) < MOST_PROVING:
             task = asyncio.create_task(self._prove(event.frame, found))
             self._proving.add(task)
             task.add_done_callback(self._proving.discard)

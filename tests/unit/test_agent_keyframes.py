@@ -113,15 +113,19 @@ def test_a_large_picture_is_kept_at_640_pixels() -> None:
 
 def test_what_leaves_is_shown_as_it_was_and_what_comes_as_it_is() -> None:
     keyframes = Keyframes()
-    play(keyframes, 2)
-    ref = shot(1.27).frame.ref
-    before, after = keyframes.proof(ref, leaving=True), keyframes.proof(ref, leaving=False)
-    assert before is not None
-    assert after is not None
-    assert 1.0 <= before.moment().pts / CLOCK_HZ <= 1.27 <= after.moment().pts / CLOCK_HZ <= 1.5
-    assert keyframes.proof(shot(9).frame.ref, leaving=True) is None
-    assert isinstance(after, Shot)
-    keyframes.keep_proof(ref, after.keyframe())
-    kept = keyframes.find(ref)
+    for index in range(20):
+        item = shot(index / 10)
+        update = item.update if index <= 12 else TrackUpdate.of(item.frame, ())
+        due = keyframes.offer(item.frame, update, item.at)
+        if due is not None:
+            keyframes.add(due.keyframe())
+    left, came = shot(1.9).frame.ref, shot(0.5).frame.ref
+    before, there = keyframes.showing(left, (1,)), keyframes.showing(came, (1,))
+    assert 0.9 <= before.moment().pts / CLOCK_HZ <= 1.2, "the last picture that is held with it"
+    assert there.moment().pts / CLOCK_HZ == 0.5
+    assert keyframes.showing(left, ()).moment().pts / CLOCK_HZ == 1.9
+    assert isinstance(before, Shot)
+    keyframes.keep_proof(left, before.keyframe())
+    kept = keyframes.find(left)
     assert isinstance(kept, Keyframe)
-    assert kept.pts == after.frame.pts
+    assert kept.pts == before.frame.pts
