@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import torch
 
 from stream.config import EngineConfig
 from stream.engines.sam3.concepts import Concepts
@@ -10,30 +10,49 @@ from stream.engines.sam3.engine import CAPACITY, MOST_STREAMS, Sam3Engine
 from stream.engines.sam3.graphs import runner_for
 from stream.engines.sam3.network import Network
 from stream.engines.sam3.policy import Policy
-from stream.engines.sam3.weights import Prepared, load_model, prepare
-
-log = logging.getLogger(__name__)
+from stream.engines.sam3.weights import load_model, prepare
+from stream.models.sam3 import REPOSITORY, Found, check_packages
+from stream.models.sam3_hub import fetch
 
 
 def load(config: EngineConfig) -> Sam3Engine:
-    """Raises `NoSam3` or `Sam3WeightsMissing` with the steps to take. Takes seconds, and with compiling minutes."""
+    """Raises `NoSam3` or `Sam3WeightsMissing` with the steps to take. Takes seconds, and with compiling minutes.
+
+    Where there is no CUDA GPU, only an engine that is asked for by name is loaded, on the processor.
+    """
+    if config.name == "sam3" and not torch.cuda.is_available():
+        return _on_processor(config)
     prepared = prepare(config)
-    engine = _made(prepared, compiled=config.sam3_compile)
-    if prepared.device.type == "cuda":
-        engine.warm_up(streams=1 if config.sam3_compile else MOST_STREAMS)
+    engine = _made(
+        prepared.found, prepared.device, prepared.dtype, prepared.side, objects=prepared.objects, where=prepared.words,
+        compiled=config.sam3_compile,
+    )  # fmt: skip
+    engine.warm_up(streams=1 if config.sam3_compile else MOST_STREAMS)
     return engine
 
 
-def _made(prepared: Prepared, *, compiled: bool) -> Sam3Engine:
-    model = load_model(prepared.found, device=prepared.device, dtype=prepared.dtype, side=prepared.side)
-    runner = runner_for(prepared.device, compiled=compiled)
-    network = Network(
-        model, device=prepared.device, dtype=prepared.dtype, side=prepared.side, runner=runner
+def _on_processor(config: EngineConfig) -> Sam3Engine:
+    check_packages()
+    found = fetch(config.sam3 or REPOSITORY)
+    default = EngineConfig.model_fields["sam3_side"].default
+    # By default the side of the weights, which for the released ones is the default.
+    side = None if config.sam3_side == default else config.sam3_side
+    return _made(
+        found, torch.device("cpu"), torch.float32, side, objects=CAPACITY, where=f"{found.asked} on the processor",
+        compiled=False,
     )  # fmt: skip
+
+
+def _made(
+    found: Found, device: torch.device, dtype: torch.dtype, side: int | None, *, objects: int, where: str,
+    compiled: bool,
+) -> Sam3Engine:  # fmt: skip
+    model = load_model(found, device=device, dtype=dtype, side=side)
+    network = Network(model, device=device, dtype=dtype, side=side, runner=runner_for(device, compiled=compiled))
     return Sam3Engine.of(
         network,
-        Concepts.of(prepared.found, length=network.shape.text),
-        capacity=max(1, min(CAPACITY, prepared.objects)),
+        Concepts.of(found, length=network.shape.text),
+        capacity=max(1, min(CAPACITY, objects)),
         policy=Policy.of(model.config),
-        where=prepared.words,
+        where=where,
     )
