@@ -35,7 +35,7 @@ _ANSWERS: dict[Ask, Callable[[Asked], str]] = {
     Ask.HOW_LONG_AGO: timing.when, Ask.SINCE_WHEN: timing.how_long, Ask.HOW_LONG: timing.how_long,
     Ask.HAPPENED: story.happened, Ask.ABOUT: story.about,
 }  # fmt: skip
-_CARRYING = frozenset({Deed.CARRY, Deed.BRING, Deed.TAKE, Deed.PUT})
+_CARRYING = frozenset({Deed.CARRY, Deed.BRING, Deed.TAKE, Deed.PUT, Deed.HAVE})
 _MOST_QUESTIONS = 3
 _MOST_TOLD_OF = 3
 _ONLY = "I only know what is tracked: what there is, where, since when, and what happened."

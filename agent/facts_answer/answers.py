@@ -20,7 +20,7 @@ from agent.facts_answer.asked import (
     unique,
     within,
 )
-from agent.facts_answer.meaning import Deed, Meaning, Most, Subject
+from agent.facts_answer.meaning import Deed, Meaning, Most, Relation, Subject
 from agent.facts_answer.phrases import (
     article,
     be,
@@ -118,11 +118,23 @@ def how_often(asked: Asked) -> str:
         met = meetings(asked)
         each = latest([f"{names(_pair(asked, event))} {asked.wording.at(event.at)}" for event in met])
         return sentence(f"{len(met)} {'time' if len(met) == 1 else 'times'}{': ' + each if met else ''}")
+    if asked.meaning.deed in (None, Deed.BE) and asked.meaning.place is None:
+        return _stays(asked)
     found = happenings(replace(asked, meaning=replace(asked.meaning, deed=asked.meaning.deed or Deed.ENTER)))
     if not found:
         return sentence(f"0 times: {nobody(asked, ' ' + did(asked))}") if asked.things() else nothing_known(asked)
     each = latest([f"{name(deal.thing)} {asked.wording.at(deal.at)}" for deal in found])
     return sentence(f"{len(found)} {'time' if len(found) == 1 else 'times'}: {each}")
+
+
+def _stays(asked: Asked) -> str:
+    stays = [
+        (thing, stay.since) for thing in asked.things() for stay in knowledge.stays(thing) if within(asked, stay.since)
+    ]
+    if not stays:
+        return nobody(asked, " was here")
+    each = latest([f"{name(thing)} {asked.wording.at(since)}" for thing, since in sorted(stays, key=lambda s: s[1])])
+    return sentence(f"{len(stays)} {'time' if len(stays) == 1 else 'times'}: {each}")
 
 
 def peak(asked: Asked) -> str:
@@ -168,7 +180,7 @@ def _which_there(asked: Asked) -> str:
         were = f" {'was' if len(there) == 1 else 'were'}{place}" if place else ""
         return sentence(f"{names(there)}{were}") if there else nobody(asked, " has been")
     if not there:
-        return nobody(asked, f" {be(1)}")
+        return nobody(asked, f" {be(1)}{' not' if meaning.negated else ''}") + _nearest(asked)
     doing = _doing(meaning)
     if len(there) == 1 and not (meaning.deed is Deed.MOVE and meaning.past):
         return sentence(f"{name(there[0])} is{doing}{place or ' ' + where_is(there[0])}")
@@ -177,6 +189,17 @@ def _which_there(asked: Asked) -> str:
     if meaning.place is not None or doing:
         return sentence(f"{names(there)} {be(2)}{doing}{place}")
     return sentence("I see " + grouped(there))
+
+
+def _nearest(asked: Asked) -> str:
+    """What is nearest, where nothing is near enough to be named."""
+    place, still = asked.meaning.place, asked.meaning.deed in (None, Deed.BE)
+    if place is None or place.subject is None or place.relation not in (Relation.AT, Relation.NEAR) or not still:
+        return ""
+    those = {thing.id for thing in asked.things(place.subject)}
+    rivals = [thing for thing in asked.things() if thing.visible and thing.id not in those]
+    best = knowledge.outdone(Most.NEAREST, rivals, place, asked.scene, False)
+    return f" The nearest: {names(best)}." if best else ""
 
 
 def _which_met(asked: Asked) -> str:

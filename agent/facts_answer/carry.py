@@ -17,7 +17,7 @@ from agent.facts_answer.asked import Asked, CannotTell, is_being
 from agent.facts_answer.knowledge import widened
 from agent.facts_answer.meaning import Ask, Deed, Most, Subject
 from agent.facts_answer.phrases import name, names, sentence, told, where_is, word_for
-from agent.facts_answer.places import where
+from agent.facts_answer.places import direction, where
 from agent.scene import PathPoint, Scene, SceneObject
 from agent.types import BoxXyxy
 
@@ -32,7 +32,7 @@ _WITH = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
-class _Carried:
+class Carried:
     """`by` moved along with `thing` all of that time."""
 
     thing: SceneObject
@@ -48,15 +48,19 @@ def carry(asked: Asked) -> str:
     things = [thing for thing in things if not is_being(thing)] or things
     if any(is_being(thing) for thing in things):
         raise CannotTell("I can tell who moved along with a thing, not with a person or an animal")
-    found = [one for thing in things for one in _carried(thing, asked.scene) if _is_meant(one, asked)]
+    found = [one for thing in things for one in carried(thing, asked.scene) if _is_meant(one, asked)]
     found = {Most.FIRST: found[:1], Most.LAST: found[-1:]}.get(meaning.most or Most.LONGEST, found)
     if beings is not None:
         found = [one for one in found if one.by.id in beings]
     if meaning.ask is Ask.WHETHER:
         return sentence(_whether(asked, things, found))
-    if found and meaning.ask is Ask.WHERE:
+    if meaning.ask is Ask.HOW_OFTEN:
+        each = told(_told(asked, one) for one in found)
+        return sentence(f"{len(found)} {'time' if len(found) == 1 else 'times'}{': ' + each if found else ''}")
+    if found and meaning.ask in (Ask.WHERE, Ask.DIRECTION):
         ids = tuple(dict.fromkeys(one.thing.id for one in found))
-        return where(replace(asked, meaning=replace(meaning, subject=Subject(ids=ids), second=None, deed=None)))
+        answer = where if meaning.ask is Ask.WHERE else direction
+        return answer(replace(asked, meaning=replace(meaning, subject=Subject(ids=ids), second=None, deed=None)))
     if not found:
         what = names(things) if 0 < len(things) <= 3 else "anything that is meant"
         raise CannotTell(f"I have not seen anybody move along with {what}")
@@ -74,9 +78,13 @@ def _parties(asked: Asked) -> tuple[list[SceneObject], set[int] | None]:
     return things, None if agent.some else {thing.id for thing in asked.things(agent)}
 
 
-def _is_meant(one: _Carried, asked: Asked) -> bool:
+def _is_meant(one: Carried, asked: Asked) -> bool:
     brought = one.since - one.thing.first_at <= _WITH
-    if asked.meaning.deed in (Deed.BRING, Deed.TAKE) and brought is (asked.meaning.deed is Deed.TAKE):
+    if (
+        asked.meaning.past
+        and asked.meaning.deed in (Deed.BRING, Deed.TAKE)
+        and brought is (asked.meaning.deed is Deed.TAKE)
+    ):
         return False
     if asked.meaning.deed is Deed.PUT:
         return one.thing.visible or one.thing.last_at - one.until > _PAUSE
@@ -86,19 +94,35 @@ def _is_meant(one: _Carried, asked: Asked) -> bool:
     return going_on and begun and (window.since is None or one.until >= window.since)
 
 
-def _told(asked: Asked, one: _Carried) -> str:
+def carriers(asked: Asked) -> tuple[int, ...]:
+    """Who moved along with the second things for the last time."""
+    things, beings = _parties(asked)
+    found = [one for thing in things if not is_being(thing) for one in carried(thing, asked.scene)]
+    found.sort(key=lambda one: one.until)
+    return tuple(one.by.id for one in found[-1:] if beings is None or one.by.id in beings)
+
+
+def told_of(asked: Asked, things: Iterable[SceneObject]) -> list[tuple[datetime, str]]:
+    """When each was carried, and what to say of it."""
+    found = [one for thing in things if not is_being(thing) for one in carried(thing, asked.scene)]
+    return [(one.since, sentence(f"{name(one.by)} moved along with {name(one.thing)}")) for one in found]
+
+
+def _told(asked: Asked, one: Carried) -> str:
     if asked.meaning.deed is Deed.PUT:
         return f"{name(one.by)} went with {name(one.thing)} until {asked.wording.clock(one.until)}, and it stayed"
     since, until = asked.wording.clock(one.since), asked.wording.clock(one.until)
     return f"{name(one.by)} moved along with {name(one.thing)} from {since} to {until}"
 
 
-def _whether(asked: Asked, things: Sequence[SceneObject], found: Sequence[_Carried]) -> str:
+def _whether(asked: Asked, things: Sequence[SceneObject], found: Sequence[Carried]) -> str:
     if not things:
         return f"no, I have seen no {word_for(asked.meaning.second or asked.meaning.subject)}"
     if found:
         return f"yes, {told(_told(asked, one) for one in found)}"
-    others = [one for thing in things for one in _carried(thing, asked.scene)]
+    if asked.meaning.deed is Deed.HAVE:
+        raise CannotTell(f"I have not seen anybody move along with {names(things)}, and no more tells who has it")
+    others = [one for thing in things for one in carried(thing, asked.scene)]
     if others and asked.meaning.past and len(things) == 1:
         return f"no, I have only seen that {told(_told(asked, one) for one in others)}"
     if any(t.moving if not asked.meaning.past else t.moved_since(asked.meaning.window.since) for t in things):
@@ -107,10 +131,10 @@ def _whether(asked: Asked, things: Sequence[SceneObject], found: Sequence[_Carri
     return f"no, {told(still)}"
 
 
-def _carried(thing: SceneObject, scene: Scene) -> list[_Carried]:
+def carried(thing: SceneObject, scene: Scene) -> list[Carried]:
     """Each time that somebody moved along with it, oldest first."""
     beings = [being for being in scene.objects if is_being(being) and being.id != thing.id]
-    found: list[_Carried] = []
+    found: list[Carried] = []
     path = _path(thing)
     for a, b in pairwise(path):
         by = _alongside(a, b, beings, scene.aspect)
@@ -120,7 +144,7 @@ def _carried(thing: SceneObject, scene: Scene) -> list[_Carried]:
         if last is not None and last.by.id == by.id and a.at - last.until <= _PAUSE:
             found[-1] = replace(last, until=b.at)
         else:
-            found.append(_Carried(thing, by, a.at, b.at))
+            found.append(Carried(thing, by, a.at, b.at))
     return found
 
 

@@ -20,8 +20,9 @@ _AFTER_IS = (
 )
 _CONTRACTIONS = (
     (r"\bwo(?:n't|nt)\b", "will not"), (r"\bca(?:n't|nt)\b", "can not"), (r"\bcannot\b", "can not"), (r"n't\b", " not"),
-    (r"\b(who|what|where|when|how|that|there|it|he|she|which|here|anyone|anybody|someone|everyone|everybody)'?s\b(?!')",
+    (r"\b(who|what|where|when|how|that|there|he|she|which|here|anyone|anybody|someone|everyone|everybody)'?s\b(?!')",
      r"\1 is"),
+    (r"\bit's\b|^its\b|\bits (?=still\b|not\b|gone\b|back\b|here\b|there\b|\w+ing\b)", "it is "),
     (r"\b(long|often|many|much|person|guy|one|people)'s (?=(?!been)\w+ing\b)", r"\1 is "),
     (r"\b(long|often|many|much)'s\b", r"\1 has"), (r"\bwhats\b", "what is"),
     (r"\b(who|what|where|when|how|it|he|she|they|we|you|i|there)'(?:ll)\b", r"\1 will"),
@@ -88,7 +89,7 @@ _AND_ASKS = re.compile(
     r",? (?:and|but|or) (?=(?:also |then )?"
     r"(?:(?:for |since |from |at |in |to |on )?(?:who|whose|what|which|where|when|how)"
     r"|(?:is|are|was|were|do|does|did|has|have|had|can|could)"
-    r" (?:it|he|she|they|there|any|the|that|this|#|\w+ (?!#)))\b)",
+    r" (?:it|he|she|they|there|any|the|that|this|#|(?!not\b)\w+ (?!#)))\b)",
     re.IGNORECASE,
 )
 _REMAINING = re.compile(r"^(?:so |and |well )*(?:any|is|are|how many)\b.*\b(?:left|remaining)(?: over)?$")
@@ -123,6 +124,15 @@ _TURNS = (
     (_IN_PLACE, "UNMOVED"),
     (r"\b(?:go|goes|going|went|come|comes|came) (?:and|to) (?=(?:pick|take|took|grab|get|carr|move|put))", ""),
     (r"\bvery (?=first|last|latest|same|beginning)", ""),
+    (r"(?<!^)\b(?:is|was) it (?:that|who|which) ", ""),
+    (r" (?:along )?with (?:him|her|them|it|himself|herself|themselves)\b", ""),
+    (r"\bno more(?= (?:at|in|on|here|there|near|visible)\b)", "not"),
+    (r"\b(could|can|did|does|do) one\b", r"\1 you"),
+    (r" (?:with )?each (?:\w+ )?(?:counted|counting) (?:only )?(?:once|(?:one|1) time)$", ""),
+    (r"\b(?:at|in) (?:its|his|her|their) (?:own )?(?:place|spot)\b", "stationary"),
+    (r"\bas (?:the )?(first|last)(?: (?:one|person|thing|object))?\b", r"\1"),
+    (r"\b(?:has|have|had) been here (?:but|and) (?=(?:is|are) not )", ""),
+    (r" (?:young man|young lady|sir|madam|my friend|dear|guys|dude)$", ""),
     (r" (?:now|given|seeing) that .*$", ""),
     (r" before (?:coming|returning|(?:it|he|she|they) (?:came|returned))(?: back)?(?: again)?$", ""),
     (r"\b(how long\b.*) for$", r"\1"),

@@ -52,6 +52,8 @@ class Deed(Enum):
     """To have carried it in."""
     TAKE = auto()
     """To have carried it from where it was."""
+    HAVE = auto()
+    """To be carrying it, as far as that is to be seen."""
     PUT = auto()
     """To have carried it to where it stayed."""
     BEFORE = auto()

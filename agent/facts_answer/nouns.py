@@ -94,6 +94,9 @@ def mark_nouns(text: str, scene: Scene, regions: tuple[Region, ...]) -> Named:
         if subject.ids and out[-1:] == [before] and subjects[-1].ordinal is None:
             # “Person #4” is #4.
             subjects[-1] = subject
+        elif out[-1:] == [before] and subject.words and subject.words == subjects[-1].words:
+            # “A kitty cat” is one.
+            subjects[-1] = replace(subjects[-1], narrower=subject.narrower)
         elif subject.ids and out[-2:] in ([before, "and"], [before, "or"]) and subjects[-1].ids:
             both = out.pop() == "and"
             ids = (*subjects[-1].ids, *subject.ids)
@@ -199,6 +202,8 @@ def _with_modifiers(subject: Subject, out: list[str], qualities: frozenset[str])
             subject = replace(subject, every=True)
         elif _SOME.fullmatch(word):
             subject = replace(subject, some=True, none=word in _NONE)
+        elif word == "new" and out[-2:-1] == ["the"]:
+            subject = replace(subject, ordinal=-1)
         elif word in ORDINALS and not subject.pronoun and not subject.ids:
             subject = replace(subject, ordinal=ORDINALS[word])
         elif word in _THAT and subject.words:

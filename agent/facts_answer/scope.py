@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from agent.facts_answer import knowledge
 from agent.facts_answer.asked import HAPPENINGS, Asked, CannotTell, present
+from agent.facts_answer.carry import carriers
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Relation, Subject, Window
 from agent.facts_answer.phrases import grouped, plural, word_for
 from agent.labels import is_of_its_own
@@ -21,10 +22,10 @@ _OF_ONE = frozenset({Ask.WHERE, Ask.ORIGIN, Ask.DIRECTION, Ask.ABOUT, Ask.SINCE_
 _WITH_NUMBER = frozenset({Ask.WHETHER, Ask.WHICH, Ask.COMPARE, Ask.WHERE, Ask.ABOUT})
 _LENGTHS = frozenset({Ask.SINCE_WHEN, Ask.HOW_LONG})
 _ORDER = frozenset({Most.FIRST, Most.LAST})
-_CARRYING = frozenset({Deed.CARRY, Deed.BRING, Deed.TAKE, Deed.PUT})
+_CARRYING = frozenset({Deed.CARRY, Deed.BRING, Deed.TAKE, Deed.PUT, Deed.HAVE})
 _COMPARABLE = frozenset({None, Deed.BE, Deed.MOVE, Deed.ENTER, Deed.LEAVE, Deed.RETURN})
 _OF_TWO = frozenset({Deed.MEET, Deed.STAY_BEHIND, Deed.OWN}) | _CARRYING
-_CARRIED = frozenset({Ask.WHICH, Ask.WHETHER, Ask.WHEN, Ask.HOW_LONG_AGO, Ask.WHERE})
+_CARRIED = frozenset({Ask.WHICH, Ask.WHETHER, Ask.WHEN, Ask.HOW_LONG_AGO, Ask.WHERE, Ask.DIRECTION, Ask.HOW_OFTEN})
 _NOW_ONLY = frozenset({Most.NEAREST, Most.FARTHEST, Most.LEFTMOST, Most.RIGHTMOST, Most.TOPMOST, Most.LOWEST})
 
 
@@ -70,7 +71,11 @@ def _of_clause(asked: Asked, subject: Subject) -> Subject:
     clause = subject.clause
     assert clause is not None
     said = replace(asked, meaning=clause)
-    if clause.deed is not None and clause.deed in HAPPENINGS - {Deed.MEET, Deed.STAY_BEHIND}:
+    if clause.deed is Deed.CARRY:
+        ids = carriers(said)
+    elif clause.deed is Deed.VANISH:
+        ids = tuple(thing.id for thing in said.things() if not thing.visible)
+    elif clause.deed is not None and clause.deed in HAPPENINGS - {Deed.MEET, Deed.STAY_BEHIND}:
         found = knowledge.deals(clause.deed, said.things(), asked.scene, clause.window, clause.place)
         found = {Most.FIRST: found[:1], Most.LAST: found[-1:]}.get(clause.most or Most.LONGEST, found)
         ids = tuple(dict.fromkeys(deal.thing.id for deal in found))
@@ -152,7 +157,7 @@ def _passed_over(meaning: Meaning) -> str | None:
         ("who had what", meaning.deed in _CARRYING and (meaning.ask not in _CARRIED or meaning.place is not None)),
         ("a second thing", meaning.second is not None and not _takes_second(meaning)),
         ("where that was", meaning.ask is Ask.WHERE and meaning.deed in (Deed.CROSS, Deed.MEET)),
-        ("how often that was", meaning.ask is Ask.HOW_OFTEN and meaning.deed not in HAPPENINGS | {None, Deed.BE}),
+        ("how often that was", meaning.ask is Ask.HOW_OFTEN and not _is_counted(meaning)),
         ("a place", meaning.place is not None and not _takes_place(meaning)),
         ("that comparison", meaning.most is not None and not _takes_most(meaning)),
         ("that length of time", meaning.lasting is not None and not _takes_lasting(meaning)),
@@ -227,7 +232,14 @@ def _takes_not(meaning: Meaning) -> bool:
     if meaning.ask is Ask.WHETHER:
         return not meaning.subject.every
     still = meaning.deed in (None, Deed.BE) and meaning.most is None and not meaning.past
+    if meaning.ask in _LENGTHS:
+        return still and meaning.place is not None and meaning.place.region_id is not None
     return still and meaning.place is not None and meaning.ask in (Ask.WHICH, Ask.HOW_MANY) and not meaning.window.until
+
+
+def _is_counted(meaning: Meaning) -> bool:
+    zone = meaning.place is None or meaning.place.region_id is not None
+    return (zone and meaning.deed in (None, Deed.BE)) or meaning.deed in HAPPENINGS or meaning.deed in _CARRYING
 
 
 def _takes_lasting(meaning: Meaning) -> bool:

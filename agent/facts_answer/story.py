@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from agent.facts_answer import knowledge
 from agent.facts_answer.asked import Asked, CannotTell
+from agent.facts_answer.carry import told_of
 from agent.facts_answer.meaning import Deed, Most
 from agent.facts_answer.phrases import article, edge, grouped, name, sentence, told, where_is, word_for
 from agent.facts_answer.places import gone
@@ -39,12 +40,22 @@ def happened(asked: Asked) -> str:
         return sentence(_nothing(asked))
     if asked.meaning.most in (Most.FIRST, Most.LAST):
         events = events[:1] if asked.meaning.most is Most.FIRST else events[-1:]
+    if asked.meaning.subject.named and len(events) <= MOST_TOLD and asked.meaning.place is None:
+        return "\n".join(_with_carrying(asked, events))
     chosen = sorted(sorted(events, key=lambda e: (_WEIGHT[e.kind], -e.at.timestamp()))[:MOST_TOLD], key=lambda e: e.at)
     lines = [_line(asked, event) for event in chosen]
     more = len(events) - len(chosen)
     if more:
         lines.append(f"And {more} smaller {'thing' if more == 1 else 'things'}.")
     return "\n".join(lines)
+
+
+def _with_carrying(asked: Asked, events: Sequence[Event]) -> list[str]:
+    """The events of those that are named, and who moved along with them, in the order of time."""
+    window = asked.meaning.window
+    lines = [(event.at, event.text) for event in events]
+    lines += [(at, text) for at, text in told_of(asked, asked.things()) if window.since is None or at >= window.since]
+    return [f"{asked.wording.clock(at)} {text}" for at, text in sorted(lines)]
 
 
 def _line(asked: Asked, event: Event) -> str:

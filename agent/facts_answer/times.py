@@ -49,7 +49,7 @@ _PATTERNS = {
     "clock": rf"\b(?:exactly )?(?:at |around |about )?({_CLOCK})\b",
     "recently": r"\b(?:(?<!most )recently|lately|just now|a moment ago|a while ago|moments ago|in the last while)\b",
     "now": r"\b(?:(?:(?:at|in) )?this (?:very )?(?:second|moment|minute|instant)|at this point|right now|at the moment"
-    r"|at present|currently|presently|now|today|at the minute)\b",
+    r"|at present|currently|current|presently|now|today|at the minute)\b",
     "ever": r"\b(?:so far|ever|until now|till now|up to now|to date|overall|all in all|altogether|in all|in total"
             r"|at any time|since the (?:start|beginning)|from the (?:start|beginning)|the whole time|all the time)\b",
 }  # fmt: skip

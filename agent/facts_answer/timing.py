@@ -10,7 +10,7 @@ from agent.facts_answer import knowledge, times
 from agent.facts_answer.answers import nobody
 from agent.facts_answer.asked import Asked, CannotTell, is_being, left_behind, meetings, present
 from agent.facts_answer.carry import carry
-from agent.facts_answer.meaning import Ask, Deed, Meaning, Most
+from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Window
 from agent.facts_answer.phrases import be, counted, latest, listing, name, names, sentence, told, word_for
 from agent.perceive.matching import COMPARE
 from agent.scene import SceneObject
@@ -147,6 +147,8 @@ def how_long(asked: Asked) -> str:
     if meaning.deed in (Deed.MOVE, Deed.REST):
         return sentence(told(_stood(asked, thing) for thing in things))
     region = knowledge.region_of(meaning.place, asked.scene)
+    if region is not None and meaning.negated:
+        return sentence(told(_since_out(asked, thing) for thing in things))
     if region is not None and region.kind is RegionKind.ZONE:
         return _in_zone(asked, things)
     return sentence(told(_stay(asked, thing) for thing in things))
@@ -214,6 +216,17 @@ def _length(asked: Asked, thing: SceneObject) -> timedelta:
         return asked.wording.now - since if since is not None else timedelta()
     stay = knowledge.stays(thing)[-1]
     return (stay.until or asked.wording.now) - stay.since
+
+
+def _since_out(asked: Asked, thing: SceneObject) -> str:
+    """Since when it is not in a zone any more."""
+    where = asked.wording.place(asked.meaning.place)
+    if knowledge.placed([thing], asked.meaning.place, asked.scene):
+        return f"{name(thing)} is{where} right now"
+    left = knowledge.deals(Deed.LEAVE, [thing], asked.scene, Window(), asked.meaning.place)
+    if not left:
+        raise CannotTell(f"I have not seen {name(thing)}{where}")
+    return f"{name(thing)} has not been{where} {asked.wording.since(left[-1].at)}"
 
 
 def _in_zone(asked: Asked, things: list[SceneObject]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import dropwhile, takewhile
 
 from agent.facts_answer import language
 from agent.facts_answer.meaning import Deed, Meaning, Most, Place, Relation, Subject
@@ -18,7 +19,7 @@ _DEEDS = {
     "BEFORE": Deed.BEFORE, "STAYBEHIND": Deed.STAY_BEHIND, "OWN": Deed.OWN, "RETURN": Deed.RETURN,
     "CROSS": Deed.CROSS, "MEET": Deed.MEET, "LEAVE": Deed.LEAVE, "VANISH": Deed.VANISH, "ENTER": Deed.ENTER,
     "REST": Deed.REST, "MOVE": Deed.MOVE, "CARRY": Deed.CARRY, "BRING": Deed.BRING, "TAKE": Deed.TAKE,
-    "AWAYWITH": Deed.TAKE, "UNMOVED": Deed.MOVE, "PUT": Deed.PUT,
+    "AWAYWITH": Deed.TAKE, "UNMOVED": Deed.MOVE, "PUT": Deed.PUT, "HAVE": Deed.HAVE,
 }  # fmt: skip
 _SIDES = {"SLEFT": "left", "SRIGHT": "right", "STOP": "top", "SBOTTOM": "bottom", "SMIDDLE": "middle"}
 _RELATIONS = {
@@ -36,6 +37,8 @@ _ADVERBS = frozenset({"HOWMANY", "HOWOFTEN", "HOWLONG", "HOWLONGAGO", "SINCEWHEN
 _QUESTION_WORDS = _ADVERBS - {"FROM"} | {"WHO", "WHAT", "WHICH", "WHOSE", "PEAKED"}
 _ALONE = frozenset({Deed.ENTER, Deed.RETURN, Deed.VANISH, Deed.MOVE, Deed.REST})
 """What is done to nobody, so that who stands after it does it."""
+_JOINING = frozenset({"THAT", "WHO", "WHICH", "WITH"})
+_IN_CLAUSE = frozenset({"REGION", "PLACE", "HERE", "FIRST", "LAST"})
 _ANYWAY = frozenset({"WHERE", "SUP", "PEAKED", "SIDE", "ATONCE"})
 """What is in the picture in any case."""
 _MOST = {most.name: most for most in Most if most not in (Most.FIRST, Most.LAST)}
@@ -226,26 +229,48 @@ def _relative_clauses(tokens: Sequence[Token]) -> list[Token]:
     rest = list(tokens)
     while rest:
         token = rest.pop(0)
-        follows = out and out[-1].cls == "NP" and len(out) + len(rest) > 1
-        if not (follows and token.cls in ("THAT", "WHO", "WHICH")) or not rest:
+        before = out[-1] if out and out[-1].cls == "NP" else None
+        if before is None or not rest or len(out) + len(rest) < 2 or token.cls not in _JOINING:
             out.append(token)
-            continue
-        while rest and rest[0].cls == "AUX":
-            rest.pop(0)
-        if rest and rest[0].cls in ("HERE", "PLACE") and out[-1].subject is not None and out[-1].subject.every:
-            out[-1] = replace(out[-1], subject=replace(out[-1].subject, every=False))
-        if rest and rest[0].cls == "DEED":
-            used = 1
-            while used < len(rest) and rest[used].cls in ("REGION", "PLACE", "HERE", "FIRST", "LAST"):
-                used += 1
-            out[-1] = _with_clause(out[-1], rest[:used])
-            rest = rest[used:]
-        elif rest and rest[0].cls == "HERE" and len(rest) > 1 and rest[1].cls in ("FIRST", "LAST"):
-            out[-1] = _with_clause(out[-1], [Token("DEED", "ENTER", deed=Deed.ENTER), rest[1]])
-            rest = rest[2:]
-        elif not rest or rest[0].cls not in ("PLACE", "HERE", "POSTURE", "BEING", "SEE"):
+        elif token.cls == "WITH":
+            out[-1] = _with_thing(before, rest.pop(0))
+        elif not _relative_clause(out, rest, before):
             out.append(token)
     return out
+
+
+def _relative_clause(out: list[Token], rest: list[Token], before: Token) -> bool:
+    """Put what follows “that” into the thing `before` it, the last of `out`. False where it is no clause of these."""
+    negated = any(token.cls == "NOT" for token in takewhile(lambda t: t.cls in ("AUX", "NOT"), rest))
+    rest[:] = dropwhile(lambda t: t.cls in ("AUX", "NOT"), rest)
+    kind = rest[0].cls if rest else ""
+    deed = rest[0].deed if rest else None
+    if negated and kind == "HERE":
+        out[-1] = _with_clause(before, [Token("DEED", "VANISH", deed=Deed.VANISH)])
+        rest[:] = dropwhile(lambda t: t.cls == "HERE", rest)
+    elif negated and deed is Deed.MOVE:
+        out[-1] = _with_clause(before, [replace(rest.pop(0), deed=Deed.REST)])
+    elif negated:
+        return False
+    elif kind == "DEED":
+        clause = [rest.pop(0), *takewhile(lambda t: t.cls in _IN_CLAUSE, rest)]
+        rest[:] = rest[len(clause) - 1 :]
+        out[-1] = _with_clause(before, clause)
+    elif kind == "HERE" and len(rest) > 1 and rest[1].cls in ("FIRST", "LAST"):
+        out[-1] = _with_clause(before, [Token("DEED", "ENTER", deed=Deed.ENTER), rest[1]])
+        del rest[:2]
+    elif kind in ("HERE", "PLACE") and before.subject is not None and before.subject.every:
+        out[-1] = replace(before, subject=replace(before.subject, every=False))
+    return not rest or kind in ("PLACE", "HERE", "POSTURE", "BEING", "SEE", "DEED")
+
+
+def _with_thing(token: Token, thing: Token) -> Token:
+    """“The person with the bag” is who had it last."""
+    assert token.subject is not None
+    if thing.subject is None:
+        return replace(token, subject=replace(token.subject, unclear=True))
+    meaning = Meaning(deed=Deed.CARRY, subject=replace(token.subject, pronoun=False), second=thing.subject)
+    return replace(token, subject=replace(token.subject, clause=meaning))
 
 
 def _with_clause(token: Token, clause: Sequence[Token]) -> Token:
@@ -271,7 +296,7 @@ def orders(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     if len(asking) == 1 and asking[0] > 0 and classes[asking[0]] in _ADVERBS:
         tokens = [*tokens[asking[0] :], *tokens[: asking[0]]]
         yield list(tokens)
-    done = [i for i, token in enumerate(tokens) if token.deed in _ALONE]
+    done = [i for i, token in enumerate(tokens) if token.deed in _ALONE or token.cls == "POSTURE"]
     if len(done) == 1 and not set(classes) & {"WHO", "WHAT", "WHICH"} and classes.count("NP") == 1:
         [i] = done
         if i + 1 < len(tokens) and tokens[i + 1].cls == "NP":

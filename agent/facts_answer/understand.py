@@ -44,7 +44,7 @@ _LATELY = timedelta(seconds=15)
 """What has just happened."""
 _GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b|^(?:\w+ ){1,3}gone$")
 _WAS_LEFT = re.compile(r"\b(?:was|were|been)\b(?: \S+)* left\b(?! the\b)")
-_OF_TWO = frozenset({"MEET", "STAYBEHIND", "LEAVE", "CARRY", "BRING", "TAKE", "AWAYWITH", "PUT"})
+_OF_TWO = frozenset({"MEET", "STAYBEHIND", "LEAVE", "CARRY", "BRING", "TAKE", "AWAYWITH", "PUT", "HAVE"})
 """What one does with, or to, another."""
 _PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
 _PAST_VERB = re.compile(r"\b(?:went|ran|stood|sat|drove|took|brought|put|got|set|made|\w{3,}ed)\b")
@@ -309,6 +309,10 @@ def _roles(reading: _Reading, ask: Ask | None) -> tuple[Subject, Subject | None]
     main = [*reading.named, *(t.subject for t in reading.tokens if t.cls == "AGENT" and t.subject is not None)]
     if len(main) == 2 and "WHO" not in reading.classes and (reading.words & _OF_TWO or "AGENT" in reading.classes):
         joined = bool({"AND", "OR"} & reading.classes) or main[1].clause is not None or main[1].ordinal is not None
+        asked_of = reading.tokens[0].cls in ("WHICH", "WHAT") and reading.tokens[-1].cls == "DEED"
+        if not joined and asked_of:
+            # “Which cup did he take?”
+            return main[1], main[0]
         if not joined:
             return (main[1], main[0]) if "AGENT" in reading.classes else (main[0], main[1])
     firm = [subject for subject in main if subject.named or subject.ordinal or subject.other]
