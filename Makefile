@@ -12,7 +12,7 @@ run: .make/run .make/models
 test: check rings e2e
 
 # The quality gates take minutes of one core on a virtual clock, and what runs beside them cannot change their result.
-rings: .make/test .make/models .make/browser .make/compiler .make/postgres
+rings: .make/test .make/models .make/voice .make/browser .make/compiler .make/postgres
 	@echo "The quality gates run beside the other tests and report when those are done."
 	@nice -n 19 $(MAKE) --no-print-directory quality >.make/quality.log 2>&1 & gates=$$!; \
 	$(MAKE) --no-print-directory unit kernels integration; others=$$?; \
@@ -32,16 +32,16 @@ unit: .make/test .make/models
 kernels: .make/test .make/compiler
 	$(BIN)/python -m pytest tests/kernels
 
-integration: .make/test .make/models .make/browser .make/postgres
+integration: .make/test .make/models .make/voice .make/browser .make/postgres
 	$(BIN)/python -m pytest tests/integration
 
 quality: .make/test .make/models
 	$(BIN)/python -m pytest tests/quality
 
-e2e: .make/test .make/models .make/browser .make/page
+e2e: .make/test .make/models .make/voice .make/browser .make/page
 	$(BIN)/python -m pytest tests/e2e
 
-bench: .make/bench .make/models .make/browser
+bench: .make/bench .make/models .make/voice .make/browser
 	$(BIN)/python -m tests.bench
 
 # For a machine with an NVIDIA GPU: the same tests through CuPy, those of the GPU alone, the sanitizer, the benchmark.
@@ -105,6 +105,15 @@ soak: .make/test .make/models .make/browser
 		echo "Installing Chromium for the browser tests …"; \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { \
 		echo "The browser tests need Chromium: install it, or set CHROMIUM to its path."; exit 1; }
+	@touch $@
+
+# What the tests say and what hears it: the small English model, and the default one.
+.make/voice: .make/run
+	@command -v espeak-ng >/dev/null || { \
+		echo "Installing espeak-ng, which speaks in the tests …"; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends espeak-ng >/dev/null; } || { \
+		echo "The tests of speech need espeak-ng: install it first."; exit 1; }
+	@$(BIN)/onlooker models fetch voice && $(BIN)/onlooker models fetch whisper-tiny.en
 	@touch $@
 
 # The programs alone: without the file Debian would make a server of its own and start it.

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from stream.engines.base import Engine, StepError, Tracker
 from stream.engines.light.engine import LightEngine
@@ -42,9 +43,11 @@ ENGINES: dict[str, Callable[[], Engine]] = {
 
 
 @contextlib.contextmanager
-def serving_process(engine: str, *, vlm: str | None = None) -> Iterator[tuple[str, int]]:
-    """The server's address and its process id. `vlm` is the address of a language model server."""
-    command = [sys.executable, "-m", "tests.serve", "--engine", engine, *(["--vlm", vlm] if vlm else [])]
+def serving_process(engine: str, *, vlm: str | None = None, voice: str | None = None) -> Iterator[tuple[str, int]]:
+    """The server's address and its process id. `vlm` is the address of a language model server, `voice` a folder that
+    holds a speech model."""
+    command = [sys.executable, "-m", "tests.serve", "--engine", engine]
+    command += [*(["--vlm", vlm] if vlm else []), *(["--voice", voice] if voice else [])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -58,10 +61,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", choices=ENGINES, default="barcode")
     parser.add_argument("--vlm")
+    parser.add_argument("--voice")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     engine = ENGINES[options.engine]()
-    tables = {"vlm": {"url": options.vlm, "describe": False}} if options.vlm else None
+    tables: dict[str, Any] = {"vlm": {"url": options.vlm, "describe": False}} if options.vlm else {}
+    tables |= {"voice": {"model": options.voice}} if options.voice else {}
     with tempfile.TemporaryDirectory() as folder, RunningServer(Path(folder), tables, engine=engine) as server:
         print(json.dumps({"url": server.url}), flush=True)  # noqa: T201
         signal.pause()

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from agent.backend import Backend
 from agent.speech.guards import Transcript
 from agent.speech.transcribe import wav_of
-from agent.speech.types import F32
+from agent.speech.types import F32, SAMPLE_RATE
 from stream.errors import ModelServerError, VoiceError
 
 WITHIN_S = 30.0
@@ -23,6 +25,8 @@ ASK = (
 @runtime_checkable
 class Hears(Protocol):
     """A backend whose model takes sound."""
+
+    def found_hearing(self) -> None: ...
 
     async def write_down(self, wav: bytes, request: str) -> str: ...
 
@@ -40,10 +44,25 @@ class ModelEars:
         return self._backend().name
 
     async def start(self) -> None:
-        self._hearing()
+        """Few servers list whether their model hears, so it is tried."""
+        backend = self._backend()
+        if "audio" in backend.can:
+            return
+        if not isinstance(backend, Hears):
+            raise _deaf()
+        time_s = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+        tone = (0.2 * np.sin(2 * np.pi * 440 * time_s)).astype(np.float32)
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                await backend.write_down(wav_of(tone), ASK)
+        except (TimeoutError, ModelServerError) as error:
+            raise _deaf() from error
+        backend.found_hearing()
 
     async def transcribe(self, samples: F32, *, language: str | None) -> Transcript:
-        backend = self._hearing()
+        backend = self._backend()
+        if not isinstance(backend, Hears):
+            raise _deaf()
         wav = await asyncio.to_thread(wav_of, samples)
         try:
             async with asyncio.timeout(WITHIN_S):
@@ -58,11 +77,9 @@ class ModelEars:
     async def close(self) -> None:
         pass  # the backend is the agents'
 
-    def _hearing(self) -> Hears:
-        backend = self._backend()
-        if "audio" not in backend.can or not isinstance(backend, Hears):
-            raise VoiceError(
-                "The language model does not hear.",
-                action="Connect one that does (Gemma 4 E2B, E4B or 12B) with --vlm, or leave voice.url out.",
-            )
-        return backend
+
+def _deaf() -> VoiceError:
+    return VoiceError(
+        "The language model does not hear.",
+        action="Connect one that does (Gemma 4 E2B, E4B or 12B) with --vlm, or leave --voice out.",
+    )

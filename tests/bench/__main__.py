@@ -39,6 +39,10 @@ BENCHES = {
     "agent": Bench(
         "tracking while a model answers, and a question's way to it", (), ("--seconds", "3", "--runs", "1")
     ),
+    "voice": Bench(
+        "end of speech to words to answer, and tracking meanwhile", (),
+        ("--questions", "3", "--seconds", "3", "--runs", "1"),
+    ),
     "live": Bench(
         "capture to annotation with the light engine", ("--seconds", "12"),
         ("--seconds", "3", "--clicks", "2", "--objects", "1"),
