@@ -1,14 +1,11 @@
-"""Prometheus text exposition, version 0.0.4."""
+"""What the server counts, for Prometheus."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 
+from agent.exposition import Sample, family
 from web.state import State
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-Sample = tuple[dict[str, str], float]
 
 
 def metrics_text(state: State) -> str:
@@ -32,24 +29,16 @@ def metrics_text(state: State) -> str:
         counts = {"delivered": sink.delivered, "dead": sink.dead}
         sinks += [({"sink": sink.sink.name, "end": end}, float(count)) for end, count in counts.items()]
     families = [
-        _family("onlooker_streams", "gauge", "Open streams.", [({}, float(len(sessions)))]),
-        _family("onlooker_live_clients", "gauge", "Websocket clients.", [({}, float(state.live_clients))]),
-        _family("onlooker_uptime_seconds", "gauge", "Since the start.", [({}, time.monotonic() - state.started_s)]),
-        _family("onlooker_stream_fps", "gauge", "Pictures a second, received and tracked.", fps),
-        _family("onlooker_stream_drops_total", "counter", "Dropped, by stage.", drops),
-        _family("onlooker_stream_latency_seconds", "gauge", "Last packet of a picture to its tracks.", latency),
-        _family("onlooker_engine_jobs_total", "counter", "Work beside the frames, by kind.", jobs),
-        _family("onlooker_store_lost_total", "counter", "Facts that could not be stored.", [({}, float(store.lost))]),
-        _family("onlooker_store_waiting", "gauge", "Facts that wait to be stored.", [({}, float(store.waiting))]),
-        _family("onlooker_sink_deliveries_total", "counter", "Alerts, by how their delivery ended.", sinks),
-        _family("onlooker_stream_viewers", "gauge", "WHEP viewers.", viewers),
+        family("onlooker_streams", "gauge", "Open streams.", [({}, float(len(sessions)))]),
+        family("onlooker_live_clients", "gauge", "Websocket clients.", [({}, float(state.live_clients))]),
+        family("onlooker_uptime_seconds", "gauge", "Since the start.", [({}, time.monotonic() - state.started_s)]),
+        family("onlooker_stream_fps", "gauge", "Pictures a second, received and tracked.", fps),
+        family("onlooker_stream_drops_total", "counter", "Dropped, by stage.", drops),
+        family("onlooker_stream_latency_seconds", "gauge", "Last packet of a picture to its tracks.", latency),
+        family("onlooker_engine_jobs_total", "counter", "Work beside the frames, by kind.", jobs),
+        family("onlooker_store_lost_total", "counter", "Facts that could not be stored.", [({}, float(store.lost))]),
+        family("onlooker_store_waiting", "gauge", "Facts that wait to be stored.", [({}, float(store.waiting))]),
+        family("onlooker_sink_deliveries_total", "counter", "Alerts, by how their delivery ended.", sinks),
+        family("onlooker_stream_viewers", "gauge", "WHEP viewers.", viewers),
     ]
     return "".join(families)
-
-
-def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> str:
-    lines = [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-    for labels, value in samples:
-        inner = ",".join(f'{key}="{label}"' for key, label in labels.items())
-        lines.append(f"{name}{{{inner}}} {value:g}" if inner else f"{name} {value:g}")
-    return "\n".join(lines) + "\n"

@@ -234,7 +234,7 @@ async def test_what_was_computed_before_is_used_again_and_changes_nothing(client
     after = await metrics(url)
 
     def grown(name: str, source: str, old: dict[str, float], new: dict[str, float]) -> float:
-        key = f'onlooker_vlm_{name}_total{{from="{source}"}}'
+        key = f'onlooker_vlm_{name}_total{{source="{source}"}}'
         return new.get(key, 0) - old.get(key, 0)
 
     assert first.choices[0].message.content == again.choices[0].message.content

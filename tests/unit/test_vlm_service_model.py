@@ -160,8 +160,8 @@ def test_reuse_gives_identical_tokens(gemma: Gemma, seed: int) -> None:
     plain = Generator(gemma, without, PrefixCache(0), Meter())
     for request in [*questions(seed), *questions(seed)]:
         assert answer(reusing, gemma, images, request) == answer(plain, gemma, without, request)
-    assert 'prefixes_total{from="kept"} 7' in meter.text()
-    assert 'pictures_total{from="kept"}' in meter.text()
+    assert 'prefixes_total{source="kept"} 7' in meter.text()
+    assert 'pictures_total{source="kept"}' in meter.text()
 
 
 def test_reuse_gives_identical_tokens_where_pictures_see_all_of_themselves(

@@ -6,12 +6,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from agent.exposition import CONTENT_TYPE
 from stream.config import public_config
 from stream.models.voice import VoiceStore
 from web.api.shapes import Health, JobInfo, JobStarted, ModelInfo, Page, Token
 from web.auth import cookie_header, session_cookie
 from web.health import checks
-from web.metrics import CONTENT_TYPE, metrics_text
+from web.metrics import metrics_text
 from web.models import SPEECH, fetch_for_speech, fetch_into_engine, model_list
 from web.state import StateDep
 from web.wire import Json

@@ -14,8 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from agent.exposition import CONTENT_TYPE
 from agent.vlm.service.faults import Failed, TooLarge, UnknownModel, error_body, refuse
-from agent.vlm.service.meter import CONTENT_TYPE, Meter
+from agent.vlm.service.meter import Meter
 from agent.vlm.service.model import Gemma
 from agent.vlm.service.request import IMAGE_TOKENS, ChatRequest, read_request
 from agent.vlm.service.wire import Answer, model_list
@@ -69,7 +70,7 @@ class Service:
         finally:
             if not submitted:
                 self.worker.give_back()
-                self.meter.add("requests_total", label='outcome="refused"')
+                self.meter.add("requests_total", outcome="refused")
         return await self._answer(http, job, events)
 
     async def _answer(self, http: Request, job: Job, events: asyncio.Queue[Event]) -> Response:

@@ -114,7 +114,7 @@ class Generator:
                 continue
             kept = self._images.known({key}).get(key)
             known = given if isinstance(given, Features) else kept
-            self._meter.add("pictures_total", label=f'from="{"encoder" if known is None else "kept"}"')
+            self._meter.add("pictures_total", source="encoder" if known is None else "kept")
             if known is None:
                 assert isinstance(given, Patches)
                 known = self._encode(given)
@@ -130,7 +130,7 @@ class Generator:
     def _begun(self, ids: tuple[int, ...]) -> Any:
         """A cache that holds `ids` already."""
         kept = self._prefixes.copy(ids)
-        self._meter.add("prefixes_total", label=f'from="{"model" if kept is None else "kept"}"')
+        self._meter.add("prefixes_total", source="model" if kept is None else "kept")
         if kept is not None:
             return kept
         import torch

@@ -1,10 +1,10 @@
-"""Counts of the service, in Prometheus' text form, version 0.0.4."""
+"""Counts of the service, for Prometheus."""
 
 from __future__ import annotations
 
 import threading
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from agent.exposition import Sample, family
 
 _FAMILIES = {
     "requests_total": ("counter", "Requests, by how they ended."),
@@ -26,27 +26,24 @@ class Meter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sums: dict[tuple[str, str], float] = {}
+        self._sums: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
 
-    def add(self, name: str, amount: float = 1, *, label: str = "") -> None:
-        """`label` as `outcome="ok"`."""
+    def add(self, name: str, amount: float = 1, **labels: str) -> None:
+        """`labels` as `outcome="ok"`."""
         if name not in _FAMILIES:
             raise KeyError(name)
+        key = (name, tuple(labels.items()))
         with self._lock:
-            key = (name, label)
             self._sums[key] = self._sums.get(key, 0.0) + amount
 
     def text(self, **gauges: float) -> str:
         """The exposition; `gauges` are values of now."""
         with self._lock:
-            samples = dict(self._sums)
-        samples |= {(name, ""): value for name, value in gauges.items()}
-        lines: list[str] = []
-        for name, (kind, text) in _FAMILIES.items():
-            lines += [f"# HELP onlooker_vlm_{name} {text}", f"# TYPE onlooker_vlm_{name} {kind}"]
-            found = {label: value for (family, label), value in samples.items() if family == name}
-            for label, value in sorted(found.items()):
-                lines.append(
-                    f"onlooker_vlm_{name}{{{label}}} {value:.17g}" if label else f"onlooker_vlm_{name} {value:.17g}"
-                )
-        return "\n".join(lines) + "\n"
+            sums = dict(self._sums)
+        sums |= {(name, ()): value for name, value in gauges.items()}
+        samples: dict[str, list[Sample]] = {name: [] for name in _FAMILIES}
+        for (name, labels), value in sorted(sums.items()):
+            samples[name].append((dict(labels), value))
+        return "".join(
+            family(f"onlooker_vlm_{name}", kind, text, samples[name]) for name, (kind, text) in _FAMILIES.items()
+        )

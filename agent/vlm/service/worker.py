@@ -145,7 +145,7 @@ class Worker:
             if job in self._jobs:
                 self._jobs.remove(job)
                 self._places -= 1
-                self._meter.add("requests_total", label='outcome="cancelled"')
+                self._meter.add("requests_total", outcome="cancelled")
 
     def _known(self, request: ChatRequest) -> Mapping[ImageKey, Features]:
         parts: Sequence[object] = [part for turn in request.turns for part in turn.parts]
@@ -167,7 +167,7 @@ class Worker:
                 log.exception("An answer failed.")
                 event = Failed("The model failed.")
             self._meter.add("busy_seconds_total", time.monotonic() - began)
-            self._meter.add("requests_total", label=f'outcome="{_outcome(job, event)}"')
+            self._meter.add("requests_total", outcome=_outcome(job, event))
             with self._changed:
                 self._running = None
                 self._places -= 1
