@@ -103,11 +103,14 @@ def talking(
     settings: str = "{}",
     hears: bool = True,
     touch: bool = False,
+    viewport: tuple[int, int] = (1280, 800),
     language: str = "english",
 ) -> Iterator[Talk]:
     """The page of a staged scene. `settings` are the page's own, as JSON; `hears`: there is a speech server."""
     folder.mkdir(exist_ok=True)
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark", has_touch=touch)
+    context = browser.new_context(
+        viewport={"width": viewport[0], "height": viewport[1]}, color_scheme="dark", has_touch=touch, is_mobile=touch
+    )
     context.set_default_timeout(15_000)
     context.add_init_script(path=INSTRUMENTS)
     context.add_init_script(
