@@ -91,7 +91,13 @@ def mark_nouns(text: str, scene: Scene, regions: tuple[Region, ...]) -> Named:
             subject = replace(subject, plural=True)
         subject = _with_modifiers(subject, out, labels.qualities)
         before = f"N{len(subjects) - 1}"
-        if subject.ids and out[-1:] == [before] and subjects[-1].ordinal is None:
+        listed = (
+            out[-1:] == [before] and bool(subjects[-1].ids) and tokens[i + used : i + used + 1] in (["and"], ["or"])
+        )
+        if subject.ids and listed:
+            # “#3, #4 and #7”
+            subjects[-1] = replace(subjects[-1], ids=(*subjects[-1].ids, *subject.ids))
+        elif subject.ids and out[-1:] == [before] and subjects[-1].ordinal is None and not subjects[-1].ids:
             # “Person #4” is #4.
             subjects[-1] = subject
         elif out[-1:] == [before] and subject.words and subject.words == subjects[-1].words:
