@@ -52,6 +52,16 @@ def islands(mask: U8) -> list[U8]:
     return [_decoded(part) for part in parts[:largest] + parts[largest + 1 :]]
 
 
+def depths(mask: U8) -> F32:
+    """How far each pixel of `mask` `(h, w)` uint8 is from the nearest that is off, what lies around the mask included.
+
+    Returns `(h, w)` float32 in pixels, 0 where the mask is off; Borgefors' 3x3 chamfer distance, within 5 % of the
+    Euclidean one.
+    """
+    on = cv2.copyMakeBorder((mask != 0).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    return np.ascontiguousarray(cv2.distanceTransform(on, cv2.DIST_L2, 3)[1:-1, 1:-1], np.float32)
+
+
 def _coded(mask: U8) -> RLEMask:
     """The run-length code of the transposed mask: runs along the rows, as the memory lies."""
     return RLEMask.from_array(np.ascontiguousarray(mask).T)

@@ -147,3 +147,12 @@ def test_stats_agree_with_pixel_lists(mask: NDArray[np.uint8]) -> None:
     assert result.area_px == len(ys)
     assert result.box_xyxy_px == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
     assert result.centroid_xy_px == pytest.approx((xs.mean() + 0.5, ys.mean() + 0.5))
+
+
+@given(MASKS)
+def test_depths_are_near_the_euclidean_distance_to_what_is_off(mask: NDArray[np.uint8]) -> None:
+    exact = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    found = cpu.depths(mask)
+    assert found.shape == mask.shape
+    assert found.dtype == np.float32
+    assert (np.abs(found - exact) <= 0.05 * exact + 1e-6).all()

@@ -84,8 +84,7 @@ def low_box(on: U8) -> BoxXyxyPx:
 
 def inner_points(low: U8, most: int) -> list[tuple[float, float]]:
     """Points deep inside a mask, in pixels of the crop: the deepest, then the deepest far from it."""
-    on = cv2.copyMakeBorder((low >= 128).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    depth = np.asarray(cv2.distanceTransform(on, cv2.DIST_L2, 3), np.float32)[1:-1, 1:-1].copy()
+    depth = cpu.depths((low >= 128).astype(np.uint8))
     points: list[tuple[float, float]] = []
     for _ in range(most):
         _, deepest, _, (x, y) = cv2.minMaxLoc(depth)
