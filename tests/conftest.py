@@ -6,9 +6,14 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from stream.models.fetch import fetch_all
 from stream.models.store import ModelStore
+
+# How long an example takes says nothing on a machine that others use as well.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 LOGGERS = ("stream", "agent", "web", "kernels", "asyncio")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from kernels.cpu.upsample import taps
 from kernels.reference import association, cleaning, overlap, runlength, upsampling
 from tests.kernels.blobs import KINDS, Kind, logits
 
-UNTIMED = settings(deadline=None)
 SIZES = ((1, 1), (1, 40), (37, 1), (33, 65), (64, 64), (95, 31))
 SMALL_LOGITS = hnp.arrays(
     np.float32,
@@ -50,7 +49,6 @@ def test_clean_masks(kind: Kind, size: tuple[int, int]) -> None:
             same(a, b)
 
 
-@UNTIMED
 @given(SMALL_LOGITS, st.integers(0, 20), st.integers(0, 20), st.sampled_from([0.0, 0.3, 1.0]), st.data())
 def test_clean_masks_of_anything(
     given_logits: NDArray[np.float32], max_hole: int, max_speck: int, hysteresis: float, data: st.DataObject
@@ -102,7 +100,6 @@ def test_clean_masks_writes_what_is_valid_and_nothing_else() -> None:
 UPSAMPLED = (((1, 1), (7, 9)), ((24, 24), (60, 100)), ((40, 30), (95, 77)), ((33, 65), (33, 65)), ((50, 70), (31, 33)))
 
 
-@UNTIMED
 @given(st.integers(1, 400), st.integers(1, 4000))
 def test_pixels_lie_where_the_twin_has_them(low: int, high: int) -> None:
     ours = taps(low, high)
@@ -133,7 +130,6 @@ def test_upsample_owner_at_the_sizes_of_video(size: tuple[int, int]) -> None:
     upsampled_as_the_twin(logits("noisy", 2, 288, 288, seed=6), np.arange(2, dtype=np.int32), size)
 
 
-@UNTIMED
 @given(SMALL_LOGITS, st.tuples(st.integers(1, 60), st.integers(1, 90)), st.randoms(use_true_random=False))
 def test_upsample_owner_of_anything(values: NDArray[np.float32], size: tuple[int, int], random: Any) -> None:
     order = list(range(len(values)))
@@ -194,7 +190,6 @@ def test_iou_of_what_is_valid() -> None:
 SCORES = st.lists(st.sampled_from([0.0, -0.0, 0.5, 1.0, -1.0, float("nan"), float("inf")]), max_size=40)
 
 
-@UNTIMED
 @given(SCORES, st.sampled_from([0.0, 0.3, 1.0]), st.integers(0, 2**32 - 1))
 def test_order_and_suppression(values: list[float], threshold: float, seed: int) -> None:
     scores = np.array(values, np.float32)
@@ -221,7 +216,6 @@ def test_rle_coco(kind: Kind, size: tuple[int, int]) -> None:
     assert codes == [runlength.rle_coco(mask).decode() for mask in on]
 
 
-@UNTIMED
 @given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 4), st.integers(1, 20), st.integers(1, 70))), st.integers(1, 60))
 def test_a_code_is_whole_or_said_not_to_fit(on: NDArray[np.bool_], capacity: int) -> None:
     out = poisoned(masks.rle_coco(cleaning.pack_bits(on), upsampling.measure(on), on.shape[2], capacity=capacity))

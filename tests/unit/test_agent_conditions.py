@@ -101,7 +101,7 @@ def test_what_the_model_must_decide_is_said(wanted: dict[str, Any]) -> None:
 WORDS = sorted({word for wanted in KNOWN for word in wanted["text"].split()})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.one_of(st.text(max_size=80), st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join)))
 def test_any_words_compile_and_nothing_is_left_to_the_model_in_silence(text: str) -> None:
     compiled = compile_condition(text, REGIONS)

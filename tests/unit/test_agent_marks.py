@@ -107,7 +107,7 @@ def test_a_crop_of_something_small_shows_its_surroundings_as_far_as_there_are_an
     assert marks.crop(moment([]), box).shape[:2] == size
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.tuples(*[st.floats(-500, 800)] * 4))
 def test_any_box_gives_a_picture(box: tuple[float, float, float, float]) -> None:
     assert marks.crop(moment([]), box).size > 0

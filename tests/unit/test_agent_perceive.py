@@ -66,7 +66,7 @@ def test_guesses_tell_nothing() -> None:
     assert play(Perception(), tracks, 10.0) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 8)), min_size=1, max_size=12))
 def test_a_flickering_track_gives_one_event(spells: list[tuple[int, int]]) -> None:
     """In sight and out of sight by turns, never out for as long as a loss takes."""
@@ -78,7 +78,7 @@ def test_a_flickering_track_gives_one_event(spells: list[tuple[int, int]]) -> No
     assert [e.kind for e in events] == [EventKind.APPEAR, EventKind.ZONE_ENTER]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 40)), min_size=1, max_size=12))
 def test_comings_and_goings_take_turns(spells: list[tuple[bool, int]]) -> None:
     states = [LIVE if seen else LOST for seen, length in spells for _ in range(length)]

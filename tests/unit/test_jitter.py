@@ -75,7 +75,7 @@ shapes = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     codec=codecs,
     shapes=shapes,
@@ -105,7 +105,7 @@ def test_whatever_arrives_in_the_end_comes_out_in_order(
     assert not assembler.has_missing
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(codec=codecs, shapes=shapes, seq=st.integers(0, 0xFFFF), data=st.data())
 def test_what_comes_out_can_always_be_decoded(
     codec: Codec, shapes: list[tuple[bool, int, bool, int]], seq: int, data: st.DataObject
@@ -129,7 +129,7 @@ def test_what_comes_out_can_always_be_decoded(
         assert after == before + 1 or (after > before and frames[after].keyframe)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     packets=st.lists(
         st.tuples(
