@@ -7,6 +7,7 @@ accesses outside of every array (`race.hpp`); with `check="address"` what Addres
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -15,6 +16,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,7 @@ from kernels.cuda.launch import Launch, entry_points, source_paths
 
 HERE = Path(__file__).parent
 LIBRARIES = HERE.parents[1] / ".make" / "kernels"
+UNUSED_S = 7 * 86_400.0
 
 KIND = os.environ.get("ONLOOKER_KERNELS", "fibers")
 """What executes the launches of the tests: `fibers`, `address` (fibers under AddressSanitizer) or `cuda`."""
@@ -174,10 +177,21 @@ def load(source: str, check: Check = "none") -> ctypes.CDLL:
     unit = translation_unit(source)
     key = hashlib.sha256("\0".join([unit, *headers, *flags, _compiler_version()]).encode()).hexdigest()[:20]
     path = LIBRARIES / f"{key}.so"
-    if not path.exists():
+    if path.exists():
+        os.utime(path)
+    else:
         LIBRARIES.mkdir(parents=True, exist_ok=True)
+        forget_unused()
         _compile(unit, flags, path)
     return ctypes.CDLL(str(path))
+
+
+def forget_unused() -> None:
+    """Remove the libraries of sources as they were long ago."""
+    for path in LIBRARIES.glob("*.so"):
+        with contextlib.suppress(FileNotFoundError):  # another process does the same
+            if time.time() - path.stat().st_mtime > UNUSED_S:
+                path.unlink()
 
 
 def _compile(unit: str, flags: tuple[str, ...], path: Path) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from kernels.cuda.launch import Launch
+from tests.kernels import runner as runner_module
 from tests.kernels.runner import KIND, Check, FiberRunner, KernelFault
 
 pytestmark = pytest.mark.skipif(KIND != "fibers", reason="tests the fiber runner itself")
@@ -193,3 +198,22 @@ def test_numbers_without_a_size_are_refused(argument: object) -> None:
 def test_impossible_geometry_is_refused(grid: tuple[int, ...], block: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="kernel"):
         Launch("kernel", grid, block, ())
+
+
+def test_libraries_that_nobody_has_used_for_long_go_when_others_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "LIBRARIES", tmp_path)
+    old, used = tmp_path / "old.so", tmp_path / "used.so"
+    for path, age_s in ((old, 1.01), (used, 0.99)):
+        path.touch()
+        at_s = time.time() - age_s * runner_module.UNUSED_S
+        os.utime(path, (at_s, at_s))
+    source = 'extern "C" __global__ void only_here(float* out) { out[0] = 4; }'
+    runner_module.load(source)
+    (made,) = set(tmp_path.iterdir()) - {old, used}
+    assert (old.exists(), used.exists(), made.suffix) == (False, True, ".so")
+    os.utime(made, (0, 0))
+    runner_module.load.cache_clear()
+    runner_module.load(source)
+    assert made.stat().st_mtime > 0, "it is in use"
