@@ -218,7 +218,7 @@ def client_samples() -> dict[str, Any]:
         "talk": {"type": "talk", "ref": "r11", "on": True},
         "talk-off": {"type": "talk", "ref": "r12", "on": False, "track_ids": [3], "frame": frame, "follows": "a" * 32},
         "talk-cancel": {"type": "talk", "on": False, "cancel": True},
-        "listen": {"type": "listen", "ref": "r13", "open": True, "wake_word": "onlooker", "language": "de"},
+        "listen": {"type": "listen", "ref": "r13", "open": True, "wake_word": "onlooker", "languages": ["de", "en"]},
         "listen-muted": {"type": "listen", "muted": True},
         "view": {"type": "view", "ref": "r12", "session": "7a1c"},
         "set": {"type": "set", "ref": "r13", "masks": False, "max_fps": 15, "ack": True},

@@ -191,7 +191,8 @@ class Commands:
                 self.listener.talk(message.on, About(**asked_about(message)), cancel=message.cancel)
                 return _answer(message.ref)
             case protocol.Listen():
-                self.listener.listen(Listening(message.open, message.muted, message.wake_word, message.language))
+                languages = (message.language,) if message.language else tuple(message.languages or ())
+                self.listener.listen(Listening(message.open, message.muted, message.wake_word, languages))
                 return _answer(message.ref)
             case _:
                 raise BadInput(f"“{message.type}” has no answer.", code="unknown_type")

@@ -58,7 +58,9 @@ class Voice:
         idle_s: float = IDLE_S,
     ) -> None:
         self.service = SpeechService(
-            lambda: make_transcriber(config, store, backend), lambda: find_vad(store), language=config.language
+            lambda: make_transcriber(config, store, backend),
+            lambda: find_vad(store),
+            languages=(config.language,) if config.language else (),
         )
         self._webrtc = webrtc
         self._max_sessions = max_sessions

@@ -18,8 +18,8 @@ NO_SPEECH = 0.6
 UNSURE = -0.8
 """An average log probability below this, together with `NO_SPEECH`."""
 VERY_UNSURE = -1.3
-REPETITIVE = 2.4
-"""How much better text may compress than a language does; the same words over and over go beyond."""
+REPETITIVE = 3.0
+"""How much smaller text may become by compression; the same words over and over go far beyond."""
 PHANTOM_NO_SPEECH = 0.2
 PHANTOM_UNSURE = -0.6
 _PHANTOMS = re.compile(

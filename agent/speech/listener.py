@@ -44,14 +44,15 @@ class Listening:
     open: bool = False
     muted: bool = False
     wake_word: str | None = None
-    language: str | None = None
+    languages: tuple[str, ...] = ()
+    """One is spoken; of several one is detected; none may be any."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
     spoken: Spoken
     about: About
-    language: str | None
+    languages: tuple[str, ...]
     wake_word: str | None
     ended_s: float
 
@@ -212,8 +213,8 @@ class Listener:
             self._put(Heard(spoken.utterance, "", len(spoken.samples) / SAMPLE_RATE, error=error))
             return
         wake_word = None if spoken.held else settings.wake_word
-        language = settings.language or self._service.language
-        self._work.append(_Work(spoken, about, language, wake_word, time.monotonic()))
+        languages = settings.languages or self._service.languages
+        self._work.append(_Work(spoken, about, languages, wake_word, time.monotonic()))
         self._woken.set()
         if ear is not None:
             self._used_s = time.monotonic()
@@ -286,12 +287,12 @@ class Listener:
             return replace(heard, ignored=ignored)
         start_s = time.monotonic()
         try:
-            transcript = await self._service.transcribe(spoken.samples, language=work.language)
+            transcript = await self._service.transcribe(spoken.samples, languages=work.languages)
         except OnlookerError as error:
             return replace(heard, error=said(error))
         finally:
             timings["transcribe"] = _since_ms(start_s)
-        language = work.language or transcript.language
+        language = transcript.language
         ignored = guards.after(transcript)
         heard = replace(heard, transcript=transcript.text, language=language, ignored=ignored)
         command: str | None = transcript.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -59,7 +59,7 @@ class ModelEars:
             raise _deaf() from error
         backend.found_hearing()
 
-    async def transcribe(self, samples: F32, *, language: str | None) -> Transcript:
+    async def transcribe(self, samples: F32, *, languages: Sequence[str] = ()) -> Transcript:
         backend = self._backend()
         if not isinstance(backend, Hears):
             raise _deaf()
@@ -72,7 +72,7 @@ class ModelEars:
         except ModelServerError as error:
             raise VoiceError(error.message, action=error.action) from error
         plain = text.strip().strip('"“”')
-        return Transcript("" if NOTHING in plain.casefold() else plain, language)
+        return Transcript("" if NOTHING in plain.casefold() else plain, languages[0] if len(languages) == 1 else None)
 
     async def close(self) -> None:
         pass  # the backend is the agents'

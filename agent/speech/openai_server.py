@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,9 @@ class OpenAiTranscriber:
             if isinstance(error, openai.APIConnectionError):
                 raise self._unreachable() from error
 
-    async def transcribe(self, samples: F32, *, language: str | None) -> Transcript:
+    async def transcribe(self, samples: F32, *, languages: Sequence[str] = ()) -> Transcript:
+        """The server takes one language; of several it is left to detect which."""
+        language = languages[0] if len(languages) == 1 else None
         openai = _openai()
         wav = await asyncio.to_thread(wav_of, samples)
         within_s = self._least_s + TIMES_SPOKEN * len(samples) / SAMPLE_RATE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.speech.guards import Transcript
@@ -23,13 +23,13 @@ MOST_WAITING = 4
 
 
 class SpeechService:
-    """`make` and `find_detector` raise `OnlookerError` where something is missing, and are asked again. `language` is
-    spoken where nobody says which. Event loop only."""
+    """`make` and `find_detector` raise `OnlookerError` where something is missing, and are asked again. `languages` may
+    be spoken where nobody says which. Event loop only."""
 
     def __init__(
-        self, make: Callable[[], Transcriber], find_detector: Callable[[], Path], *, language: str | None = None
+        self, make: Callable[[], Transcriber], find_detector: Callable[[], Path], *, languages: tuple[str, ...] = ()
     ) -> None:
-        self.language = language
+        self.languages = languages
         self.status = VoiceStatus()
         self._make = make
         self._find_detector = find_detector
@@ -78,7 +78,7 @@ class SpeechService:
                 return None
         return Vad(self._vad)
 
-    async def transcribe(self, samples: F32, *, language: str | None) -> Transcript:
+    async def transcribe(self, samples: F32, *, languages: Sequence[str] = ()) -> Transcript:
         """As `Transcriber.transcribe`. Raises `OnlookerError`, with the reason where there is no transcriber."""
         transcriber = self._transcriber
         if transcriber is None or not self.status.ready:
@@ -87,7 +87,7 @@ class SpeechService:
             raise VoiceError("Too much is being said at once.", action="Wait a moment, or type it.")
         self._waiting += 1
         try:
-            return await transcriber.transcribe(samples, language=language)
+            return await transcriber.transcribe(samples, languages=languages)
         except VoiceError as error:
             log.warning("%s", error.message)
             self.status = VoiceStatus(transcriber.name, error=said(error))

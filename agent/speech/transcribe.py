@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import wave
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -29,8 +30,9 @@ class Transcriber(Protocol):
         """Make it ready. Raises `VoiceError` or `ModelMissing`; may be called again then."""
         ...
 
-    async def transcribe(self, samples: F32, *, language: str | None) -> Transcript:
-        """What was said in `(n,)` float32 samples at 16 kHz, at most 30 s of them; `language` is detected if None.
+    async def transcribe(self, samples: F32, *, languages: Sequence[str] = ()) -> Transcript:
+        """What was said in `(n,)` float32 samples at 16 kHz, at most 30 s of them, in one of `languages` if any are
+        given.
 
         Raises `VoiceError`. One at a time: a second call waits for the first. Cancelled by cancelling its task.
         """

@@ -84,13 +84,13 @@ class WhisperProcess:
         async with self._turn:
             await self._ready()
 
-    async def transcribe(self, samples: F32, *, language: str | None) -> Transcript:
+    async def transcribe(self, samples: F32, *, languages: Sequence[str] = ()) -> Transcript:
         async with self._turn:
             process = await self._ready()
             within_s = self._least_s + TIMES_SPOKEN * len(samples) / SAMPLE_RATE
             try:
                 async with asyncio.timeout(within_s):
-                    reply = await self._ask(process, samples, language)
+                    reply = await self._ask(process, samples, languages)
             except TimeoutError:
                 await self._kill()
                 raise VoiceError(
@@ -143,11 +143,11 @@ class WhisperProcess:
         self.languages = tuple(reply["languages"]) if len(reply["languages"]) < 10 else None
         return process
 
-    async def _ask(self, process: asyncio.subprocess.Process, samples: F32, language: str | None) -> dict[str, Any]:
+    async def _ask(self, process: asyncio.subprocess.Process, samples: F32, languages: Sequence[str]) -> dict[str, Any]:
         assert process.stdin is not None
         data = samples.astype("<f4").tobytes()
         self._asked += 1
-        request = {"id": self._asked, "bytes": len(data), "language": language}
+        request = {"id": self._asked, "bytes": len(data), "languages": list(languages)}
         process.stdin.write(json.dumps(request).encode() + b"\n" + data)
         await process.stdin.drain()
         reply = await _line(process)

@@ -18,8 +18,8 @@ import numpy as np
 
 MOST_TOKENS = 200
 CONTEXT = {
-    "en": "Commands to a camera: track the bottle, stop following number 2, undo that, never mind, let me know when "
-    "the bus arrives. Questions: where is it, how many are there?",
+    "en": "Commands: track the bottle, stop following number 2, undo that, never mind, let me know when the bus "
+    "arrives. Questions: where is it, how many are there?",
 }
 """What went before, by language: with it the words of commands are heard for what they are."""
 NICENESS = 10
@@ -52,7 +52,7 @@ def _load(name: str, device: str, threads: int) -> Any:
 
     compute = "int8" if device == "cpu" else "default"
     model = WhisperModel(name, device=device, compute_type=compute, cpu_threads=threads, num_workers=1)
-    _transcribe(model, np.zeros(8000, np.float32), "en")  # the first run takes longer than all others
+    _transcribe(model, np.zeros(8000, np.float32), ["en"])  # the first run takes longer than all others
     return model
 
 
@@ -63,13 +63,13 @@ def _serve(model: Any, requests: BinaryIO, replies: BinaryIO) -> None:
         if len(data) < request["bytes"]:
             return
         try:
-            reply = _transcribe(model, np.frombuffer(data, "<f4"), request["language"])
+            reply = _transcribe(model, np.frombuffer(data, "<f4"), request["languages"])
         except FAULTS as error:  # one utterance that fails must not cost the process
             reply = {"error": type(error).__name__, "message": str(error)[:500]}
         _reply(replies, {"id": request["id"], **reply})
 
 
-def _transcribe(model: Any, samples: Any, language: str | None) -> dict[str, Any]:
+def _transcribe(model: Any, samples: Any, languages: list[str]) -> dict[str, Any]:
     """One window, greedy, without timestamps. The sound is encoded once for its language and its words, which
     faster-whisper's own `transcribe` does twice; that is most of the work."""
     from faster_whisper.audio import pad_or_trim
@@ -77,7 +77,7 @@ def _transcribe(model: Any, samples: Any, language: str | None) -> dict[str, Any
 
     extractor = model.feature_extractor
     encoded = model.encode(pad_or_trim(extractor(samples), extractor.nb_max_frames))
-    language = _language(model, encoded, language)
+    language = _language(model, encoded, languages)
     tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language)
     before = [tokenizer.sot_prev, *tokenizer.encode(f" {CONTEXT[language]}")] if language in CONTEXT else []
     prompt = [*before, *tokenizer.sot_sequence, tokenizer.no_timestamps]
@@ -97,14 +97,16 @@ def _transcribe(model: Any, samples: Any, language: str | None) -> dict[str, Any
     }
 
 
-def _language(model: Any, encoded: Any, language: str | None) -> str:
-    """The one that is spoken, where it is not given or the model does not know it."""
+def _language(model: Any, encoded: Any, languages: list[str]) -> str:
+    """The likeliest of those that are given, of all if none are: of a short sentence alone it is often a wrong one."""
     if not model.model.is_multilingual:
         return "en"
-    if language in model.supported_languages:
-        return str(language)
+    known = [language for language in languages if language in model.supported_languages]
+    if len(known) == 1:
+        return known[0]
     (likely,) = model.model.detect_language(encoded)
-    return str(likely[0][0]).strip("<|>")
+    found = [str(token).strip("<|>") for token, _ in likely]
+    return next((language for language in found if language in known), found[0])
 
 
 def _reply(replies: BinaryIO, reply: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import json
 import sys
 import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
@@ -96,8 +96,8 @@ READY = 'print(json.dumps({"ready": True, "languages": ["en"]}), flush=True)\n'
 ECHO = READY + (
     "while line := sys.stdin.buffer.readline():\n"
     "    request = json.loads(line); data = sys.stdin.buffer.read(request['bytes'])\n"
-    "    print(json.dumps({'id': request['id'], 'text': f\" {len(data)} \", 'language': request['language'],\n"
-    "        'no_speech': 0.1, 'log_probability': -0.2, 'compression': 1.0}), flush=True)\n"
+    "    print(json.dumps({'id': request['id'], 'text': f\" {len(data)} \",\n"
+    "        'language': (request['languages'] or [None])[0], 'no_speech': 0.1, 'log_probability': -0.2, 'compression': 1.0}), flush=True)\n"
 )
 
 
@@ -110,9 +110,7 @@ async def test_samples_go_to_the_process_and_words_come_back() -> None:
     echo = process(ECHO)
     await echo.start()
     assert echo.languages == ("en",)
-    first, second = await asyncio.gather(
-        echo.transcribe(SECOND, language="en"), echo.transcribe(SECOND[:10], language=None)
-    )
+    first, second = await asyncio.gather(echo.transcribe(SECOND, languages=["en"]), echo.transcribe(SECOND[:10]))
     assert (first, second.text) == (Transcript("64000", "en", 0.1, -0.2, 1.0), "40")
     await echo.close()
     assert echo.pid is None
@@ -136,7 +134,7 @@ async def test_a_process_that_fails_says_so(script: str, said: str) -> None:
     failing = process(script, least_s=0.5)
     await failing.start()
     with pytest.raises(VoiceError, match=said) as error:
-        await failing.transcribe(SECOND[:100], language=None)
+        await failing.transcribe(SECOND[:100])
     assert error.value.retryable
     await failing.close()
 
@@ -161,7 +159,7 @@ async def test_a_process_that_does_not_start_says_why(script: str, kind: type[Vo
 async def test_a_question_that_is_given_up_ends_the_process() -> None:
     slow = process(READY + "time.sleep(60)")
     await slow.start()
-    asking = asyncio.create_task(slow.transcribe(SECOND, language=None))
+    asking = asyncio.create_task(slow.transcribe(SECOND))
     await asyncio.sleep(0.1)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -224,7 +222,7 @@ async def test_a_server_is_sent_a_wav_and_its_words_are_read(server: Server) -> 
     client = OpenAiTranscriber(server.url, model="whisper-1", api_key=None)
     await client.start()
     server.replies = [(200, VERBOSE)]
-    assert await client.transcribe(SECOND, language="de") == Transcript("Wer ist da?", "de", 0.1, -0.3, 0.9)
+    assert await client.transcribe(SECOND, languages=["de"]) == Transcript("Wer ist da?", "de", 0.1, -0.3, 0.9)
     body = server.bodies[0]
     assert b'name="language"\r\n\r\nde\r\n' in body
     start = body.index(b"RIFF")
@@ -236,8 +234,8 @@ async def test_a_server_is_sent_a_wav_and_its_words_are_read(server: Server) -> 
 async def test_a_server_that_knows_no_details_is_asked_without(server: Server) -> None:
     client = OpenAiTranscriber(server.url, model=None, api_key=None)
     server.replies = [(400, {"error": {"message": "response_format"}}), (200, {"text": "Hi"}), (200, {"text": "Ho"})]
-    assert (await client.transcribe(SECOND, language=None)).text == "Hi"
-    assert (await client.transcribe(SECOND, language=None)).text == "Ho"
+    assert (await client.transcribe(SECOND)).text == "Hi"
+    assert (await client.transcribe(SECOND)).text == "Ho"
     assert len(server.bodies) == 3
     await client.close()
 
@@ -256,7 +254,7 @@ async def test_a_server_that_fails_is_explained(server: Server, status: int, rep
     client = OpenAiTranscriber(server.url, model=None, api_key=None)
     server.replies = [(status, reply)]
     with pytest.raises(VoiceError, match=said) as error:
-        await client.transcribe(SECOND, language=None)
+        await client.transcribe(SECOND)
     assert error.value.action
     await client.close()
 
@@ -266,7 +264,7 @@ async def test_a_server_that_is_away_is_explained() -> None:
     with pytest.raises(VoiceError, match="does not answer"):
         await client.start()
     with pytest.raises(VoiceError, match="does not answer"):
-        await client.transcribe(SECOND, language=None)
+        await client.transcribe(SECOND)
     await client.close()
 
 
@@ -302,10 +300,10 @@ async def test_a_model_writes_down_what_it_hears() -> None:
     await hearing.start()
     assert "audio" in backend.can
     await hearing.start()
-    assert (await hearing.transcribe(SECOND, language="en")) == Transcript("Who is there?", "en")
-    assert (await hearing.transcribe(SECOND, language=None)).text == ""
+    assert (await hearing.transcribe(SECOND, languages=["en"])) == Transcript("Who is there?", "en")
+    assert (await hearing.transcribe(SECOND)).text == ""
     with pytest.raises(VoiceError, match="It is away"):
-        await hearing.transcribe(SECOND, language=None)
+        await hearing.transcribe(SECOND)
 
 
 async def test_a_model_that_does_not_hear_is_explained() -> None:
@@ -328,7 +326,7 @@ class Counting:
     async def start(self) -> None:
         self.started += 1
 
-    async def transcribe(self, samples: F32, *, language: str | None) -> Transcript:
+    async def transcribe(self, samples: F32, *, languages: Sequence[str] = ()) -> Transcript:
         if self.fails:
             raise VoiceError("It hangs.")
         return Transcript("Hi")
@@ -351,10 +349,10 @@ async def test_the_transcriber_is_started_at_its_first_use_and_again_after_a_fau
     assert made.started == 0
     service.use()
     await until(lambda: made.started == 1)
-    assert (await service.transcribe(SECOND, language=None)).text == "Hi"
+    assert (await service.transcribe(SECOND)).text == "Hi"
     made.fails = True
     with pytest.raises(VoiceError, match="It hangs"):
-        await service.transcribe(SECOND, language=None)
+        await service.transcribe(SECOND)
     assert service.status.error is not None
     made.fails = False
     await until(lambda: made.started == 2 and service.status.ready)
@@ -375,7 +373,7 @@ async def test_what_is_missing_is_said_and_taken_up_when_it_is_there(tmp_path: P
     running = asyncio.create_task(service.run())
     await until(lambda: service.status.error is not None)
     with pytest.raises(VoiceError, match="It is not there") as error:
-        await service.transcribe(SECOND, language=None)
+        await service.transcribe(SECOND)
     assert (error.value.code, error.value.action, error.value.retryable) == ("model_missing", "Fetch it.", True)
     there.append(Counting())
     service.try_again()

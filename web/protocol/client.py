@@ -96,7 +96,7 @@ class Listen(Request):
     the edges of `talk`. `muted`: nothing is heard, whatever the other says.
 
     `wake_word`: with an open microphone, only what begins with it counts. `language` is a code such as "de"; without
-    one it is detected.
+    one it is detected, among `languages` if there are any: those that the user knows, such as the browser's.
     """
 
     type: Literal["listen"]
@@ -104,6 +104,7 @@ class Listen(Request):
     muted: bool = False
     wake_word: Annotated[str, Field(min_length=2, max_length=40)] | None = None
     language: Language | None = None
+    languages: Annotated[list[Language], Field(max_length=8)] | None = None
 
 
 class ViewRequest(Request):

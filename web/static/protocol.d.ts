@@ -222,7 +222,7 @@ export interface Latency {
   p95: number;
 }
 
-/** How this client's microphone is used; all of it is replaced. `open`: every utterance counts, not only between the edges of `talk`. `muted`: nothing is heard, whatever the other says. `wake_word`: with an open microphone, only what begins with it counts. `language` is a code such as "de"; without one it is detected. */
+/** How this client's microphone is used; all of it is replaced. `open`: every utterance counts, not only between the edges of `talk`. `muted`: nothing is heard, whatever the other says. `wake_word`: with an open microphone, only what begins with it counts. `language` is a code such as "de"; without one it is detected, among `languages` if there are any: those that the user knows, such as the browser's. */
 export interface Listen {
   /** Comes back in the one `ok` or `error` that answers. */
   ref?: string | null;
@@ -231,6 +231,7 @@ export interface Listen {
   muted?: boolean;
   wake_word?: string | null;
   language?: string | null;
+  languages?: string[] | null;
 }
 
 /** COCO compressed RLE, stretched over the picture: cell (i, j) covers [j/w, (j+1)/w] × [i/h, (i+1)/h]. */
