@@ -27,6 +27,8 @@ export class Speaker {
   #language = "en";
   #rest = "";
   #ended = true;
+  /** Silence was asked for, and did not come by itself. */
+  stopped = false;
 
   /** @param {SpeakerParts} parts */
   constructor(parts) {
@@ -102,6 +104,7 @@ export class Speaker {
     this.#rest = "";
     this.#ended = true;
     if (!spoke) return;
+    this.stopped = true;
     this.parts.synthesis.cancel();
     this.parts.change();
   }
@@ -146,6 +149,7 @@ export class Speaker {
       else this.#fail();
     };
     this.#current = utterance;
+    this.stopped = false;
     this.#watch(utterance, BEGINS_WITHIN_MS, () => this.#fail());
     synthesis.speak(utterance);
   }

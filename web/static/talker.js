@@ -15,6 +15,7 @@ const NOTICED_WITHIN_MS = 5000;
 const NOTICEABLE_MS = 60;
 /** What somebody has said before it was clear that they talk over the voice. */
 const BEFORE_INTERRUPTION_MS = 700;
+const INTERRUPTION_HEARD_WITHIN_MS = 3000;
 
 /**
  * @typedef {object} Trouble
@@ -54,7 +55,8 @@ export class Talker {
   /** @type {(value: undefined) => void} */
   #onNotice = () => undefined;
   #connected = false;
-  #interrupted = false;
+  /** @type {{at: number, heard: boolean} | null} */
+  #interruption = null;
 
   /** @param {TalkerParts} parts */
   constructor(parts) {
@@ -90,10 +92,7 @@ export class Talker {
     this.state = state;
     if (state !== "off") this.#onNotice(undefined);
     if (error) this.parts.trouble({ title: error.message, text: error.action, again: "" });
-    if (this.#interrupted && state !== "hearing") {
-      this.#interrupted = false;
-      this.microphone.holdBack(0);
-    }
+    this.#catchUp(state);
     if (state !== "off" || !this.#connected) return;
     this.#disconnect();
     if (this.on && error) void this.turn(false);
@@ -102,8 +101,23 @@ export class Talker {
 
   /** Somebody talks over the voice: what they have said already counts. */
   onInterruption() {
-    this.#interrupted = true;
+    this.#interruption = { at: performance.now(), heard: false };
     this.microphone.holdBack(BEFORE_INTERRUPTION_MS);
+  }
+
+  /**
+   * After an interruption has been heard, or was none after all, nothing is late any more.
+   * @param {import("./types.js").Speech["state"]} state
+   */
+  #catchUp(state) {
+    const interruption = this.#interruption;
+    if (!interruption) return;
+    const over = performance.now() - interruption.at > INTERRUPTION_HEARD_WITHIN_MS;
+    if (state === "hearing") interruption.heard = true;
+    else if (interruption.heard || over) {
+      this.#interruption = null;
+      this.microphone.holdBack(0);
+    }
   }
 
   /** How the microphone is used, whenever that changes. */
@@ -292,6 +306,8 @@ export class Talker {
   #onEnded(fault) {
     const { wanted } = this;
     this.#connected = false;
+    // With the server gone all of it is made anew when that is back.
+    if (fault === "lost" && !this.parts.live()?.open) return this.release(true);
     this.on = false;
     this.release(true);
     this.state = "off";

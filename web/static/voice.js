@@ -13,6 +13,8 @@ import { VoiceView } from "./voice-view.js";
 /** @typedef {import("./types.js").VoiceInfo} VoiceInfo */
 
 const WATCH_EVERY_MS = 50;
+/** How long the end of what was said is still in the room, or on its way to a wireless loudspeaker. */
+const LAST_ECHO_MS = 300;
 /** An alert that is older when it comes, such as one told again after an interruption, is no news to read out. */
 const FRESH_MS = 30_000;
 
@@ -38,6 +40,9 @@ export class Voice {
   #mine = new Map();
   /** @type {Interruption | null} */
   #interruption = null;
+  /** @type {string | null} the answer that it listens over */
+  #over = null;
+  #gateTimer = 0;
 
   /** @param {VoiceParts} parts */
   constructor(parts) {
@@ -265,15 +270,22 @@ export class Voice {
   }
 
   #onSpeaking() {
-    const { speaking } = this.speaker;
-    this.#interruption = speaking && this.talker.open && this.talker.on ? new Interruption() : null;
-    this.talker.microphone.gate(!this.#interruption);
+    const { speaking, source } = this.speaker;
+    clearTimeout(this.#gateTimer);
+    if (speaking && this.talker.open && this.talker.on) {
+      if (!this.#interruption || this.#over !== source) this.#interruption = new Interruption();
+      this.#over = source;
+      this.talker.microphone.gate(false);
+    } else this.#gateTimer = window.setTimeout(() => this.talker.microphone.gate(true), this.speaker.stopped ? 0 : LAST_ECHO_MS);
     this.show();
   }
 
   #listenOver() {
-    if (!this.#interruption?.feed(this.talker.microphone.level, performance.now())) return;
-    this.talker.onInterruption();
+    const { speaker, talker } = this;
+    if (!speaker.speaking || !talker.open || !talker.on) return;
+    if (!this.#interruption?.feed(talker.microphone.level, performance.now())) return;
+    this.#interruption = null;
+    talker.onInterruption();
     this.interrupt();
   }
 
