@@ -41,6 +41,8 @@ def left_behind(asked: Asked) -> list[knowledge.Deal]:
     objects = meaning.second if agent is not None else meaning.subject
     things = asked.things(objects) if objects is not None else list(asked.scene.objects)
     found = knowledge.deals(Deed.STAY_BEHIND, things, asked.scene, meaning.window, None)
+    if objects is not None and objects.named and things and all(is_being(thing) for thing in things):
+        raise CannotTell("I keep which things were left behind, not who went away from whom")
     if agent is None or agent.some:
         return found
     by = {thing.id for thing in asked.things(agent)}

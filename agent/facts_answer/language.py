@@ -92,7 +92,10 @@ _AND_ASKS = re.compile(
     r" (?:it|he|she|they|there|any|the|that|this|#|(?!not\b)\w+ (?!#)))\b)",
     re.IGNORECASE,
 )
-_REMAINING = re.compile(r"^(?:so |and |well )*(?:any|is|are|how many)\b.*\b(?:left|remaining)(?: over)?$")
+_REMAINING = re.compile(
+    r"^(?:so |and |well )*(?:any|is|are|how many)\b(?!.*\b(?:when|before|after|since|until)\b)"
+    r".*\b(?:left|remaining)(?: over)?$"
+)
 _REMAINING_AT = re.compile(
     r"\b((?:who|what) is|(?:HOWMANY|which|what) (?:\w+ )?are) (?:left|remaining)(?: over)?"
     r"(?= (?:INPICTURE|here|there|(?:on|in|at|near|by) (?:the )?[NR]\d+)\b)"
@@ -125,7 +128,7 @@ _TURNS = (
     (r"\b(?:go|goes|going|went|come|comes|came) (?:and|to) (?=(?:pick|take|took|grab|get|carr|move|put))", ""),
     (r"\bvery (?=first|last|latest|same|beginning)", ""),
     (r"(?<!^)\b(?:is|was) it (?:that|who|which) ", ""),
-    (r" (?:along )?with (?:him|her|them|it|himself|herself|themselves)\b", ""),
+    (r"\b((?:tak|took|bring|brought|carr)\w*\b.*) (?:along )?with (?:him|her|them|it)(?:self|selves)?\b", r"\1"),
     (r"\bno more(?= (?:at|in|on|here|there|near|visible)\b)", "not"),
     (r"\b(could|can|did|does|do) one\b", r"\1 you"),
     (r" (?:with )?each (?:\w+ )?(?:counted|counting) (?:only )?(?:once|(?:one|1) time)$", ""),
@@ -192,6 +195,9 @@ def bare(text: str) -> tuple[str, bool]:
 
 
 _SHORT = 4
+_WHILE = re.compile(
+    r"(?:when|after|before|since|while|until|once) (?!is|are|was|were|did|do|does|has|have|when|how)", re.IGNORECASE
+)
 _REMARK = re.compile(r"(?:i|we|my|sorry|thanks|thank you|cheers|please|just)\b", re.IGNORECASE)
 _SAYS_NOTHING = re.compile(
     r"\W*(?:(?:ok|okay|hi|hey|hello|well|so|and|please|thanks|right|now|yes|no)\W*)*$", re.IGNORECASE
@@ -212,6 +218,9 @@ def clauses(text: str) -> tuple[str, tuple[str, ...]]:
     if len(text.split()) <= _SHORT:
         # “The dog, where?”
         return "", tuple(clause for clause in _AND_ASKS.split(text) if not _SAYS_NOTHING.match(clause)) or (text,)
+    if len(parts) == 2 and _WHILE.match(parts[0]) and _ASKING.match(parts[1].strip()):
+        # “When the dog left, who was here?”
+        return "", (f"{parts[1].strip(' ?!.')} {parts[0].strip()}",)
     while len(parts) > 1 and _REMARK.match(parts[-1].strip()):
         parts.pop()
     asking = [_ASKING.match(part.strip()) is not None for part in parts]

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, tzinfo
 from agent.facts_answer import language, times
 from agent.facts_answer.grammar import shape_of
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Place, Relation, Subject, Window
+from agent.facts_answer.moments import timed
 from agent.facts_answer.nouns import ORDINALS, mark_ids, mark_nouns, mark_regions
 from agent.facts_answer.tokens import Token, orders, place_of, tokens_of
 from agent.labels import CATEGORIES, class_of
@@ -97,6 +98,8 @@ def _understood(question: str, scene: Scene, now: datetime, zone: tzinfo | None)
     text, limit = _take_limit(named.text)
     marked = language.mark_deeds(text, plain)
     tokens = tokens_of(replace(named, text=marked))
+    told = timed(tokens, scene, window)
+    tokens, window = list(told.tokens), told.window
     shaped, ask = window != Window() and not tokens, None
     for order in orders(tokens) if tokens else ():
         shaped, ask = shape_of(token.cls for token in order)
@@ -106,6 +109,7 @@ def _understood(question: str, scene: Scene, now: datetime, zone: tzinfo | None)
     reading = _Reading(tuple(tokens), plain, marked, tagged)
     meaning = _assembled(reading, ask, window, now)
     unknown = tuple(dict.fromkeys(token.word.lower() for token in tokens if token.cls == "UNKNOWN"))
+    meaning = replace(meaning, beyond=(*meaning.beyond, *told.beyond))
     return replace(meaning, limit=limit or meaning.limit, lasting=lasting, shaped=shaped, unknown=unknown)
 
 
@@ -253,6 +257,8 @@ def _beyond(reading: _Reading, timed: bool) -> Iterable[str]:
     unheard = "WHO" not in reading.classes and deed and any(s.pronoun and not s.named for s in named) and len(named) > 1
     if unheard and not reading.words & _OF_TWO and any(s.named for s in named):
         yield _TOO_MUCH
+    if [t.cls for t in reading.tokens] == ["AUX", "NP", "NP"] and "was" in reading.plain:
+        yield from (_TOO_MUCH for s in named[:1] if s.pronoun and not s.ids)
     last_of = any(subject.generic and subject.ordinal for subject in named[:-1])
     agents = "AGENT" in reading.classes and "OWN" in reading.words
     if mixed or last_of or agents or {"MEET", "MOVE"} <= reading.words or any(s.unclear for s in named):
