@@ -244,4 +244,5 @@ async def test_a_model_that_is_not_there_is_told_and_the_tracks_answer(tmp_path:
             hello = await receive(live, "hello")
     assert "does not answer" in model["message"]
     assert model["action"]
-    assert hello["vlm"] == {"name": None, "can": [], "describes": True}
+    assert (hello["vlm"]["name"], hello["vlm"]["can"]) == (None, [])
+    assert hello["vlm"]["error"]["message"] == model["message"]
