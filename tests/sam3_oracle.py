@@ -25,8 +25,10 @@ LOGIT_LIMIT = 32.0
 class LiveSession(Sam3VideoInferenceSession):
     """Counts the frames that it has seen, however few of them it still holds."""
 
-    def __init__(self) -> None:
-        super().__init__(dtype=torch.float32)
+    def __init__(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+        super().__init__(
+            inference_device=device, inference_state_device=device, video_storage_device=device, dtype=dtype
+        )
         self.obj_with_new_inputs: list[int] = []
         self.seen = 0
 
@@ -53,7 +55,8 @@ class Oracle:
     """One stream. In each frame: `see`, `track`, prompts, `remember`."""
 
     def __init__(self, model: Sam3VideoModel, *, pruned: bool = True) -> None:
-        self.session = LiveSession()
+        parameter = next(model.parameters())
+        self.session = LiveSession(parameter.device, parameter.dtype)
         self._model = model
         self._tracker = model.tracker_model
         self._pruned = pruned
@@ -148,27 +151,7 @@ class Oracle:
         """Drop what will never be read again."""
         if not self._pruned:
             return
-        now, frames = self._frame, self.session.processed_frames
-        for frame in [frame for frame in frames if frame < now]:
-            del frames[frame]
-        for id_ in self.session.obj_ids:
-            self._prune(id_, now)
-
-    def _prune(self, id_: int, now: int) -> None:
-        store = self._store(id_)
-        recent, vouched = store["non_cond_frame_outputs"], store["cond_frame_outputs"]
-        for frame in [frame for frame in recent if frame <= now - POINTERS]:
-            del recent[frame]
-        for frame, output in recent.items():
-            output.pop("high_res_masks", None)
-            if frame <= now - MEMORIES:
-                output["maskmem_features"] = output["maskmem_pos_enc"] = None
-        others = sorted(frame for frame in vouched if frame != self._pinned.get(id_))
-        for frame in others[: max(0, len(vouched) - CONDITIONING)]:
-            del vouched[frame]
-        tracked = self.session.frames_tracked_per_obj[self.session.obj_id_to_idx(id_)]
-        for frame in [frame for frame in tracked if frame <= now - POINTERS]:
-            del tracked[frame]
+        prune(self.session, self._frame, self._pinned)
 
     def _store(self, id_: int) -> dict[str, dict[int, dict[str, Any]]]:
         store: dict[str, dict[int, dict[str, Any]]] = self.session.output_dict_per_obj[self.session.obj_id_to_idx(id_)]
@@ -178,6 +161,28 @@ class Oracle:
         store = self._store(id_)
         kinds = (store["cond_frame_outputs"], store["non_cond_frame_outputs"])
         return next(kind[self._frame] for kind in kinds if self._frame in kind)
+
+
+def prune(session: LiveSession, now: int, pinned: dict[int, int]) -> None:
+    """Drop what will never be read again after frame `now`. `pinned`: the frame of each object that must be kept."""
+    frames = session.processed_frames
+    for frame in [frame for frame in frames if frame < now]:
+        del frames[frame]
+    for id_, index in session._obj_id_to_idx.items():
+        store = session.output_dict_per_obj[index]
+        recent, vouched = store["non_cond_frame_outputs"], store["cond_frame_outputs"]
+        for frame in [frame for frame in recent if frame <= now - POINTERS]:
+            del recent[frame]
+        for frame, output in recent.items():
+            output.pop("high_res_masks", None)
+            if frame <= now - MEMORIES:
+                output["maskmem_features"] = output["maskmem_pos_enc"] = None
+        others = sorted(frame for frame in vouched if frame != pinned.get(id_))
+        for frame in others[: max(0, len(vouched) - CONDITIONING)]:
+            del vouched[frame]
+        tracked = session.frames_tracked_per_obj[index]
+        for frame in [frame for frame in tracked if frame <= now - POINTERS]:
+            del tracked[frame]
 
 
 def _points(points: Tensor | None, labels: Tensor | None) -> dict[str, Tensor] | None:

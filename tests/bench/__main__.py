@@ -33,6 +33,10 @@ class Bench:
 BENCHES = {
     "models": Bench("the light engine's models, alone", (), ("--runs", "5")),
     "kernels": Bench("mask post-processing on the CPU against the usual libraries", (), ("--runs", "1")),
+    "sam3": Bench(
+        "SAM 3's step against transformers' streaming", (),
+        ("--models", "tiny", "--objects", "2", "--frames", "19", "--rehearse"),
+    ),
     "page": Bench("capture to overlay data in the page", ("--seconds", "10"), ("--seconds", "3")),
     "load": Bench("what a stream and a client cost", ("--seconds", "6"), ("--seconds", "2", "--most", "2")),
     "loss": Bench("latency and stalls against stock aiortc", ("--seconds", "12"), ("--seconds", "3", "--runs", "1")),

@@ -135,7 +135,8 @@ def test_features_are_stocks_for_every_picture_of_a_batch(network: Network, stoc
     with torch.inference_mode():
         embedded = stock.detector_model.get_vision_features(pixel_values=pictures)
         tracker, _ = stock.get_vision_features_for_tracker(vision_embeds=embedded)
-    for mine, theirs in zip(features.detector, embedded.fpn_hidden_states[:3], strict=True):
+        own = stock.detector_model.vision_encoder.neck(features.detector)[0]
+    for mine, theirs in zip(own, embedded.fpn_hidden_states, strict=True):
         assert_same(mine, theirs)
     for mine, theirs in zip(features.tracker, tracker, strict=True):
         assert_same(mine.flatten(2).permute(2, 0, 1), theirs)
@@ -208,11 +209,11 @@ def test_another_side_is_what_a_model_built_for_it_computes() -> None:
     fitted = Network(copy.deepcopy(source), device=CPU, dtype=torch.float32, side=224)
     assert fitted.shape == Shape.of(config)
     mine, theirs = fitted.encode(picture), Network(built, device=CPU, dtype=torch.float32).encode(picture)
-    for one, other in zip((*mine.detector, *mine.tracker), (*theirs.detector, *theirs.tracker), strict=True):
+    for one, other in zip((mine.detector, *mine.tracker), (theirs.detector, *theirs.tracker), strict=True):
         assert torch.equal(one, other)
     with torch.inference_mode():
-        stock = built.detector_model.get_vision_features(pixel_values=picture).fpn_hidden_states[2]
-    assert_same(mine.detector[2], stock)
+        stock = built.detector_model.get_vision_features(pixel_values=picture).last_hidden_state
+    assert_same(mine.detector.flatten(2).transpose(1, 2), stock)
 
 
 def test_a_side_that_is_no_multiple_of_the_patch_is_refused() -> None:

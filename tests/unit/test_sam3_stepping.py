@@ -345,8 +345,8 @@ def tensor_bytes() -> int:
 
 def worn_stub(steps: int) -> None:
     stepper = Stepper(Stub(Shape.of(tiny_config(56))), 3)  # type: ignore[arg-type]
-    nothing = (torch.zeros(1), torch.zeros(1), torch.zeros(1))
-    still = Features(nothing, nothing)
+    nothing = torch.zeros(1)
+    still = Features(nothing, (nothing, nothing, nothing))
     wear(Ours(stepper), lambda _: still, steps, settled=200)
 
 

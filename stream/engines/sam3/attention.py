@@ -20,8 +20,14 @@ TEMPERATURE = 10_000.0
 class MemoryAttention:
     """All objects of a call have equally many memories and pointers. Nothing here synchronises."""
 
-    def __init__(self, tracker: Any, position: Tensor, memory_position: Tensor, shape: Shape) -> None:
-        """`position`: `(tokens, hidden)` of the picture, `memory_position`: `(tokens, memory)` of every memory."""
+    def __init__(
+        self, tracker: Any, position: Tensor, memory_position: Tensor, shape: Shape, *, narrow: bool | None = None
+    ) -> None:
+        """`position`: `(tokens, hidden)` of the picture, `memory_position`: `(tokens, memory)` of every memory.
+
+        `narrow`: read the memories themselves and project what was read, instead of projecting all of them before.
+        Fewer operations, but all scores lie in memory and not in a GPU's registers: by default on CPUs only.
+        """
         self._shape = shape
         self._layers = list(tracker.memory_attention.layers)
         self._norm = tracker.memory_attention.layer_norm
@@ -33,6 +39,8 @@ class MemoryAttention:
         times = tracker.memory_temporal_positional_encoding.detach().flatten(1)
         # Row k is for the memory of k frames ago; row 0, for conditioning frames, is the last of the model's.
         self._memory_positions = memory_position + times.roll(1, 0)[:, None]
+        self._heads = int(tracker.config.memory_attention_num_attention_heads)
+        self._narrow = self._heads == 1 and (position.device.type == "cpu" if narrow is None else narrow)
         half = shape.hidden // 2
         powers = 2 * torch.div(torch.arange(half, device=position.device), 2, rounding_mode="floor") / half
         self._periods = TEMPERATURE ** powers.to(torch.float32)
@@ -76,27 +84,34 @@ class MemoryAttention:
     def _attend_self(self, layer: Any, states: Tensor) -> Tensor:
         attention = layer.self_attn
         normed = layer.layer_norm1(states)
-        query = self._rotate(_heads(attention.q_proj(normed), attention))
-        key = self._rotate(_heads(attention.k_proj(normed), attention))
-        value = _heads(attention.v_proj(normed), attention)
-        return states + _attend(attention, query, key, value)
+        query, key = self._rotated(attention.q_proj(normed)), self._rotated(attention.k_proj(normed))
+        read = _attend(attention, query, key, _heads(attention.v_proj(normed), attention))
+        return states + torch.as_tensor(attention.o_proj(read))
 
     def _read(self, layer: Any, states: Tensor, keys: Tensor, values: Tensor, frames: int) -> Tensor:
+        """Look into the memory, then the layer's feed-forward part."""
         attention = layer.cross_attn_image
-        query = self._rotate(_heads(attention.q_proj(layer.layer_norm2(states)), attention))
-        key = _heads(attention.k_proj(keys), attention)
-        placed = frames * self._shape.tokens
-        key = torch.cat((self._rotate(key[:, :, :placed], frames), key[:, :, placed:]), dim=2)
-        states = states + _attend(attention, query, key, _heads(attention.v_proj(values), attention))
+        query = self._rotated(attention.q_proj(layer.layer_norm2(states)))
+        key = self._rotated(attention.k_proj(keys), frames)
+        if self._narrow:
+            # What a projection of values reads is the projection of what is read: there are far fewer of these.
+            read = attention.v_proj(_attend_narrow(attention, query[:, 0], key[:, 0], values))
+        else:
+            read = _attend(attention, query, key, _heads(attention.v_proj(values), attention))
+        states = states + attention.o_proj(read)
         expanded = layer.activation(layer.linear1(layer.layer_norm3(states)))
         return states + torch.as_tensor(layer.linear2(expanded))
 
-    def _rotate(self, states: Tensor, frames: int = 1) -> Tensor:
-        """Rotate neighbouring values by the angle of their place; `(N, heads, frames * tokens, head)`, in float32."""
-        count, heads, length, size = states.shape
-        pairs = states.float().reshape(count, heads, frames, self._shape.tokens, size // 2, 2)
-        turned = torch.view_as_real(torch.view_as_complex(pairs) * self._turns)
-        return turned.view(count, heads, length, size).to(states.dtype)
+    def _rotated(self, states: Tensor, frames: int = 1) -> Tensor:
+        """Heads of `(N, length, channels)`, whose first `frames * tokens` are rotated by their place, in float32."""
+        count, tokens = len(states), self._shape.tokens
+        heads, pairs = self._heads, self._turns.shape[-1]
+        placed = states[:, : frames * tokens].view(count, frames, tokens, heads, pairs, 2)
+        wide = placed.float()
+        torch.view_as_complex(wide).mul_(self._turns[:, None])
+        if wide.dtype != placed.dtype:
+            placed.copy_(wide)
+        return states.view(count, -1, heads, 2 * pairs).transpose(1, 2)
 
 
 def _heads(states: Tensor, attention: Any) -> Tensor:
@@ -106,6 +121,15 @@ def _heads(states: Tensor, attention: Any) -> Tensor:
 
 
 def _attend(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """`(N, length, channels)`."""
     read = functional.scaled_dot_product_attention(query, key, value, scale=attention.scaling)
-    projected: Tensor = attention.o_proj(read.transpose(1, 2).flatten(2))
-    return projected
+    return read.transpose(1, 2).flatten(2)
+
+
+def _attend_narrow(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """One head, `(N, length, channels)`, with values of another width; object by object, so that scores stay cached."""
+    made = [
+        torch.mm(torch.mm(one * attention.scaling, keys.T).softmax(dim=-1), values)
+        for one, keys, values in zip(query, key, value, strict=True)
+    ]
+    return torch.stack(made)

@@ -34,8 +34,8 @@ Levels = tuple[Tensor, Tensor, Tensor]
 class Features:
     """Of B pictures, on the device; valid until the next `encode`. Levels go from fine to coarse."""
 
-    detector: Levels
-    """`(B, hidden, 4g, 4g)`, `(B, hidden, 2g, 2g)`, `(B, hidden, g, g)`."""
+    detector: Tensor
+    """`(B, channels, g, g)`, what the ViT made; the detector's own pyramid is built when it runs."""
     tracker: Levels
     """`(B, hidden / 8, 4g, 4g)`, `(B, hidden / 4, 2g, 2g)`, `(B, hidden, g, g)`."""
 
@@ -88,8 +88,9 @@ class Network:
 
     def __init__(
         self, model: Any, *, device: torch.device, dtype: torch.dtype, side: int | None = None,
-        runner: Runner | None = None,
+        runner: Runner | None = None, narrow: bool | None = None,
     ) -> None:  # fmt: skip
+        """`narrow`: how memories are read, `MemoryAttention`; by default what is fastest on the device."""
         self.config = model.config
         self.shape = Shape.of(model.config, side)
         self.device = device
@@ -101,10 +102,13 @@ class Network:
         fit(model, self.shape)
         self._model = model.to(device=device, dtype=dtype).eval()
         self._detector_model, self._tracker = model.detector_model, model.tracker_model
-        self._prepare()
+        # As the transformers between them have it: nothing is copied where one hands over to the other.
+        for part in (model.tracker_neck, self._detector_model.vision_encoder.neck, self._tracker.memory_encoder):
+            part.to(memory_format=torch.channels_last)
+        self._prepare(narrow)
 
     @torch.inference_mode()
-    def _prepare(self) -> None:
+    def _prepare(self, narrow: bool | None) -> None:
         shape, backbone = self.shape, self._detector_model.vision_encoder.backbone
         embeddings = backbone.embeddings
         self._patch_position = embeddings._tile_position_embeddings(
@@ -112,7 +116,7 @@ class Network:
         )
         position = self._sine(self._detector_model.vision_encoder.neck.position_encoding, shape.hidden)
         memory_position = self._sine(self._tracker.memory_encoder.position_encoding, shape.memory)
-        self._attention = MemoryAttention(self._tracker, position, memory_position, shape)
+        self._attention = MemoryAttention(self._tracker, position, memory_position, shape, narrow=narrow)
         self._detector = Detector(self._detector_model, position, shape)
         self._image_position = self._tracker.get_image_wide_positional_embeddings().to(self.dtype)
         nowhere = torch.zeros(1, 1, 1, 2, dtype=self.dtype, device=self.device)
@@ -128,9 +132,9 @@ class Network:
 
     @torch.inference_mode()
     def encode(self, pictures: Tensor) -> Features:
-        """ViT and both feature pyramids of `(B, 3, side, side)` in the model's dtype, -1..1, in one call."""
-        levels = self.run(("encode", pictures.shape[0]), self._encode, pictures)
-        return Features((levels[0], levels[1], levels[2]), (levels[3], levels[4], levels[5]))
+        """ViT and the tracker's feature pyramid of `(B, 3, side, side)` in the model's dtype, -1..1, in one call."""
+        states, fine, middle, coarse = self.run(("encode", pictures.shape[0]), self._encode, pictures)
+        return Features(states, (fine, middle, coarse))
 
     def _encode(self, pictures: Tensor) -> tuple[Tensor, ...]:
         backbone = self._detector_model.vision_encoder.backbone
@@ -140,11 +144,9 @@ class Network:
         for layer in backbone.layers:
             states = layer(states)
         states = states.permute(0, 3, 1, 2)
-        # The fourth level, half the grid, is used by nobody.
-        detector = [layer(states) for layer in self._detector_model.vision_encoder.neck.fpn_layers[:3]]
-        fine, middle, coarse = (layer(states) for layer in self._model.tracker_neck.fpn_layers[:3])
+        fine, middle, coarse = _pyramid(self._model.tracker_neck, states)
         decoder = self._tracker.mask_decoder
-        return (*detector, decoder.conv_s0(fine), decoder.conv_s1(middle), coarse)
+        return states, decoder.conv_s0(fine), decoder.conv_s1(middle), coarse
 
     @torch.inference_mode()
     def embed_text(self, input_ids: Tensor, attention_mask: Tensor) -> Concept:
@@ -160,12 +162,12 @@ class Network:
         """All queries, of all pictures, in one call. `queries` must not be empty."""
         asked = self._asked(queries)
         inputs = (asked.pictures, asked.text, asked.text_mask, asked.boxes, asked.labels)
-        key = ("detect", *asked.text.shape[:2], asked.boxes.shape[1], len(features.detector[0]))
-        return Detections(*self.run(key, self._detect, *inputs, *features.detector))
+        key = ("detect", *asked.text.shape[:2], asked.boxes.shape[1], len(features.detector))
+        return Detections(*self.run(key, self._detect, *inputs, features.detector))
 
     def _detect(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        fine, middle, coarse = tensors[5:]
-        return self._detector((fine, middle, coarse), Asked(*tensors[:5]))
+        levels = _pyramid(self._detector_model.vision_encoder.neck, tensors[5])
+        return self._detector(levels, Asked(*tensors[:5]))
 
     def _asked(self, queries: Sequence[Query]) -> Asked:
         given = [0 if query.boxes_cxcywh is None else len(query.boxes_cxcywh) for query in queries]
@@ -280,6 +282,12 @@ class Network:
             hidden = (scores <= 0).to(made.dtype)[:, None, None, None]
             made = made + hidden * tracker.occlusion_spatial_embedding_parameter[..., None, None]
         return made.to(MEMORY_DTYPE).flatten(2).transpose(1, 2)
+
+
+def _pyramid(neck: Any, states: Tensor) -> Levels:
+    """Three levels of `(B, hidden, …)`. The fourth of the neck, half the grid, is used by nobody."""
+    fine, middle, coarse = (layer(states) for layer in neck.fpn_layers[:3])
+    return fine, middle, coarse
 
 
 def _resized(masks: Tensor, side: int) -> Tensor:

@@ -1,0 +1,103 @@
+"""SAM 3's live step against transformers' own streaming, in one run; on a GPU also what a frame costs in full size.
+
+    python -m tests.bench.sam3 [--objects 1 4 10 32] [--frames 40] [--device auto|cpu|cuda]
+
+On the CPU: small models with random weights, one thread, all variants in turn in each frame, so that what else the
+machine does hits them alike; times are this process's own. `tracker` is transformers' tracker on the same pictures,
+without detections or planning; `stock` is `Sam3VideoModel.forward` with given detections, with and without the exact
+prune. Late frames over early ones tell whether a step grows with the stream.
+
+On a GPU: `tests.bench.sam3_gpu`. `--rehearse` runs that on the CPU with the tiny model, to show that it works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from tests.bench.report import table, write
+from tests.bench.sam3_gpu import full_size
+from tests.bench.sam3_peers import Ours, Stock, Tracker, build
+from tests.sam3_scene import pictures
+
+CPU = torch.device("cpu")
+FULL_MEMORY = 17
+"""From this frame on every object remembers as much as it ever will."""
+WINDOW = 6
+"""Frames that early and late figures are medians of."""
+
+
+def compared(name: str, objects: int, frames: int, *, unpruned: bool = True) -> dict[str, Any]:
+    """One row: milliseconds a frame of each variant, and how it grows."""
+    model, peer = (build(name, device=CPU, dtype=torch.float32) for _ in range(2))
+    variants: list[Any] = [
+        Ours(model, objects, device=CPU, dtype=torch.float32),
+        Tracker(peer, objects),
+        Stock(peer, objects, pruned=True),
+    ]
+    if unpruned:
+        variants.append(Stock(peer, objects, pruned=False))
+    taken: dict[str, list[float]] = {variant.name: [] for variant in variants}
+    early_bytes: dict[str, int] = {}
+    for frame, picture in enumerate(pictures(frames, int(model.tracker_model.image_size))):
+        for variant in variants if frame % 2 else variants[::-1]:
+            started_s = time.process_time()
+            variant.step(picture[None], frame)
+            taken[variant.name].append((time.process_time() - started_s) * 1000)
+        if frame == FULL_MEMORY:
+            early_bytes = {variant.name: variant.state_bytes for variant in variants}
+    return {"model": name, "objects": objects, "frames": frames, **_figures(variants, taken, early_bytes)}
+
+
+def _figures(variants: list[Any], taken: dict[str, list[float]], early_bytes: dict[str, int]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    full = {name: times[FULL_MEMORY:] for name, times in taken.items()}
+    middle = {name: statistics.median(times) for name, times in full.items()}
+    for name, value in middle.items():
+        row[f"{name}_ms"] = round(value, 1)
+    for name in list(middle)[1:]:
+        row[f"{name}_over_ours"] = round(middle[name] / middle["ours"], 2)
+    for variant in variants:
+        times = full[variant.name]
+        row[f"{variant.name}_late_of_early"] = round(
+            statistics.median(times[-WINDOW:]) / statistics.median(times[:WINDOW]), 2
+        )
+        row[f"{variant.name}_mb"] = [round(early_bytes[variant.name] / 1e6, 1), round(variant.state_bytes / 1e6, 1)]
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 4, 10, 32])
+    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--models", nargs="+", default=["tiny", "middle"], choices=["tiny", "middle"])
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--rehearse", action="store_true", help="the GPU's part with the tiny model on the CPU")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if options.frames < FULL_MEMORY + 2:
+        parser.error(f"--frames must be at least {FULL_MEMORY + 2}: memories are full after {FULL_MEMORY}")
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    rows: list[dict[str, Any]] = []
+    if options.device != "cuda":
+        for name in options.models:
+            for objects in options.objects:
+                # The middle model with many objects takes seconds a frame: what grows is seen with few as well.
+                rows.append(compared(name, objects, options.frames, unpruned=name == "tiny" or objects <= 4))
+                table("SAM 3 on the CPU", rows[-1:])
+    if options.rehearse:
+        rows += full_size(CPU, "tiny", sides=(112,), objects=(1, 3), cameras=(1, 2), frames=4)
+    elif options.device == "cuda" or (options.device == "auto" and torch.cuda.is_available()):
+        rows += full_size(torch.device("cuda"))
+    print(write("sam3", rows, options.json))
+
+
+if __name__ == "__main__":
+    main()
