@@ -10,10 +10,13 @@ certain as soon as one was prompted.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+from transformers.models.sam3_tracker_video.modeling_sam3_tracker_video import Sam3TrackerVideoImageSegmentationOutput
 from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoInferenceSession, Sam3VideoModel
 
 POINTERS = 15
@@ -59,6 +62,7 @@ class Oracle:
         self.session = LiveSession(parameter.device, parameter.dtype)
         self._model = model
         self._tracker = model.tracker_model
+        self._tracker._use_mask_as_output = partial(mask_as_output, self._tracker)
         self._pruned = pruned
         self._frame = -1
         self._picture = torch.empty(0)
@@ -161,6 +165,32 @@ class Oracle:
         store = self._store(id_)
         kinds = (store["cond_frame_outputs"], store["non_cond_frame_outputs"])
         return next(kind[self._frame] for kind in kinds if self._frame in kind)
+
+
+def mask_as_output(tracker: Any, coarse: Tensor, fine: list[Tensor], mask: Tensor) -> Any:
+    """What stock makes of a given mask, as Meta's code has it: at four times the size of the decoder's hint, where
+    stock takes the picture's, and with a single mask decoded, where stock takes the best of three."""
+    quarter = tracker.prompt_encoder.mask_input_size
+    given = _resized(mask, (4 * quarter[0], 4 * quarter[1])).to(coarse.dtype)
+    hint = tracker.mask_downsample(given)
+    decoded = tracker._single_frame_forward(
+        input_masks=hint, image_embeddings=[*fine, coarse], multimask_output=False
+    )  # fmt: skip
+    there = (mask.flatten(1).amax(dim=1, keepdim=True) > 0).to(coarse.dtype)
+    return Sam3TrackerVideoImageSegmentationOutput(
+        iou_scores=there.new_ones(len(mask), 1),
+        pred_masks=_resized(given * 20.0 - 10.0, quarter),
+        high_res_masks=given * 20.0 - 10.0,
+        object_pointer=there * decoded.object_pointer + (1 - there) * tracker.no_object_pointer,
+        object_score_logits=(20.0 * there - 10.0)[..., None],
+        image_embeddings=[*fine, coarse],
+    )
+
+
+def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    if mask.shape[-2:] == size:
+        return mask
+    return functional.interpolate(mask.float(), size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def prune(session: LiveSession, now: int, pinned: dict[int, int]) -> None:

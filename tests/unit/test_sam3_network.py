@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stream.engines.sam3.detr import box_features
+from stream.engines.sam3.detr import PADDING, box_features
 from stream.engines.sam3.network import Concept, Network, Query
 from stream.engines.sam3.preprocess import Preprocessor
 from stream.engines.sam3.shape import Shape
@@ -23,6 +23,8 @@ from tests.tiny_sam3 import VOCABULARY, tiny_config, tiny_model
 SIDE = 112
 CPU = torch.device("cpu")
 EXACT = 1e-5
+NO_BOX = torch.full((1, 1, 4), 0.5)
+"""Stock leaves the geometry encoder's own token out when it is given no boxes; with one that is masked it does not."""
 Prompted = tuple[int, Tensor, Tensor, Tensor | None, Tensor | None]
 """A picture, ids and mask of the tokens, boxes, and their labels."""
 
@@ -121,8 +123,8 @@ def one_by_one(stock: Any, pictures: Tensor, asked: list[Prompted]) -> list[Tens
     for picture, ids, mask, boxes, labels in asked:
         output = stock.detector_model(
             pixel_values=pictures[picture : picture + 1], input_ids=ids, attention_mask=mask,
-            input_boxes=None if boxes is None else boxes[None],
-            input_boxes_labels=None if labels is None else labels[None],
+            input_boxes=NO_BOX if boxes is None else boxes[None],
+            input_boxes_labels=torch.tensor([[PADDING]]) if labels is None else labels[None],
         )  # fmt: skip
         scores = output.pred_logits.sigmoid() * output.presence_logits.sigmoid()
         made.append((output.pred_boxes[0], scores[0], output.pred_masks[0]))

@@ -43,10 +43,9 @@ class Detector:
         """Boxes `(K, Q, 4)` as corners in [0, 1], scores `(K, Q)` in [0, 1], mask logits `(K, Q, mask, mask)`."""
         model = self._model
         tokens = levels[2].flatten(2).transpose(1, 2).index_select(0, asked.pictures)
-        prompt, valid = asked.text, asked.text_mask
-        if asked.boxes.shape[1]:
-            geometry, geometry_valid = self._exemplars(levels[2], tokens, asked)
-            prompt, valid = torch.cat((prompt, geometry), dim=1), torch.cat((valid, geometry_valid), dim=1)
+        geometry, geometry_valid = self._exemplars(levels[2], tokens, asked)
+        prompt = torch.cat((asked.text, geometry), dim=1)
+        valid = torch.cat((asked.text_mask, geometry_valid), dim=1)
         attended = valid[:, None, None, :]
         encoded = tokens
         for layer in model.detr_encoder.layers:
@@ -107,10 +106,31 @@ class Detector:
         return torch.einsum("bqc,bchw->bqhw", head.mask_embedder(queries), head.instance_projection(embedded))
 
     def _exemplars(self, coarse: Tensor, tokens: Tensor, asked: Asked) -> tuple[Tensor, Tensor]:
-        """The geometry encoder: `(K, 1 + n, hidden)` and which of them count; none where a query has no boxes."""
+        """The geometry encoder: `(K, 1 + n, hidden)` and which of them count.
+
+        The first is no box's and always counts: SAM 3 was trained with it, and Meta's code gives it to concepts without
+        boxes too. transformers leaves it out there.
+        """
         encoder = self._model.geometry_encoder
         count, boxes = asked.boxes.shape[:2]
-        valid = asked.labels != PADDING
+        embedded = encoder.cls_embed.weight.expand(count, 1, -1)
+        if boxes:
+            embedded = torch.cat((embedded, self._boxes(coarse, asked)), dim=1)
+        states = encoder.prompt_layer_norm(encoder.final_proj(embedded))
+        valid = torch.cat((torch.ones_like(asked.text_mask[:, :1]), asked.labels != PADDING), dim=1)
+        for layer in encoder.layers:
+            states = layer(
+                prompt_feats=states,
+                vision_feats=tokens,
+                vision_pos_encoding=self._position,
+                prompt_mask=valid[:, None, None, :],
+            )
+        return encoder.output_layer_norm(states), valid
+
+    def _boxes(self, coarse: Tensor, asked: Asked) -> Tensor:
+        """Each box as `(K, n, hidden)`: where it is, what lies under it, and whether it is an example or none."""
+        encoder = self._model.geometry_encoder
+        count, boxes = asked.boxes.shape[:2]
         normed = encoder.vision_layer_norm(coarse.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         pooled = box_features(normed.index_select(0, asked.pictures), asked.boxes, encoder.roi_size)
         embedded = encoder.boxes_direct_project(asked.boxes)
@@ -118,19 +138,7 @@ class Detector:
         x, y, width, height = asked.boxes.flatten(0, 1).unbind(-1)
         placed = encoder._encode_box_coordinates(x, y, width, height).view(count, boxes, -1)
         embedded = embedded + encoder.boxes_pos_enc_project(placed)
-        embedded = embedded + encoder.label_embed(asked.labels.clamp(min=0))
-        embedded = torch.cat((encoder.cls_embed.weight.expand(count, 1, -1), embedded), dim=1)
-        states = encoder.prompt_layer_norm(encoder.final_proj(embedded))
-        # A row that may attend to nothing would be NaN: the first token may always be seen by its like.
-        seen = torch.cat((torch.ones_like(valid[:, :1]), valid), dim=1)
-        for layer in encoder.layers:
-            states = layer(
-                prompt_feats=states,
-                vision_feats=tokens,
-                vision_pos_encoding=self._position,
-                prompt_mask=seen[:, None, None, :],
-            )
-        return encoder.output_layer_norm(states), torch.cat((valid.any(dim=1, keepdim=True), valid), dim=1)
+        return embedded + torch.as_tensor(encoder.label_embed(asked.labels.clamp(min=0)))
 
 
 def box_features(features: Tensor, boxes: Tensor, size: int) -> Tensor:

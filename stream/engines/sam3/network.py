@@ -205,7 +205,7 @@ class Network:
 
     def decode(
         self, features: Levels, pictures: Tensor, fused: Tensor, points: Tensor | None = None,
-        labels: Tensor | None = None, masks: Tensor | None = None,
+        labels: Tensor | None = None, masks: Tensor | None = None, several: bool | None = None,
     ) -> Decoded:  # fmt: skip
         """Prompt encoder and mask decoder for N objects: the best of three masks, unless points settle which one.
 
@@ -213,7 +213,8 @@ class Network:
         0 off it, 2 and 3 a box's corners; `masks`: `(N, mask, mask)` logits that are given as a hint.
         """
         sparse, dense = self._prompt(len(fused), points, labels, masks)
-        several = points is None or self._several(points.shape[1])
+        if several is None:
+            several = points is None or self._several(points.shape[1])
         # One picture is broadcast by the decoder; more are copied for each object.
         fine, middle = (x if len(x) == 1 else x.index_select(0, pictures) for x in features[:2])
         made, quality, tokens, score = self._tracker.mask_decoder(
@@ -253,13 +254,17 @@ class Network:
         return torch.where(there, pointer, self._tracker.no_object_pointer)
 
     def take_masks(self, features: Levels, pictures: Tensor, masks: Tensor) -> Decoded:
-        """Objects given by their masks, 0..1 `(N, h, w)` of any size: the masks are the result, as logits."""
-        side, tracker = self.shape.side, self._tracker
-        given = _resized(masks[:, None].to(self.dtype), side)
+        """Objects given by their masks, 0..1 `(N, h, w)` of any size: the masks are the result, as logits.
+
+        As Meta's code does it: at the memory encoder's size, of which the decoder's hint is exactly a quarter, and with
+        one mask decoded. transformers takes the picture's size and the best of three.
+        """
+        tracker = self._tracker
+        given = _resized(masks[:, None].to(self.dtype), self.shape.memory_mask)
         logits = _resized(given * 20.0 - 10.0, self.shape.mask)[:, 0]
-        hint = _resized(tracker.mask_downsample(given), self.shape.mask)[:, 0]
+        hint = tracker.mask_downsample(given)[:, 0]
         there = masks.flatten(1).amax(dim=1, keepdim=True) > 0
-        decoded = self.decode(features, pictures, features[2].index_select(0, pictures), masks=hint)
+        decoded = self.decode(features, pictures, features[2].index_select(0, pictures), masks=hint, several=False)
         pointers = torch.where(there, decoded.pointers, tracker.no_object_pointer)
         return Decoded(logits, (20.0 * there.to(self.dtype) - 10.0)[:, 0], pointers)
 
