@@ -138,6 +138,7 @@ class Voice:
         fault: OnlookerError | None = None
         try:
             await microphone.connected()
+            await self.service.load_detector()
             client.listener.connect()
             async with asyncio.TaskGroup() as tasks:
                 idle = tasks.create_task(self._until_idle(client.listener, microphone))

@@ -141,13 +141,10 @@ class Listener:
     # --- what the client asks for -----------------------------------------------------------------------------
 
     def listen(self, settings: Listening) -> None:
-        """Use the microphone so from now on. Raises `VoiceError` where the microphone cannot be open: the settings
+        """Use the microphone so from now on. Raises `ModelMissing` where the microphone cannot be open: the settings
         are as before then."""
-        if settings.open and self._service.detector() is None:
-            raise VoiceError(
-                "An open microphone needs the voice activity detector, which is missing.",
-                action="Run `onlooker models fetch voice`, or hold the key to talk.",
-            )
+        if settings.open:
+            self._service.require_detector()
         self._settings = settings
         self._used_s = time.monotonic()
         self._apply()

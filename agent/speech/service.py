@@ -68,15 +68,22 @@ class SpeechService:
         """Something that was missing may be there now."""
         self._wanted.set()
 
-    def detector(self) -> Vad | None:
-        """For one microphone; None where the weights are missing."""
+    async def load_detector(self) -> None:
+        """Before the first `detector`. Where the weights are missing there is none."""
         if self._vad is None:
             try:
-                self._vad = VadModel(self._find_detector())
+                self._vad = await asyncio.to_thread(lambda: VadModel(self._find_detector()))
             except ModelMissing as error:
                 log.warning("%s %s", error.message, error.action)
-                return None
-        return Vad(self._vad)
+
+    def detector(self) -> Vad | None:
+        """For one microphone; None where the weights are missing."""
+        return Vad(self._vad) if self._vad is not None else None
+
+    def require_detector(self) -> None:
+        """Raises `ModelMissing` where there is none."""
+        if self._vad is None:
+            self._find_detector()
 
     async def transcribe(self, samples: F32, *, languages: Sequence[str] = ()) -> Transcript:
         """As `Transcriber.transcribe`. Raises `OnlookerError`, with the reason where there is no transcriber."""
