@@ -38,7 +38,7 @@ from agent.facts_answer.phrases import (
 )
 from agent.perceive.matching import COMPARE
 from agent.scene import SceneObject
-from agent.types import Event
+from agent.types import Event, RegionKind
 
 _DID = {
     Deed.ENTER: "came in", Deed.LEAVE: "left", Deed.RETURN: "came back", Deed.VANISH: "went out of sight",
@@ -178,7 +178,7 @@ def _which_there(asked: Asked) -> str:
     place = asked.wording.place(meaning.place)
     if is_ever(meaning):
         were = f" {'was' if len(there) == 1 else 'were'}{place}" if place else ""
-        return sentence(f"{names(there)}{were}") if there else nobody(asked, " has been")
+        return sentence(f"{names(there)}{were}") if there else nobody(asked, been(meaning))
     if not there:
         return nobody(asked, f" {be(1)}{' not' if meaning.negated else ''}") + _nearest(asked)
     doing = _doing(meaning)
@@ -189,6 +189,10 @@ def _which_there(asked: Asked) -> str:
     if meaning.place is not None or doing:
         return sentence(f"{names(there)} {be(2)}{doing}{place}")
     return sentence("I see " + grouped(there))
+
+
+def been(meaning: Meaning) -> str:
+    return " has been there all the time" if meaning.window.through else " has been"
 
 
 def _nearest(asked: Asked) -> str:
@@ -216,6 +220,9 @@ def _pair(asked: Asked, event: Event) -> list[SceneObject]:
 def _which_did(asked: Asked) -> str:
     meaning = asked.meaning
     found = happenings(asked)
+    if meaning.negated:
+        others = [thing for thing in asked.things() if thing not in unique(found)]
+        return sentence(f"{names(others)} never {did(asked)}" if others else f"all of them {did(asked)}")
     if not found:
         return nobody(asked, f" {did(asked)}") if meaning.deed is not Deed.ENTER else _who_was_there_first(asked)
     if meaning.most is Most.FIRST:
@@ -252,6 +259,8 @@ def _which_are_gone(asked: Asked) -> str:
 def _outdone(asked: Asked) -> str:
     meaning, most = asked.meaning, asked.meaning.most
     assert most is not None
+    if most in (Most.FIRST, Most.LAST) and meaning.place is not None:
+        return _first_or_last_there(asked)
     place = meaning.place if most in (Most.NEAREST, Most.FARTHEST) else None
     if place is not None and place.subject is not None and not any(t.visible for t in asked.things(place.subject)):
         raise CannotTell(f"Nothing in sight is {article(word_for(place.subject))}")
@@ -271,6 +280,25 @@ def _outdone(asked: Asked) -> str:
         return sentence(f"nothing{' of these' if meaning.subject.named else ''} is moving")
     reason = _reason(asked, most, best[0])
     return sentence(f"{names(best)}, {reason}" if reason else names(best))
+
+
+def _first_or_last_there(asked: Asked) -> str:
+    meaning = asked.meaning
+    region = knowledge.region_of(meaning.place, asked.scene)
+    if region is None or region.kind is not RegionKind.ZONE:
+        raise CannotTell("I keep who was at zones, not who was where else")
+    place = asked.wording.place(meaning.place)
+    there = knowledge.placed(asked.things(), meaning.place, asked.scene)
+    if meaning.most is Most.LAST and there:
+        return sentence(f"{names(there)} {be(len(there))}{place} right now")
+    deed = Deed.ENTER if meaning.most is Most.FIRST else Deed.LEAVE
+    found = knowledge.deals(deed, asked.things(), asked.scene, meaning.window, meaning.place)
+    if not found:
+        return nobody(asked, " has been")
+    chosen = found[0] if meaning.most is Most.FIRST else found[-1]
+    if meaning.most is Most.FIRST:
+        return sentence(f"{name(chosen.thing)} came{place.replace(' at ', ' to ', 1)} {asked.wording.at(chosen.at)}")
+    return sentence(f"{name(chosen.thing)} was{place} until {asked.wording.clock(chosen.at)}")
 
 
 def _reason(asked: Asked, most: Most, thing: SceneObject) -> str:

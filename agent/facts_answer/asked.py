@@ -102,6 +102,8 @@ def back_after(thing: SceneObject) -> datetime | None:
 def present(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject]:
     """Those that are, or at the time asked about were, there and doing so."""
     meaning = asked.meaning
+    if meaning.window.through and meaning.deed in (None, Deed.BE):
+        return _all_along(asked, things)
     if is_ever(meaning):
         if meaning.place is not None:
             return _were_there(asked, things)
@@ -123,6 +125,17 @@ def present(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject]:
     elif meaning.deed is Deed.REST:
         there = [thing for thing in there if not thing.moving]
     return there
+
+
+def _all_along(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject]:
+    """Those that were there at the beginning, and where that is said, ever since."""
+    meaning = asked.meaning
+    if meaning.place is not None:
+        raise CannotTell("I keep who was there all the time, not where")
+    first = [thing for thing in things if knowledge.from_the_start(thing, asked.scene)]
+    if meaning.window.through == "outset" or (meaning.window.through == "start" and meaning.done):
+        return first
+    return [thing for thing in first if thing.visible and len(knowledge.stays(thing)) == 1]
 
 
 def _were_there(asked: Asked, things: Sequence[SceneObject]) -> list[SceneObject]:

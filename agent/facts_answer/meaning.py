@@ -149,6 +149,8 @@ class Window:
     ever: bool = False
     """All the time so far, said so."""
     now: bool = False
+    through: str = ""
+    """`"all"` for all the time without a break, `"start"` for from the beginning on, `"outset"` for then alone."""
 
 
 @dataclass(frozen=True, slots=True)

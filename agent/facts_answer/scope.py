@@ -158,6 +158,7 @@ def _passed_over(meaning: Meaning) -> str | None:
         ("a second thing", meaning.second is not None and not _takes_second(meaning)),
         ("where that was", meaning.ask is Ask.WHERE and meaning.deed in (Deed.CROSS, Deed.MEET)),
         ("how often that was", meaning.ask is Ask.HOW_OFTEN and not _is_counted(meaning)),
+        ("what is near what now", _met_now(meaning)),
         ("a place", meaning.place is not None and not _takes_place(meaning)),
         ("that comparison", meaning.most is not None and not _takes_most(meaning)),
         ("that length of time", meaning.lasting is not None and not _takes_lasting(meaning)),
@@ -232,9 +233,15 @@ def _takes_not(meaning: Meaning) -> bool:
     if meaning.ask is Ask.WHETHER:
         return not meaning.subject.every
     still = meaning.deed in (None, Deed.BE) and meaning.most is None and not meaning.past
+    if meaning.ask is Ask.WHICH and meaning.deed in HAPPENINGS - {Deed.MEET, Deed.STAY_BEHIND}:
+        return meaning.most is None
     if meaning.ask in _LENGTHS:
         return still and meaning.place is not None and meaning.place.region_id is not None
     return still and meaning.place is not None and meaning.ask in (Ask.WHICH, Ask.HOW_MANY) and not meaning.window.until
+
+
+def _met_now(meaning: Meaning) -> bool:
+    return meaning.deed is Deed.MEET and not meaning.past and meaning.ask not in (Ask.WHETHER, Ask.WHEN, Ask.HAPPENED)
 
 
 def _is_counted(meaning: Meaning) -> bool:
@@ -252,6 +259,8 @@ def _takes_lasting(meaning: Meaning) -> bool:
 
 def _takes_window(meaning: Meaning) -> bool:
     window = meaning.window
+    if window.through == "outset" and (meaning.ask is Ask.HAPPENED or meaning.deed not in (None, Deed.BE)):
+        return False
     if window.since is None and window.until is None:
         return True
     if meaning.most is not None and meaning.most not in _ORDER:

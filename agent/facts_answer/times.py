@@ -50,8 +50,11 @@ _PATTERNS = {
     "recently": r"\b(?:(?<!most )recently|lately|just now|a moment ago|a while ago|moments ago|in the last while)\b",
     "now": r"\b(?:(?:(?:at|in) )?this (?:very )?(?:second|moment|minute|instant)|at this point|right now|at the moment"
     r"|at present|currently|current|presently|now|today|at the minute)\b",
+    "all": r"\b(?:for )?(?:the (?:whole|entire) time|all the time|all along)\b",
+    "start": r"\b(?:since|from) the (?:very )?(?:start|beginning)(?: on)?\b",
+    "outset": r"\b(?:(?:at|in) the (?:very )?(?:start|beginning)|at first|initially|originally)\b",
     "ever": r"\b(?:so far|ever|until now|till now|up to now|to date|overall|all in all|altogether|in all|in total"
-            r"|at any time|since the (?:start|beginning)|from the (?:start|beginning)|the whole time|all the time)\b",
+    r"|at any time)\b",
 }  # fmt: skip
 _RECENT_S = 60.0
 _LIMITS = {"more than": ">", "longer than": ">", "over": ">", "at least": ">=", "less than": "<", "shorter than": "<",
@@ -87,7 +90,10 @@ def parse(text: str, now: datetime, zone: tzinfo | None) -> tuple[str, Window]:
 def _flags(text: str, window: Window) -> tuple[str, Window]:
     text, ever = re.subn(_PATTERNS["ever"], " ", text)
     text, now = re.subn(_PATTERNS["now"], " ", text)
-    return text, replace(window, ever=bool(ever), now=bool(now))
+    through = next((name for name in ("all", "start", "outset") if re.search(_PATTERNS[name], text)), "")
+    if through:
+        text = re.sub(_PATTERNS[through], " ", text)
+    return text, replace(window, ever=bool(ever or through), now=bool(now), through=through)
 
 
 def _window(name: str, found: re.Match[str], now: datetime, zone: tzinfo | None) -> Window | None:

@@ -24,6 +24,8 @@ _BEYOND = {
     "FUTURE": "I cannot tell what will be", "WHY": "I cannot tell why", "HOWOLD": "I cannot tell how old anybody is",
     "YOURSELF": "I answer questions about this stream", "COMMAND": "That is not a question",
 }  # fmt: skip
+_MOST_WORDS = 60
+"""What is longer is not one question."""
 _TOO_MUCH = "That is too much at once for me"
 _BEYOND_WORDS = (
     (re.compile(r"(?:N\d+|\bwho) (?:has|have|had)(?: got)? N\d+|\bdo(?:es)? N\d+ have N\d+|N\d+ got N\d+"),
@@ -49,6 +51,7 @@ _OF_TWO = frozenset({"MEET", "STAYBEHIND", "LEAVE", "CARRY", "BRING", "TAKE", "A
 """What one does with, or to, another."""
 _PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
 _PAST_VERB = re.compile(r"\b(?:went|ran|stood|sat|drove|took|brought|put|got|set|made|\w{3,}ed)\b")
+_AGAIN = re.compile(r"\b(?:again|once more|a second time|twice)\b")
 _DONE = re.compile(r"\b(?:was|were|did)\b")
 _POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
 
@@ -91,6 +94,8 @@ def understand(question: str, scene: Scene, now: datetime, zone: tzinfo | None) 
 
 def _understood(question: str, scene: Scene, now: datetime, zone: tzinfo | None) -> Meaning:
     plain, tagged = language.bare(language.normalise(question))
+    if len(plain.split()) > _MOST_WORDS:
+        return Meaning(shaped=False)
     text, lasting = times.lasting(plain)
     text, window = times.parse(text, now, zone)
     text, regions = mark_regions(mark_ids(text), scene.regions)
@@ -129,7 +134,15 @@ def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime
     negated = ("NOT" in reading.classes and not reading.tagged) != ("UNMOVED" in reading.words)
     past = _past(reading)
     elsewhere = place is not None and deed in (None, Deed.BE)
-    if negated and ask is not Ask.WHETHER and window.since is None and not elsewhere and (deed or Deed.BE) in _OPPOSITE:
+    never = "never" in reading.words and deed is not Deed.MOVE
+    if (
+        negated
+        and ask is not Ask.WHETHER
+        and window.since is None
+        and not elsewhere
+        and not never
+        and (deed or Deed.BE) in _OPPOSITE
+    ):
         # “Who has not left?” is about who is here.
         past, negated = past and deed is Deed.MOVE, False
         deed = _OPPOSITE[deed or Deed.BE]
@@ -157,7 +170,7 @@ def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime
         limit=(compared, 0) if compared is not None else None,
         again=reading.classes <= {"WHO", "WHICH", "NP"} and reading.classes & {"WHO", "WHICH"} != set(),
         event="HAPPENED" in reading.classes and ask in (Ask.WHEN, Ask.HOW_LONG_AGO, Ask.WHERE),
-        beyond=(*_beyond(reading, window != Window()), *unplaced, *unordered),
+        beyond=(*_beyond(reading, ask, window != Window()), *unplaced, *unordered),
     )  # fmt: skip
 
 
@@ -182,7 +195,8 @@ def _ordered(
     most = _most(reading, ask)
     if "ELSE" in reading.classes:
         subject = replace(subject, other=True)
-    if subject.ordinal in (1, -1) and (deed in _EVENTFUL or ask is Ask.HAPPENED):
+    there = ask is Ask.WHICH and _place(reading)[0] is not None and _past(reading)
+    if subject.ordinal in (1, -1) and (deed in _EVENTFUL or ask is Ask.HAPPENED or there):
         most = most or (Most.FIRST if subject.ordinal == 1 else Most.LAST)
         return replace(subject, ordinal=None, generic=not subject.named), most, []
     if subject.ordinal is not None and deed in _EVENTFUL - {Deed.ENTER}:
@@ -243,10 +257,12 @@ def _place(reading: _Reading) -> tuple[Place | None, list[str]]:
     return place, beyond
 
 
-def _beyond(reading: _Reading, timed: bool) -> Iterable[str]:
+def _beyond(reading: _Reading, ask: Ask | None, timed: bool) -> Iterable[str]:
     """What is asked that tracks do not tell."""
     yield from (words for token, words in _BEYOND.items() if token in reading.words)
     yield from (words for pattern, words in _BEYOND_WORDS if pattern.search(reading.marked))
+    if _AGAIN.search(reading.plain) and reading.words & {"LEAVE", "CROSS", "MEET"} and ask is Ask.WHETHER:
+        yield "I would have to tell one time from the next"
     if "UNMOVED" in reading.words and not timed:
         yield "I would have to know since when"
     named = reading.named
@@ -286,8 +302,6 @@ def _deed(reading: _Reading) -> Deed | None:
         return Deed.CARRY
     if reading.classes & {"WHOSE", "OWNER"}:
         return Deed.OWN
-    if "ALONE" in reading.classes:
-        return Deed.STAY_BEHIND
     if "STILLHERE" in reading.words and deed in (None, Deed.REST):
         return Deed.BE
     if deed is Deed.LEAVE and _WAS_LEFT.search(reading.plain):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from agent.facts_answer import knowledge
-from agent.facts_answer.answers import did, nobody
+from agent.facts_answer.answers import been, did, nobody
 from agent.facts_answer.asked import (
     HAPPENINGS,
     Asked,
@@ -307,8 +307,11 @@ def _absent(asked: Asked, things: list[SceneObject], what: str) -> str:
         return told(_state(asked, thing) for thing in things)
     if is_ever(meaning) and meaning.window.since is not None:
         return f"{names(things)} {'was' if len(things) == 1 else 'were'} not{what or ' in sight'} in that time"
-    nobody = "nobody" if meaning.subject.words == ("person",) else f"no {word_for(meaning.subject)}"
-    return f"{nobody} is{what or ' in sight'}"
+    if meaning.window.through:
+        none = nobody(asked, been(meaning)).rstrip(".")
+        return f"{none[0].lower()}{none[1:]}"
+    who = "nobody" if meaning.subject.words == ("person",) else f"no {word_for(meaning.subject)}"
+    return f"{who} is{what or ' in sight'}"
 
 
 def _state(asked: Asked, thing: SceneObject) -> str:
