@@ -15,7 +15,7 @@ from agent.gate import Admission, Gate
 from agent.keyframes import ref_of, tracks_of
 from agent.types import Event, EventKind, Evidence, Moment, Verdict, VerdictKind, Watch
 from agent.worker import Job, Priority
-from stream.errors import FrameTooOld, ModelServerError, NotFound
+from stream.errors import FrameTooOld, ModelServerAway, ModelServerError, NotFound
 from stream.types import FrameRef, Track
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ class Alerts:
             if self._gate.admit(watch.id, asked, now) is not Admission.ADMITTED:
                 continue
             if watch.verify is None or not sees:
-                verdict = Verdict(VerdictKind.YES, event.track_ids, "", watch.severity)
-                self._raise(watch, event, verdict, sure=not watch.verify)
+                self._by_rule(watch, event)
             else:
                 self._verify_later(watch, event)
 
@@ -87,6 +86,11 @@ class Alerts:
         query = AlertQuery(watch, event, moment, agent.scene.snapshot(), keyframes)
         try:
             verdict = await self._decided(query)
+        except ModelServerAway:
+            # As if there had been none when it happened.
+            if event.kind is not EventKind.TICK and not self._rests(watch, event.at):
+                self._by_rule(watch, event)
+            return
         except ModelServerError as error:
             # The gate lets the same thing through again: it was never looked at.
             log.warning("alert of watch %r could not be verified: %s", watch.condition, error.message)
@@ -95,6 +99,11 @@ class Alerts:
             return
         if verdict.kind is VerdictKind.YES and not self._rests(watch, event.at):
             self._raise(watch, event, verdict, sure=True, moment=moment)
+
+    def _by_rule(self, watch: Watch, event: Event) -> None:
+        """What the tracks say is all that is known."""
+        verdict = Verdict(VerdictKind.YES, event.track_ids, "", watch.severity)
+        self._raise(watch, event, verdict, sure=not watch.verify)
 
     async def _decided(self, query: AlertQuery) -> Verdict:
         """Once more after a fault that may pass."""

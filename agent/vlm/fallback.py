@@ -49,6 +49,10 @@ class FallingBack(VlmBackend):
         with self._noted():
             return await super().choose(phrase, moment, scene, candidates)
 
+    async def write_down(self, wav: bytes, request: str) -> str:
+        with self._noted():
+            return await super().write_down(wav, request)
+
     @property
     def url(self) -> str:
         return self._client.url

@@ -14,6 +14,7 @@ from agent.keyframes import Keyframes
 from agent.types import Event, EventKind, Severity, Verdict, VerdictKind, Watch
 from agent.watches import WatchBook
 from agent.worker import Priority
+from stream.errors import ModelServerAway
 from tests.composed_tracks import at
 from tests.moments import BROKEN, BUSY, NO, UNSURE, YES, FakeAgent, FakeBackend, block, event
 
@@ -104,6 +105,19 @@ async def test_without_eyes_the_rule_alone_alerts_and_says_so_and_a_tick_says_no
     ticking = Case("someone falls down", can=("tools",))
     tick = event(10, EventKind.TICK, "In the picture: [#5] person.", 5)
     ticking.alerts.consider(replace(tick, value=10.0), at(10))
+    assert ticking.alerted == []
+
+
+async def test_where_the_model_has_gone_away_meanwhile_the_rule_alone_alerts_and_a_tick_says_nothing() -> None:
+    case = Case("a man comes in", ModelServerAway("Nobody is there."))
+    await case.happen(1)
+    (alert,) = case.alerted
+    assert alert.text.endswith("(by the rule alone; no model has looked)")
+    ticking = Case("someone falls down", ModelServerAway("Nobody is there."))
+    tick = event(10, EventKind.TICK, "In the picture: [#5] person.", 5)
+    ticking.alerts.consider(replace(tick, value=10.0), at(10))
+    await ticking.agent.worker.run()
+    assert len(ticking.backend.asked) == 1
     assert ticking.alerted == []
 
 
