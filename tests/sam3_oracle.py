@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -62,7 +63,6 @@ class Oracle:
         self.session = LiveSession(parameter.device, parameter.dtype)
         self._model = model
         self._tracker = model.tracker_model
-        self._tracker._use_mask_as_output = partial(mask_as_output, self._tracker)
         self._pruned = pruned
         self._frame = -1
         self._picture = torch.empty(0)
@@ -94,7 +94,9 @@ class Oracle:
     ) -> Found:
         """A new object. `points`: `(P, 2)` pixels, `labels`: `(P,)`; or `mask`: `(h, w)` of 0 and 1."""
         self.session.obj_id_to_idx(id_)
-        return self._infer(id_, _points(points, labels), None if mask is None else mask[None, None].float(), first=True)
+        given = None if mask is None else mask[None, None].float()
+        with mock.patch.object(self._tracker, "_use_mask_as_output", partial(mask_as_output, self._tracker)):
+            return self._infer(id_, _points(points, labels), given, first=True)
 
     @torch.inference_mode()
     def refine(self, id_: int, points: Tensor, labels: Tensor, before: Tensor) -> Found:
