@@ -183,7 +183,11 @@ def bare(text: str) -> tuple[str, bool]:
     """A normalised question without what leads to it and trails it, and whether it ended as “…, isn't it?” does."""
     tagged = _TAG.match(text)
     text = tagged[1] if tagged is not None else text
-    right = _RIGHT.match(text) if not re.search(r"\b(?:the|on|to|far|further) right$", text) else None
+    right = (
+        _RIGHT.match(text)
+        if not re.search(r"\b(?:the|on|to|far|further|or|go|goes|went|going|move|moved|moving) right$", text)
+        else None
+    )
     text = right[1] if right is not None else text
     for pattern in (_LEADING, _TRAILING):
         while True:

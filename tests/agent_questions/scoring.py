@@ -1,7 +1,8 @@
 """Questions with their truth, and how an answer is judged by it.
 
-An answer is *right* when all of its question's checks hold, *honest* when it says that it does not know, and *wrong*
-when it claims something that the checks do not bear out. Saying so is right only where the truth is `known = false`.
+An answer is *right* when all of its question's checks hold, *honest* when it says that it does not know, whatever else
+it tells, and *wrong* when it claims something that the checks do not bear out. Not to know is right only where the truth
+is `known = false`.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def judge(asked: Asked, text: str, track_ids: Iterable[int], known: bool) -> Jud
     for name, truth in asked.checks.items():
         if name != "within" and not _CHECKS[name](text, ids, truth, within):
             failed.append(name)
-    if failed and not known:
+    if not known:
         return Judged(asked, text, "honest", tuple(failed))
     return Judged(asked, text, "wrong" if failed else "right", tuple(failed))
 
