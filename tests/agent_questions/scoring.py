@@ -1,8 +1,8 @@
 """Questions with their truth, and how an answer is judged by it.
 
 An answer is *right* when all of its question's checks hold, *honest* when it says that it does not know, whatever else
-it tells, and *wrong* when it claims something that the checks do not bear out. Not to know is right only where the truth
-is `known = false`.
+it tells, and *wrong* when it claims something that the checks do not bear out. Not to know is right only where the
+truth is `known = false`.
 """
 
 from __future__ import annotations
