@@ -252,3 +252,17 @@ def test_a_model_server_that_dies_is_missed_and_one_that_comes_back_is_named(
                 expect(who).to_have_text("scripted-vision")
                 expect(who).to_have_class("who")
     assert faults.seen == []
+
+
+def test_a_phrase_is_told_as_what_the_model_made_of_it(
+    page: Page, scene: StagedStream, vlm: ScriptedVlm, faults: Faults
+) -> None:
+    open_page(page, scene, "scripted-vision")
+    toasts = page.locator(".toast")
+    vlm.script({"tokens": ['{"ids": [5]}']})
+    field = page.get_by_role("combobox", name="Track a thing by its name")
+    field.fill("the person in a blue coat")
+    field.press("Enter")
+    expect(toasts).to_have_text(["The model took #5 for “the person in a blue coat”."])
+    expect(page.locator("#chips .chip")).to_have_attribute("title", re.compile("The model took #5"))
+    assert faults.seen == []

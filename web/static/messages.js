@@ -27,6 +27,7 @@ import { wordsOf } from "./states.js";
 export class Messages {
   /** @type {string[]} concepts to ask for again once the new server knows this stream */
   #wantedAgain = [];
+  #sees = false;
 
   /** @param {Parts} parts */
   constructor(parts) {
@@ -44,6 +45,7 @@ export class Messages {
       notes.show(message.engine.notes);
       this.parts.conversation.setModel(message.vlm);
       this.parts.describe.show(message.vlm);
+      this.#sees = message.vlm.can.includes("image");
       this.parts.voice.onStatus(message);
       this.parts.statusChanged();
     } else if (message.type === "hello") this.#onHello(message);
@@ -102,6 +104,7 @@ export class Messages {
     const { model, concept, actions } = this.parts;
     this.parts.conversation.setModel(hello.vlm);
     this.parts.describe.onHello(hello);
+    this.#sees = hello.vlm.can.includes("image");
     this.parts.voice.onHello(hello);
     this.parts.watches.restore(hello.watches);
     void this.parts.catchUp();
@@ -116,11 +119,13 @@ export class Messages {
   /** @param {import("./types.js").PromptMessage} message */
   #onPrompt({ prompt, tracks, choices: offered }) {
     const { model, concept, choices, actions, toasts, announcer } = this.parts;
-    const before = model.prompts.get(prompt.id)?.message;
+    const before = model.prompts.get(prompt.id);
     if (prompt.state === "removed") model.prompts.delete(prompt.id);
     else model.prompts.set(prompt.id, prompt);
     concept.showChips([...model.prompts.values()]);
-    if (prompt.message && prompt.message !== before) {
+    // What the engine does not understand at first, a model that sees understands.
+    const told = prompt.state === "failed" || before || !this.#sees;
+    if (prompt.message && prompt.message !== before?.message && told) {
       toasts.show(prompt.message, prompt.state === "failed" ? { tone: "error" } : {});
       announcer.say(prompt.message);
     }
