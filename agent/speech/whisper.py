@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 LOAD_S = 60.0
 HUB_LOAD_S = 900.0
 """A model that has to be downloaded first."""
-LEAST_S = 12.0
+LEAST_S = 20.0
 TIMES_SPOKEN = 2.0
 """A transcript is given up after `LEAST_S` and this many times what was spoken."""
 LINE_BYTES = 1 << 20

@@ -40,6 +40,7 @@ QUESTIONS = (
 )  # fmt: skip
 ANSWER = ["There ", "are ", "two ", "people. ", "One ", "of ", "them ", "is ", "walking."]
 RATE = 48_000
+AUDIBLE = 0.01
 SILENCE = np.zeros(RATE, np.float32)
 
 
@@ -63,7 +64,8 @@ async def speaking(url: str, *, open_microphone: bool) -> AsyncIterator[tuple[Sp
 
 async def stages(speaker: Speaker, voice: Voice, number: int, *, held: bool) -> dict[str, float]:
     """Milliseconds from the end of speech to each stage of one question."""
-    samples = spoken(QUESTIONS[number % len(QUESTIONS)], VOICES[number % len(VOICES)], RATE)[: -RATE // 4]
+    samples = spoken(QUESTIONS[number % len(QUESTIONS)], VOICES[number % len(VOICES)], RATE)
+    samples = samples[: np.flatnonzero(np.abs(samples) > AUDIBLE)[-1] + 1]
     first = len(speaker.messages)
     if held:
         await speaker.send("talk", on=True)
