@@ -1,5 +1,5 @@
 """transformers' `Sam3VideoModel` as a whole, streaming, with detections that are given: what the sam3 engine must agree
-with where its policy is stock's.
+with where its policy is stock's, and where its masks take the same detours.
 
 Detections are boxes at set frames, where objects appear, and the masks that the tracker had one frame before, which the
 detector confirms now and then. They are recorded, so that the engine can be given the same.
@@ -7,6 +7,7 @@ detector confirms now and then. They are recorded, so that the engine can be giv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -15,10 +16,13 @@ import numpy as np
 import torch
 from scipy import ndimage
 from torch import Tensor
+from torch.nn import functional
 from transformers.models.sam3_video import modeling_sam3_video
 from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoModel
 
-from tests.sam3_oracle import LiveSession, Oracle
+from stream.engines.sam3.network import Decoded, Detections, Features, Levels, Network, Query
+from stream.engines.sam3.stepping import Asked, Given, Outcome, Stepper
+from tests.sam3_oracle import LiveSession, prune
 
 LENGTH = 16
 CANDIDATES = 12
@@ -48,8 +52,8 @@ class Kernels:
 
 
 class LongSession(LiveSession):
-    """Ages of pointers are measured by the length of the video, up to 16 frames. A stream has no length, and stock takes
-    that of what it has seen: from here on it is 16, as in any video."""
+    """Ages of pointers are measured by the length of the video, up to 16 frames. A stream has no length, and stock
+    takes that of what it has seen: here it is 16 from the beginning, as in any video."""
 
     @property
     def num_frames(self) -> int:
@@ -75,9 +79,8 @@ class Stock:
     recorded: list[dict[int, Found]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.oracle = Oracle(self.model)
         self.session: Any = LongSession()
-        self.oracle.session = self.session
+        self._born: dict[int, int] = {}
         self.session.prompts = {prompt: str(prompt) for prompt in self.prompts}
         self.frame = -1
         self._before: dict[int, Tensor] = {}
@@ -89,9 +92,8 @@ class Stock:
         with mock.patch.object(modeling_sam3_video, "cv_utils_kernel", Kernels()):
             made = self.model(inference_session=self.session, frame=picture, frame_idx=self.frame)
         for id_ in self.session.obj_ids:
-            self.oracle._pinned.setdefault(id_, self.frame)
-        self.oracle._frame = self.frame
-        self.oracle.end_frame()
+            self._born.setdefault(id_, self.frame)
+        prune(self.session, self.frame, self._born)
         self._before = {id_: mask[0] for id_, mask in made.obj_id_to_mask.items()}
         return {id_: mask[0] > 0 for id_, mask in made.obj_id_to_mask.items()}
 
@@ -125,3 +127,59 @@ class Stock:
         scores = torch.where(keep, scores, 0.0)
         (chosen,) = torch.where(scores > self.model.score_threshold_detection)
         return {"bbox": torch.zeros(len(chosen), 4), "mask": masks[chosen], "scores": scores[chosen]}
+
+
+class StockNetwork(Network):
+    """Finds what was recorded, and takes masks that are given as stock does: by way of the picture's size, and with the
+    best of three pointers."""
+
+    def __init__(self, model: Sam3VideoModel, recorded: list[dict[int, Found]]) -> None:
+        super().__init__(model, device=torch.device("cpu"), dtype=torch.float32)
+        self._recorded = recorded
+        self.frame = 0
+
+    def detect(self, features: Features, queries: Sequence[Query]) -> Detections:
+        found = list(self._recorded[self.frame].values())
+        assert len(found) == len(queries)
+        scores, masks = (torch.stack(column) for column in zip(*found, strict=True))
+        return Detections(torch.zeros(*scores.shape, 4), scores, masks)
+
+    def take_masks(self, features: Levels, pictures: Tensor, masks: Tensor) -> Decoded:
+        given = resized(masks[:, None].float(), self.shape.side)
+        hint = resized(self._tracker.mask_downsample(given), self.shape.mask)[:, 0]
+        made = self.decode(features, pictures, features[2].index_select(0, pictures), masks=hint)
+        return Decoded(resized(given * 20 - 10, self.shape.mask)[:, 0], torch.full((len(masks),), 10.0), made.pointers)
+
+
+class StockStepper(Stepper):
+    """Encodes memories of certain masks from the size that stock has them in."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self._given: dict[int, Tensor] = {}
+
+    def start(self, features: Features, asked: Sequence[Asked], prompts: Sequence[Given]) -> Outcome:
+        self._given = {
+            one.slot.index: prompt.mask for one, prompt in zip(asked, prompts, strict=True) if prompt.mask is not None
+        }
+        return super().start(features, asked, prompts)
+
+    def remember(
+        self, features: Features, asked: Sequence[Asked], masks: Tensor, scores: Tensor, *, conditioning: Any,
+        from_prompt: bool,
+    ) -> None:  # fmt: skip
+        if from_prompt:
+            masks = torch.stack([self._fine(one, mask) for one, mask in zip(asked, masks, strict=True)])
+        super().remember(features, asked, masks, scores, conditioning=conditioning, from_prompt=from_prompt)
+        self._given = {}
+
+    def _fine(self, one: Asked, mask: Tensor) -> Tensor:
+        side, given = self.network.shape.side, self._given.get(one.slot.index)
+        if given is not None:
+            return resized(given[None, None].float(), side)[0, 0] * 20 - 10
+        return functional.interpolate(mask[None, None], (side, side), mode="bilinear", align_corners=False)[0, 0]
+
+
+def resized(masks: Tensor, side: int) -> Tensor:
+    """`(N, 1, h, w)` to `(N, 1, side, side)`."""
+    return functional.interpolate(masks, (side, side), mode="bilinear", align_corners=False, antialias=True)

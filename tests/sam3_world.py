@@ -118,7 +118,7 @@ class WorldNetwork:
         for row, (stream, frame) in enumerate(pictures[:, :2, 0, 0].int().tolist()):
             if self.worlds[stream].faults.get(frame) == "nan":
                 spoilt[row] = torch.nan
-        return Features((pictures, pictures, pictures), (pictures, pictures, spoilt))
+        return Features(pictures, (pictures, pictures, spoilt))
 
     def embed_text(self, input_ids: Tensor, attention_mask: Tensor) -> Concept:
         self.embedded += 1
