@@ -205,6 +205,50 @@ async def test_bad_offers_are_refused_in_words(stage: StagedStream, content: str
         assert (reply.status_code, reply.json()["code"]) == (404, "unknown_client")
 
 
+async def test_sessions_leave_nothing_behind(stage: StagedStream) -> None:
+    async def tasks() -> list[str]:
+        return sorted(task.get_name() for task in asyncio.all_tasks() if not task.get_name().startswith("Task-"))
+
+    async with speaking(stage) as speaker:
+        before = stage.server.call(tasks)
+        for _ in range(6):
+            await speaker.connect(Voice())
+            await speaker.close()
+            await speaker.until("speech", state="off")
+        assert stage.server.state.voice.sessions == 0
+        assert stage.server.call(tasks) == before
+
+
+async def test_a_fetch_that_fails_says_why(stage: StagedStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    async with stage.server.client() as http:
+        listed = [model["name"] for model in (await http.get("/v1/models")).json()["items"]]
+        assert {"whisper-base", "whisper-tiny.en", "silero-vad"} <= set(listed)
+        assert (await http.post("/v1/models/whisper-none/fetch")).status_code == 404
+        started = await http.post("/v1/models/voice/fetch")
+        assert started.status_code == 202
+        async with asyncio.timeout(60):
+            while (job := (await http.get(f"/v1/jobs/{started.json()['job']}")).json())["state"] == "running":
+                await asyncio.sleep(0.1)
+    assert (job["state"], job["error"]["code"]) == ("failed", "model_missing")
+    assert job["error"]["action"]
+
+
+async def test_an_open_microphone_needs_the_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    with StagedStream(tmp_path) as bare:
+        async with speaking(bare) as speaker:
+            voice = Voice()
+            await speaker.connect(voice)
+            refused = await speaker.send("listen", open=True)
+            assert (refused["type"], refused["code"]) == ("error", "model_missing")
+            heard = await speaker.ask(voice, spoken(QUESTION, rate=48_000))
+            assert heard["error"]["code"] == "voice_missing"
+            assert "onlooker[voice]" in heard["error"]["action"]
+
+
 async def test_typing_works_without_a_speech_model(tmp_path: Path) -> None:
     with StagedStream(tmp_path, tables={"voice": {"model": "whisper-base"}}) as stage:
         async with speaking(stage) as speaker:
