@@ -58,7 +58,7 @@ class WhisperProcess:
         self,
         model: WhisperModel,
         *,
-        device: str = "cpu",
+        device: str = "auto",
         command: Sequence[str] | None = None,
         load_s: float | None = None,
         least_s: float = LEAST_S,
@@ -140,6 +140,8 @@ class WhisperProcess:
         if not reply.get("ready"):
             await self._kill()
             raise _explained(self._name, reply)
+        if reply.get("note"):
+            log.warning("%s", reply["note"])
         self.languages = tuple(reply["languages"]) if len(reply["languages"]) < 10 else None
         return process
 

@@ -39,12 +39,28 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)  # before any thread is started: they keep the priority that they begin with
     try:
-        model = _load(given.model, given.device, given.threads)
+        model, note = _chosen(given.model, given.device, given.threads)
     except FAULTS as error:
         _reply(replies, {"error": type(error).__name__, "message": str(error)[:500]})
         return
-    _reply(replies, {"ready": True, "languages": sorted(model.supported_languages)})
+    languages = sorted(model.supported_languages)
+    _reply(replies, {"ready": True, "languages": languages, "device": model.model.device, "note": note})
     _serve(model, sys.stdin.buffer, replies)
+
+
+def _chosen(name: str, device: str, threads: int) -> tuple[Any, str]:
+    """The model on the GPU where there is one that works, else on the CPU; and what did not work."""
+    if device != "auto":
+        return _load(name, device, threads), ""
+    import ctranslate2
+
+    note = ""
+    if ctranslate2.get_cuda_device_count():
+        try:
+            return _load(name, "cuda", threads), ""
+        except (OSError, RuntimeError, ValueError) as error:
+            note = f"The speech model runs on the CPU, since the GPU cannot be used for it: {error}"[:500]
+    return _load(name, "cpu", threads), note
 
 
 def _load(name: str, device: str, threads: int) -> Any:
