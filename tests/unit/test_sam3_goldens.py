@@ -26,7 +26,7 @@ from stream.engines.sam3.stepping import Asked, Given, Stepper
 from stream.engines.sam3.weights import load_model
 from stream.models.sam3 import META_VOCABULARY, find_here
 from tests.goldens import small_sam3 as small
-from tests.goldens.make_sam3_goldens import roi_align
+from tests.goldens.meta_sam3 import roi_align
 from tests.sam3_folders import write_merges, write_meta
 
 CPU = torch.device("cpu")
