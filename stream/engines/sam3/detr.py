@@ -138,8 +138,8 @@ class Detector:
         x, y, width, height = asked.boxes.flatten(0, 1).unbind(-1)
         placed = encoder._encode_box_coordinates(x, y, width, height).view(count, boxes, -1)
         embedded = embedded + encoder.boxes_pos_enc_project(placed)
-        alike: Tensor = encoder.label_embed(asked.labels.clamp(min=0))
-        return alike + embedded
+        labelled: Tensor = embedded + encoder.label_embed(asked.labels.clamp(min=0))
+        return labelled
 
 
 def box_features(features: Tensor, boxes: Tensor, size: int) -> Tensor:
