@@ -24,6 +24,8 @@ ABSENT_LOGIT = -1024.0
 """Every mask logit of an object that is not in the picture."""
 LOGIT_LIMIT = 32.0
 """Previous masks are given to the decoder within these bounds, as SAM 2 does."""
+FEW_CHANNELS = 16
+"""Up to so many channels, norms are taken over them as they lie: kernels for layer norms give each pixel a block."""
 BOX_STEP = 4
 """Numbers of box exemplars are padded to multiples of this, so that few shapes occur."""
 
@@ -282,11 +284,30 @@ class Network:
         weights = torch.where(from_prompt[:, None, None, None], sure, torch.sigmoid(enlarged))
         weights = weights * tracker.config.sigmoid_scale_for_mem_enc + tracker.config.sigmoid_bias_for_mem_enc
         seen = encoder.feature_projection(features[2]).index_select(0, pictures)
-        made: Tensor = encoder.projection(encoder.memory_fuser(seen + encoder.mask_downsampler(weights)))
+        made: Tensor = encoder.projection(encoder.memory_fuser(seen + self._downsampled(weights)))
         if tracker.occlusion_spatial_embedding_parameter is not None:
             hidden = (scores <= 0).to(made.dtype)[:, None, None, None]
             made = made + hidden * tracker.occlusion_spatial_embedding_parameter[..., None, None]
         return made.to(MEMORY_DTYPE).flatten(2).transpose(1, 2)
+
+    def _downsampled(self, masks: Tensor) -> Tensor:
+        """The memory encoder's convolutions over the enlarged masks, `(N, hidden, g, g)`."""
+        sampler = self._tracker.memory_encoder.mask_downsampler
+        for layer in sampler.layers:
+            made = layer.conv(masks)
+            few = made.shape[1] <= FEW_CHANNELS
+            masks = layer.activation(_channel_norm(made, layer.layer_norm) if few else layer.layer_norm(made))
+        reduced: Tensor = sampler.final_conv(masks)
+        return reduced
+
+
+def _channel_norm(states: Tensor, norm: Any) -> Tensor:
+    """A layer norm over the channels of `(N, C, H, W)`, in float32."""
+    wide = states.float()
+    centred = wide - wide.mean(dim=1, keepdim=True)
+    made = centred * torch.rsqrt(centred.square().mean(dim=1, keepdim=True) + norm.eps)
+    scale, shift = torch.as_tensor(norm.weight), torch.as_tensor(norm.bias)
+    return (made * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)).to(states.dtype)
 
 
 def _pyramid(neck: Any, states: Tensor) -> Levels:
