@@ -18,11 +18,14 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
+from agent.speech.model_ears import ModelEars
+from agent.vlm.backend import VlmBackend
 from agent.vlm.client import Asking, VlmClient
 from agent.vlm.profiles import probe
 from agent.vlm.service.launch import GemmaProcess, start
 from agent.vlm.service.model import Missing
 from agent.vlm.service.worker import MAX_REQUESTS
+from tests.speech import spoken
 from tests.tiny_gemma4 import make_tiny_gemma4
 from tests.vlm_requests import image_part, picture, sound, tool, user
 
@@ -366,3 +369,15 @@ def test_without_a_gpu_or_weights_it_says_so(weights: Path, environment: dict[st
         child.stop()
         assert child.process.returncode == 1
     assert time.monotonic() - began < 100
+
+
+async def test_a_model_that_hears_is_known_by_its_list_and_writes_down_speech(url: str) -> None:
+    profile = await probe(url, model=None, api_key=None)
+    assert "audio" in profile.can
+    backend = VlmBackend(VlmClient(url, model=profile.model, api_key=None), profile)
+    ears = ModelEars(lambda: backend)
+    await ears.start()
+    transcript = await ears.transcribe(spoken("Who is there?"))
+    assert isinstance(transcript.text, str)
+    assert transcript.language is None
+    await backend.close()
