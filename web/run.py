@@ -20,7 +20,7 @@ from stream.models.fetch import fetch_all
 from stream.models.fetch_voice import fetch_voice
 from stream.models.sam3 import REPOSITORY, check_packages
 from stream.models.sam3_hub import fetch as fetch_sam3
-from stream.models.voice import VoiceStore, named
+from stream.models.voice import DEFAULT_SET, VoiceStore, named
 from web.app import create_app, token_path
 from web.auth import load_or_make_token
 from web.doctor import check_names
@@ -56,8 +56,9 @@ def demo(config: Config, *, any_port: bool, open_page: bool = False) -> None:
 
 def show_models(config: Config) -> None:
     store = make_store(config)
+    voice = VoiceStore(store.root)
     table = Table("model", "state", "MB", "for", "from", box=None, pad_edge=False)
-    for model in [*store.status(), *VoiceStore(store.root).status()]:
+    for model in [*store.status(), *voice.status()]:
         size = f"{model.size_bytes / 1e6:.1f}" if model.size_bytes else ""
         table.add_row(model.name, model.state.value, size, model.purpose, model.source)
     sam3 = sam3_row(config.engine)
@@ -68,7 +69,8 @@ def show_models(config: Config) -> None:
     console.print(f"sam3: {sam3.where}", highlight=False, soft_wrap=True, markup=False)
     if not store.ready:
         console.print("Fetch what is missing with: onlooker models fetch")
-    console.print("For speech: onlooker models fetch voice")
+    if not all(voice.has(model) for model in DEFAULT_SET):
+        console.print("For speech: onlooker models fetch voice")
 
 
 def fetch_models(config: Config, name: str | None = None) -> None:

@@ -3,6 +3,7 @@ model together, faster than real time."""
 
 from __future__ import annotations
 
+import os
 import tomllib
 import zipfile
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from agent.commands import Command, understand
@@ -104,6 +106,13 @@ async def test_spoken_questions_are_understood(transcriber: WhisperProcess) -> N
     told = f"word error rate {rate:.3f}, intents {intents:.3f}\n" + "\n".join(report)
     assert rate <= MOST_WER, told
     assert intents >= LEAST_INTENTS, told
+
+
+async def test_the_transcriber_leaves_the_cores_to_the_tracking(transcriber: WhisperProcess) -> None:
+    assert transcriber.pid is not None
+    process = psutil.Process(transcriber.pid)
+    assert process.pid != os.getpid()
+    assert process.nice() >= os.nice(0) + 10 or process.nice() == 19
 
 
 async def test_a_person_is_understood(transcriber: WhisperProcess, tmp_path: Path) -> None:
