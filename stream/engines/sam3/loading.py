@@ -11,8 +11,14 @@ from stream.engines.sam3.graphs import runner_for
 from stream.engines.sam3.network import Network
 from stream.engines.sam3.policy import Policy
 from stream.engines.sam3.weights import load_model, prepare
-from stream.models.sam3 import REPOSITORY, Found, check_packages
-from stream.models.sam3_hub import fetch
+from stream.models.sam3 import REPOSITORY, Found, NoSam3, check_packages, is_repository
+from stream.models.sam3_hub import find, here
+
+STEPS = (
+    "1. Use a machine with a CUDA GPU, where the weights are fetched at the first start. "
+    f"2. Or bring them here, to try it on the processor, which takes seconds for a picture: hf download {REPOSITORY}. "
+    "3. Until then: --engine light, which needs no GPU."
+)
 
 
 def load(config: EngineConfig) -> Sam3Engine:
@@ -33,7 +39,11 @@ def load(config: EngineConfig) -> Sam3Engine:
 
 def _on_processor(config: EngineConfig) -> Sam3Engine:
     check_packages()
-    found = fetch(config.sam3 or REPOSITORY)
+    source = config.sam3 or REPOSITORY
+    found = here(source) if is_repository(source) else find(source)
+    if found is None:
+        # Gigabytes are not fetched for what hardly anybody wants.
+        raise NoSam3("SAM 3 needs an NVIDIA GPU, and torch finds none here.", action=STEPS)
     default = EngineConfig.model_fields["sam3_side"].default
     # By default the side of the weights, which for the released ones is the default.
     side = None if config.sam3_side == default else config.sam3_side
