@@ -98,6 +98,21 @@ def test_alerts_are_read_out_by_choice(browser: Browser, tmp_path: Path) -> None
         assert "number 9" in " ".join(talk.said())
 
 
+def test_the_meter_stands_still_where_motion_is_not_wanted(talk: Talk) -> None:
+    tall = """() => {
+      const canvas = document.querySelector(".voice-meter");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      const drawn = (y) => data.subarray(4 * canvas.width * y, 4 * canvas.width * (y + 1)).some((value) => value > 0);
+      return Array.from({ length: canvas.height }, (_, y) => y).filter(drawn).length / devicePixelRatio;
+    }"""
+    talk.page.keyboard.down("v")
+    talk.wait_for_mood("listening", "hearing")
+    talk.page.wait_for_function(f"() => ({tall})() > 8", polling=50)
+    talk.page.emulate_media(reduced_motion="reduce")
+    talk.page.wait_for_function(f"() => ({tall})() <= 6", polling=50)
+    talk.page.keyboard.up("v")
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_no_serious_violation_of_the_accessibility_rules(browser: Browser, tmp_path: Path, theme: str) -> None:
     with talking(browser, tmp_path, settings=f'{{"theme": "{theme}"}}') as talk:

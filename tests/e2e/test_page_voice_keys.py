@@ -152,6 +152,19 @@ def test_nothing_is_sent_while_nobody_talks(talk: Talk) -> None:
     assert not talk.listens()
 
 
+def test_a_minute_without_a_word_gives_the_microphone_back(talk: Talk) -> None:
+    talk.page.evaluate("() => { window.minuteMs = 1000; }")
+    talk.hold(500)
+    talk.wait("seen.tracks[0].readyState === 'ended'")
+    assert talk.page.evaluate("() => seen.peers.filter((peer) => peer.connectionState !== 'closed').length") == 1, (
+        "that of the picture"
+    )
+    talk.transcriber.script = [WORDS]
+    talk.transcriber.heard.clear()
+    talk.hold(1500)
+    expect(talk.page.locator(".turn .asked")).to_have_text(WORDS)
+
+
 def test_the_key_can_be_another_one_and_is_listed_and_kept(talk: Talk) -> None:
     page = talk.page
     page.locator("#open-settings").click()

@@ -116,6 +116,16 @@ test("a voice of another language is not used", () => {
   assert.equal(said[0].lang, "en-GB");
 });
 
+test("a browser that cannot speak at all says so, and nothing else happens", () => {
+  let failed = 0;
+  const parts = { synthesis: null, utterance: () => assert.fail(), wish: () => ({ rate: 1, voice: null }), label: none };
+  const speaker = new Speaker({ ...parts, change: () => undefined, failed: () => (failed += 1) });
+  speaker.begin("q1", "en");
+  speaker.add("q1", "One. Two. Three. ");
+  speaker.end("q1");
+  assert.deepEqual([failed, speaker.speaking, speaker.source], [1, false, null]);
+});
+
 test("stopping is silence at once, and late words of that answer stay unsaid", () => {
   const { speaker, said, counts } = stage();
   speaker.begin("q1", "en");

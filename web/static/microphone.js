@@ -86,6 +86,16 @@ class Device {
   }
 }
 
+/** @param {MediaStream} media given back where it cannot be used */
+function deviceOf(media) {
+  try {
+    return new Device(media);
+  } catch (error) {
+    for (const track of media.getTracks()) track.stop();
+    throw error;
+  }
+}
+
 /** The way to the server. */
 class Session {
   #connection = new RTCPeerConnection();
@@ -189,7 +199,7 @@ export class Microphone {
   /** @param {string | null} deviceId */
   async #openDevice(deviceId) {
     const turn = ++this.#open;
-    const device = new Device(await openDevice(deviceId));
+    const device = deviceOf(await openDevice(deviceId));
     device.track.enabled = false;
     if (turn !== this.#open) {
       device.close();

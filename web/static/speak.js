@@ -8,7 +8,7 @@ const SLOWEST_MS_A_CHAR = 140;
 
 /**
  * @typedef {object} SpeakerParts
- * @property {Pick<SpeechSynthesis, "speak" | "cancel" | "getVoices">} synthesis
+ * @property {Pick<SpeechSynthesis, "speak" | "cancel" | "getVoices"> | null} synthesis none where the browser has none
  * @property {(words: string) => SpeechSynthesisUtterance} utterance
  * @property {() => {rate: number, voice: string | null}} wish
  * @property {(id: number) => string} label what an object is called, or nothing
@@ -105,7 +105,7 @@ export class Speaker {
     this.#ended = true;
     if (!spoke) return;
     this.stopped = true;
-    this.parts.synthesis.cancel();
+    this.parts.synthesis?.cancel();
     this.parts.change();
   }
 
@@ -134,6 +134,7 @@ export class Speaker {
    */
   #utter(words, language) {
     const { synthesis } = this.parts;
+    if (!synthesis) return this.#fail();
     const { rate, voice } = this.parts.wish();
     const utterance = this.parts.utterance(words);
     const chosen = synthesis.getVoices().find(({ voiceURI, lang }) => voiceURI === voice && speaks(lang, language));
@@ -165,7 +166,7 @@ export class Speaker {
     this.#timer = setTimeout(() => {
       if (this.#current !== utterance) return;
       // A stuck utterance blocks those behind it.
-      this.parts.synthesis.cancel();
+      this.parts.synthesis?.cancel();
       otherwise();
     }, withinMs);
   }

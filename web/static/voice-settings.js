@@ -159,7 +159,7 @@ function voiceRow(settings, speak) {
   const line = row("voice", "Voice", "", control);
   const note = line.querySelector("label")?.appendChild(make("small"));
   const list = () => {
-    const voices = [...speechSynthesis.getVoices()].sort((a, b) => a.lang.localeCompare(b.lang) || a.name.localeCompare(b.name));
+    const voices = [...(window.speechSynthesis?.getVoices() ?? [])].sort((a, b) => a.lang.localeCompare(b.lang) || a.name.localeCompare(b.name));
     while (control.length > 1) control.remove(1);
     for (const { name, lang, voiceURI } of voices) control.add(new Option(`${name} (${lang})`, voiceURI));
     control.value = settings.get("voice") ?? "";
@@ -168,7 +168,7 @@ function voiceRow(settings, speak) {
     if (note) note.textContent = voices.length ? "Used for its own language" : "This browser has no voice: answers stay silent";
   };
   list();
-  speechSynthesis.addEventListener("voiceschanged", list);
+  window.speechSynthesis?.addEventListener("voiceschanged", list);
   control.addEventListener("change", () => speak(SAMPLE));
   return line;
 }

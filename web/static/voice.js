@@ -57,7 +57,7 @@ export class Voice {
       change: () => this.show(),
     });
     this.speaker = new Speaker({
-      synthesis: speechSynthesis,
+      synthesis: window.speechSynthesis ?? null,
       utterance: (words) => new SpeechSynthesisUtterance(words),
       wish: () => ({ rate: settings.get("rate"), voice: settings.get("voice") }),
       label: parts.label,
