@@ -103,11 +103,13 @@ class WorldNetwork:
         self.words = words
         self.asked: list[list[Query]] = []
         self.embedded = 0
+        self.encoded = 0
 
     def put(self, host: Tensor) -> Tensor:
         return host
 
     def encode(self, pictures: Tensor) -> Features:
+        self.encoded += len(pictures)
         for stream, frame in pictures[:, :2, 0, 0].int().tolist():
             fault = self.worlds[stream].faults.get(frame)
             if fault == "raise":

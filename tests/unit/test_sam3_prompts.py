@@ -51,6 +51,7 @@ def test_without_prompts_nothing_is_looked_for() -> None:
     stage = Stage(table())
     assert stage.see(5).tracks == ()
     assert stage.network.asked == []
+    assert stage.network.encoded == 0
 
 
 def test_a_word_finds_all_that_it_names_and_they_are_shown_at_once() -> None:

@@ -106,7 +106,7 @@ class Sam3Engine:
 
     def step(self, batch: Sequence[tuple[Tracker, Frame]]) -> list[TrackUpdate | StepError]:
         parts = [self._begin(tracker, frame) for tracker, frame in batch]
-        ready = [part for part in parts if part.turn is not None]
+        ready = [part for part in parts if part.turn is not None and not part.turn.idle]
         if ready and not self._advance(ready, last_try=len(ready) == 1):
             # Each alone, so that it is known whose fault it is, and a smaller batch finds its memory.
             for part in ready:
@@ -119,6 +119,8 @@ class Sam3Engine:
         part = _Part(tracker)
         try:
             part.turn = tracker.begin(frame)
+            if part.turn.idle:
+                part.result = tracker.rest(part.turn)
         except Exception as error:  # noqa: BLE001 - told to the stream
             self._failed(part, error)
         return part

@@ -43,7 +43,7 @@ class Looker:
     @torch.inference_mode()
     def look(self, turns: Sequence[Turn]) -> tuple[Look, list[Sight]]:
         """Evidence for each turn. Nothing is stored yet, so that a step which fails can be made again."""
-        features = self._network.encode(torch.cat([turn.picture for turn in turns]))
+        features = self._network.encode(torch.cat([turn.picture for turn in turns if turn.picture is not None]))
         raw, places = self._objects(features, turns)
         picked, keys = self._detect(features, turns)
         likeness = [self._likeness(turn) for turn in turns]

@@ -146,7 +146,6 @@ class Sam3Tracker:
     def begin(self, frame: Frame) -> Turn:
         """What this stream asks of the network for `frame`; the same one again, where it is still."""
         scene, last = self._scene, self._last
-        picture = self._parts.preprocessor([frame])
         if last is None or (last.index, last.epoch) != (frame.index, frame.epoch):
             scene.now_s = self._clock.advance(frame)
             self._history.push(frame, scene.now_s)
@@ -161,11 +160,14 @@ class Sam3Tracker:
         wanted = self._wanted() if is_due(since, self._doubt(), self._parts.policy) else []
         # After a long time without a look, the first one says no more than any other.
         since = min(since, 2 * self._parts.policy.detect_every)
-        return Turn(
-            frame, picture, scene.number, followed, corrected, begun, wanted, since,
+        turn = Turn(
+            frame, scene.number, followed, corrected, begun, wanted, since,
             newcomers=[thing for thing in followed if thing.id is None],
             missing=[thing for thing in followed if thing.lost and thing.told],
         )  # fmt: skip
+        if not turn.idle:
+            turn.picture = self._parts.preprocessor([frame])
+        return turn
 
     def _doubt(self) -> Doubt:
         scene = self._scene
@@ -254,6 +256,10 @@ class Sam3Tracker:
             self._tell_full(decision.turned_away, turn)
         self._tell_followers()
         return orders, self._update(turn.frame)
+
+    def rest(self, turn: Turn) -> TrackUpdate:
+        """The update of a turn that is idle."""
+        return self._update(turn.frame)
 
     def _answer(self, turn: Turn, sight: Sight) -> None:
         """Say what became of the prompts by place."""

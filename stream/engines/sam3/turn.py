@@ -30,12 +30,11 @@ class Prompted:
 
 @dataclass(slots=True)
 class Turn:
-    """`picture`: `(1, 3, side, side)`; `number` counts the stream's processed frames. Objects are `followed` by memory,
-    `corrected` or `begun` by the user; that is the order of their rows. `wanted` is empty where the detector does not
-    look; `since` frames have passed from its last look. `newcomers` are compared with `missing` objects."""
+    """`number` counts the stream's processed frames. Objects are `followed` by memory, `corrected` or `begun` by the
+    user; that is the order of their rows. `wanted` is empty where the detector does not look; `since` frames have passed
+    from its last look. `newcomers` are compared with `missing` objects. `picture`: `(1, 3, side, side)`, unless idle."""
 
     frame: Frame
-    picture: Tensor
     number: int
     followed: list[Followed]
     corrected: list[Prompted]
@@ -44,6 +43,12 @@ class Turn:
     since: int
     newcomers: list[Followed]
     missing: list[Followed]
+    picture: Tensor | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is asked of the network."""
+        return not (self.followed or self.corrected or self.begun or self.wanted)
 
     @property
     def objects(self) -> list[Followed]:
