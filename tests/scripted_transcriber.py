@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 import wave
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -19,12 +20,13 @@ F32 = NDArray[np.float32]
 
 @dataclass
 class ScriptedTranscriber:
-    """A context manager. `script` holds what the next utterances are, and the status of those that fail; what is not in
-    it is silence. `heard` are the utterances that came, as float32 samples in [-1, 1] at 16 kHz."""
+    """A context manager. `script` holds what the next utterances are, and the status of those that fail; what is not
+    in it is silence. Each takes `delay_s`. `heard` are the utterances that came, as float32 samples at 16 kHz."""
 
     language: str = "english"
     script: list[str | int] = field(default_factory=list)
     heard: list[F32] = field(default_factory=list)
+    delay_s: float = 0.0
 
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -43,6 +45,7 @@ class ScriptedTranscriber:
 
     def _transcribe(self, form: bytes) -> str | int:
         self.heard.append(_samples(form[form.index(b"RIFF") :]))
+        time.sleep(self.delay_s)
         return self.script.pop(0) if self.script else ""
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

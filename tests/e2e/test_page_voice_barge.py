@@ -99,3 +99,19 @@ def test_the_button_that_stops_the_answer_stops_the_voice(telling: Talk) -> None
     expect_silence(telling)
     telling.wait_for_mood("off")
     expect(telling.page.get_by_role("button", name="Ask", exact=True)).to_be_visible()
+
+
+def test_escape_before_the_words_are_known_leaves_the_question_unanswered(browser: Browser, tmp_path: Path) -> None:
+    with talking(browser, tmp_path) as talk:
+        talk.transcriber.script, talk.transcriber.delay_s = [QUESTION, QUESTION], 2.0
+        talk.hold()
+        talk.wait_for_mood("thinking")
+        talk.wait("seen.came.some(({ type, state }) => type === 'speech' && state === 'thinking')")
+        talk.page.keyboard.press("Escape")
+        talk.wait("seen.came.some(({ type }) => type === 'heard')")
+        talk.wait("seen.sent.some(({ type, question_id }) => type === 'ask.stop' && question_id)")
+        talk.page.wait_for_timeout(500)
+        assert talk.said() == []
+        talk.hold()
+        talk.wait("seen.said.length > 0")
+        assert talk.said() == ["There is 1 person: number 5."]

@@ -40,6 +40,9 @@ export class Voice {
   #mine = new Map();
   /** @type {Interruption | null} */
   #interruption = null;
+  /** The newest utterance, and the newest that nobody waits for any more. */
+  #utterance = 0;
+  #hushed = 0;
   /** @type {string | null} the answer that it listens over */
   #over = null;
   #gateTimer = 0;
@@ -81,6 +84,7 @@ export class Voice {
   /** @param {import("./types.js").Hello} hello */
   onHello(hello) {
     this.#model = hello.vlm.name !== null;
+    this.#utterance = this.#hushed = 0;
     this.info = hello.voice;
     this.talker.onHello(hello.microphone);
     this.show();
@@ -114,10 +118,11 @@ export class Voice {
     const before = this.talker.state;
     this.talker.onSpeech(speech);
     const { utterance, transcript, state } = speech;
-    if (utterance && transcript) this.parts.conversation.hear(utterance, transcript);
     // With a wake word, people in the room may talk to each other.
     const addressed = this.talker.open && !this.parts.settings.get("wakeWord");
     if (state === "hearing" && before !== "hearing" && addressed) this.interrupt();
+    this.#utterance = Math.max(this.#utterance, utterance ?? 0);
+    if (utterance && transcript) this.parts.conversation.hear(utterance, transcript);
     this.show();
   }
 
@@ -127,9 +132,11 @@ export class Voice {
     if (error) this.#trouble({ title: error.message, text: error.action, again: "" });
     const obeyed = !question_id && !ignored && !error;
     if (obeyed) conversation.hear(utterance, transcript);
-    conversation.settle(utterance, obeyed ? "done" : null);
+    // What could not be done is there to be edited and sent again.
+    conversation.settle(utterance, obeyed ? "done" : error && transcript ? error.message : null);
     if (obeyed) say("Done");
-    if (question_id) this.asked(question_id, true, language ?? "");
+    if (question_id && utterance > this.#hushed) this.asked(question_id, true, language ?? "");
+    else if (question_id) this.parts.live()?.send({ type: "ask.stop", question_id });
     const words = ignored && IGNORED[ignored];
     if (words && !this.talker.open) this.view.hint(words, () => this.show());
   }
@@ -189,7 +196,9 @@ export class Voice {
     const { speaking } = this.speaker;
     this.speaker.stop();
     if (this.#mine.size) this.parts.live()?.send({ type: "ask.stop" });
-    return speaking || this.#mine.size > 0;
+    // What is not understood yet will be answered to nobody.
+    this.#hushed = this.#utterance;
+    return speaking || this.#mine.size > 0 || this.talker.state === "thinking" || this.talker.sending;
   }
 
   show() {
