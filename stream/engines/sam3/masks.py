@@ -178,11 +178,14 @@ def _cut(bits: Array, side: int) -> Array:
     """Packed masks without the kernel's padding."""
     if bits.shape[1] == side:
         return bits
-    return bits[:, :side, : -(-side // 32)].contiguous()
+    # As signed words, since torch moves few unsigned types.
+    return bits.view(torch.int32)[:, :side, : -(-side // 32)].contiguous().view(torch.uint32)
 
 
 def _joined(first: Array, second: Array) -> Array:
-    return np.concatenate((first, second)) if isinstance(first, np.ndarray) else torch.cat((first, second))
+    if isinstance(first, np.ndarray):
+        return np.concatenate((first, second))
+    return torch.cat((first.view(torch.int32), second.view(torch.int32))).view(first.dtype)
 
 
 def _zeros(like: Array, shape: tuple[int, ...], dtype: str) -> Array:

@@ -31,8 +31,8 @@ class Prompted:
 @dataclass(slots=True)
 class Turn:
     """`number` counts the stream's processed frames. Objects are `followed` by memory, `corrected` or `begun` by the
-    user; that is the order of their rows. `wanted` is empty where the detector does not look; `since` frames have passed
-    from its last look. `newcomers` are compared with `missing` objects. `picture`: `(1, 3, side, side)`, unless idle."""
+    user; that is the order of their rows. `wanted` is empty where the detector does not look, `since` frames after it
+    last did. `newcomers` are compared with `missing` objects. `picture`: `(1, 3, side, side)`, None where idle."""
 
     frame: Frame
     number: int
