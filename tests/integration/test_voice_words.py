@@ -83,6 +83,7 @@ def is_right(saying: dict[str, Any], command: Command) -> bool:
     return command.wish == saying["wish"] and (wanted is None or list(command.track_ids) == wanted)
 
 
+@pytest.mark.timeout(400)  # the transcriber is last in line for the cores
 async def test_spoken_questions_are_understood(transcriber: WhisperProcess) -> None:
     assert len(SAYINGS) >= 30
     wrong = total = right = 0
@@ -149,3 +150,13 @@ async def test_five_minutes_of_noise_music_and_silence_ask_nothing(transcriber: 
                 asked.append((name, found.transcript))
     assert seconds >= 300
     assert asked == []
+
+
+async def test_noise_that_reaches_the_transcriber_asks_nothing_either(transcriber: WhisperProcess) -> None:
+    """As with the key held, and without the detector's word on it."""
+    for name, samples in noises(3.0).items():
+        if guards.before(samples, None) is None:
+            transcript = await transcriber.transcribe(samples)
+            assert guards.after(transcript) is not None, (name, transcript)
+        else:
+            assert name == "silence"
