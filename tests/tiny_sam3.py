@@ -1,17 +1,11 @@
-"""A SAM 3 of a few million parameters: every part of the real one, small enough for a CPU.
+"""A SAM 3 of a few million random parameters: every part of the real one, small enough for a CPU.
 
-With random weights it is for comparing: plain ones hide faults, since their outputs hardly depend on the inputs;
-`amplify` makes them do. With trained ones it finds and follows the shapes of `tests.moving_shapes`.
+Plain random weights hide faults, since their outputs hardly depend on the inputs; `amplify` makes them do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
-import numpy as np
 import torch
-from torch import Tensor
 from transformers import Sam3Config, Sam3TrackerVideoConfig, Sam3VideoConfig, Sam3VideoModel
 from transformers.models.sam3.configuration_sam3 import (
     Sam3DETRDecoderConfig,
@@ -26,17 +20,9 @@ from transformers.models.sam3_tracker_video.configuration_sam3_tracker_video imp
     Sam3TrackerVideoPromptEncoderConfig,
 )
 
-from tests import moving_shapes as shapes
-
 PATCH = 14
 HIDDEN = 128
 VOCABULARY = 1000
-BEGIN, END = VOCABULARY - 2, VOCABULARY - 1
-CONTEXT = 8
-EXEMPLAR = "visual"
-"""What the detector is told where only a box says what to look for, as SAM 3 is."""
-WORDS = {word: 10 + index for index, word in enumerate((*shapes.WORDS, EXEMPLAR))}
-TRAINED = Path(__file__).parent / "data" / "tiny_sam3.npz"
 
 
 def tiny_config(
@@ -76,51 +62,6 @@ def amplify(model: Sam3VideoModel, seed: int = 0) -> Sam3VideoModel:
     return model
 
 
-def trained_model() -> Sam3VideoModel:
-    """The one that `python -m tests.sam3_training` makes, for pictures of `tests.moving_shapes.SIDE_PX` a side."""
-    model = untrained_model()
-    unpack(model, TRAINED)
-    return model
-
-
-def untrained_model() -> Sam3VideoModel:
-    return tiny_model(0, side=shapes.SIDE_PX, width=64, amplified=False)
-
-
-def tokens_of(concepts: Sequence[str]) -> dict[str, Tensor]:
-    """`input_ids` and `attention_mask`, `(n, CONTEXT)`, of concepts made of `WORDS`."""
-    ids = [[BEGIN, *(WORDS[word] for word in concept.split()), END] for concept in concepts]
-    padded = torch.tensor([one + [END] * (CONTEXT - len(one)) for one in ids])
-    mask = torch.tensor([[1] * len(one) + [0] * (CONTEXT - len(one)) for one in ids])
-    return {"input_ids": padded, "attention_mask": mask}
-
-
-def pack(model: Sam3VideoModel, path: Path) -> None:
-    """Write the parameters as 8-bit integers, with a scale for each row of a matrix."""
-    arrays: dict[str, np.ndarray] = {}
-    for name, parameter in model.named_parameters():
-        value = parameter.detach().numpy()
-        if value.ndim < 2:
-            arrays[name] = value.astype(np.float16)
-            continue
-        rows = value.reshape(len(value), -1)
-        scale = np.maximum(np.abs(rows).max(axis=1, keepdims=True) / 127, 1e-8).astype(np.float32)
-        arrays[name] = np.round(rows / scale).astype(np.int8).reshape(value.shape)
-        arrays[f"{name}:scale"] = scale[:, 0]
-    np.savez_compressed(path, **arrays)
-
-
-@torch.no_grad()
-def unpack(model: Sam3VideoModel, path: Path) -> None:
-    """Read what `pack` wrote into `model`. Raises `KeyError` where a parameter is missing."""
-    with np.load(path) as arrays:
-        for name, parameter in model.named_parameters():
-            value = arrays[name].astype(np.float32)
-            if parameter.dim() >= 2:
-                value = value.reshape(len(value), -1) * arrays[f"{name}:scale"][:, None]
-            parameter.copy_(torch.from_numpy(value.reshape(parameter.shape)))
-
-
 def _vision(side: int, width: int, layers: int) -> Sam3VisionConfig:
     grid = side // PATCH
     backbone = Sam3ViTConfig(
@@ -149,8 +90,8 @@ def _detector(vision: Sam3VisionConfig, queries: int) -> Sam3Config:
         text_config={
             "model_type": "clip_text_model",
             "vocab_size": VOCABULARY,
-            "bos_token_id": BEGIN,
-            "eos_token_id": END,
+            "bos_token_id": VOCABULARY - 2,
+            "eos_token_id": VOCABULARY - 1,
             "hidden_size": 32,
             "intermediate_size": 64,
             "projection_dim": 32,
