@@ -20,6 +20,10 @@ from stream.engines.light.motion import BEND_REACH_PX, middle, object_flow
 DOUBTED_SHARE = 0.15
 KNOWN_ROLLS = 4
 """Pictures after which a velocity is known."""
+ROOM_PX = 6
+ROOM_SHARE, ROOM_SHARE_NEW = 0.08, 0.15
+"""Room around an object for its next picture: pixels, and shares of its longer side, more while its velocity is not
+known. All that lies in it costs time."""
 FINE_PIXELS = 600
 """From this area on the flow grid on an object's motion is kept at half of the grid's size: it is smooth within a thing
 that is not small, and costs a quarter."""
@@ -136,7 +140,8 @@ class CarriedMask:
         """The window of the next picture: the object's box, with room for its size and speed."""
         left, top = on[0] + self.window[0], on[1] + self.window[1]
         right, bottom = left + on[2], top + on[3]
-        margin = 6 + 0.15 * max(on[2], on[3])
+        share = ROOM_SHARE if self.pace.pictures >= KNOWN_ROLLS else ROOM_SHARE_NEW
+        margin = ROOM_PX + share * max(on[2], on[3])
         dx, dy = margin + 1.5 * abs(float(self.velocity[0])), margin + 1.5 * abs(float(self.velocity[1]))
         width, height = self._grid.flow
         return (

@@ -21,7 +21,7 @@ Window = tuple[int, int, int, int]
 """Half-open, `(x0, y0, x1, y1)`, on the flow grid."""
 MOST_MOMENTS = 96
 PATCH_STRIDE = 6
-MARGIN = 12
+MARGIN = 8
 """Pixels around a window that are looked at too: what moves into it comes from there."""
 LEAST_SIDE = 96
 """Smaller parts have too few levels for fast motion."""
