@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from stream.engines.light.carry import CarriedMask
 from stream.engines.light.flow import LEAST_SIDE, MARGIN, Flow, FlowHistory, Window, parts_for
 from stream.engines.light.grid import Grid, Patch, shrink
-from stream.engines.light.motion import fit_similarity, moves_by_itself, object_flow, stands_apart, strays
+from stream.engines.light.motion import (
+    by_itself,
+    fit_similarity,
+    moves_along,
+    object_flow,
+    off_background,
+    off_motion,
+    stands_apart,
+    strays,
+)
 from stream.engines.light.replay import Replay
 from stream.engines.light.sight import View
 from stream.types import FrameRef
@@ -239,22 +248,46 @@ def test_nothing_stands_apart_where_all_moves_alike() -> None:
 
 def test_what_moves_otherwise_strays() -> None:
     xy, back = moving_square()
-    off = strays(region(32, 32, 50, 68), xy, back)
+    motion = off_motion(region(32, 32, 50, 68), xy, back)
+    assert motion is not None
+    off = strays(motion)
     assert not off[31:69, 31:69].any()
     assert off[:28].all()
-    assert not strays(region(30, 30, 32, 32), xy, back).any()
+    assert off_motion(region(30, 30, 32, 32), xy, back) is None
 
 
 def test_what_moves_otherwise_than_the_background_moves_by_itself() -> None:
     xy, back = moving_square()
     panned = back + np.array([2, -1], np.float32)
-    moving = moves_by_itself(xy, panned)
-    assert moving is not None
+    apart = off_background(xy, panned)
+    assert apart is not None
+    moving = by_itself(apart)
     assert (moving[31:69, 31:69] == 1).all()
     assert (moving[:29] == 0).all()
+
+
+def test_what_moves_along_with_a_part_is_the_rest_of_its_thing_and_nothing_of_the_background() -> None:
+    xy, back = moving_square()
+    back[75:95, 75:95] = [2, 2]  # another thing with a motion of its own
+    panned = back + np.array([2, -1], np.float32)
+    off, apart = off_motion(region(32, 32, 50, 68), xy, panned), off_background(xy, panned)
+    assert off is not None
+    assert apart is not None
+    along = moves_along(off, apart)
+    assert along[31:69, 31:69].all()
+    assert not along[:29].any()
+    assert not along[76:94, 76:94].any()
+
+
+def test_nothing_moves_along_with_what_stands_like_the_background() -> None:
+    xy, back = moving_square()
+    off, apart = off_motion(region(5, 5, 25, 25), xy, back), off_background(xy, back)
+    assert off is not None
+    assert apart is not None
+    assert not moves_along(off, apart).any()
 
 
 def test_where_most_of_the_picture_moves_otherwise_there_is_no_background() -> None:
     xy, _ = moving_square()
     noise = np.random.default_rng(1).uniform(-8, 8, xy.shape).astype(np.float32)
-    assert moves_by_itself(xy, noise) is None
+    assert off_background(xy, noise) is None

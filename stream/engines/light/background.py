@@ -9,7 +9,7 @@ from collections.abc import Callable
 from stream.engines import lifecycle
 from stream.engines.light import gate, intake, planner, returns
 from stream.engines.light.gate import Verdict
-from stream.engines.light.grid import centre_of, patch_iou
+from stream.engines.light.grid import centre_of, minus, patch_iou, plus
 from stream.engines.light.naming import Naming
 from stream.engines.light.prompts import Request
 from stream.engines.light.replay import Replay
@@ -142,6 +142,8 @@ class Background:
         box = answer.patch.box() or (0, 0, 0, 0)
         thing = scene.add(answer.label or "object", prompt.id, box, from_text=False, sure=True)
         thing.score = answer.quality
+        if request.ask.box is not None:
+            thing.reach = minus(request.ask.box, box)
         if not scene.install(thing, replay, answer.look):
             del scene.objects[thing.id]
             self._fail(prompt.id, "It left the picture.")
@@ -181,6 +183,7 @@ class Background:
         thing.life = lifecycle.find(thing.life, self._scene.now_s)
         thing.hypothesis_s = None
         thing.score = answer.quality
+        thing.settled = True
         thing.detected = None
         if thing.memory is not None:  # the user says what it is: that replaces what was remembered
             thing.memory = dataclasses.replace(thing.memory, first=answer.look.colour, recent=answer.look.colour)
@@ -234,6 +237,10 @@ class Background:
             if thing.rejects >= tuning.rejects_most:
                 scene.lose(thing)
             return
+        thing.agreed = thing.agreed + 1 if sighting.more else 0
+        if sighting.renews:
+            self._renewed(thing, sighting, replay, view)
+            return
         measures = sighting.measures
         verdict = gate.judge_refresh(measures, thing.rejects, tuning)
         thing.calm = thing.calm + 1 if measures.fit > tuning.stable_iou else 0
@@ -249,6 +256,17 @@ class Background:
             if gate.learns(measures, tuning):
                 thing.memory = thing.memory.learn(sighting.look, measures.similarity)
             self._accepted(thing, sighting, replay)
+
+    def _renewed(self, thing: Object, sighting: Sighting, replay: Replay, view: View) -> None:
+        """The object turned out to be more than was known of it: what was remembered of the part is forgotten."""
+        before, now = view.masks[thing.id].box(), replay.patch.box()
+        if before is None or now is None:
+            return
+        if thing.reach is not None:
+            thing.reach = plus(thing.reach, minus(before, now))
+        thing.memory, thing.area, thing.whole, thing.agreed = None, 0.0, None, 0
+        if not self._scene.install(thing, replay, sighting.look):
+            self._scene.lose(thing)
 
     def _accepted(self, thing: Object, sighting: Sighting, replay: Replay) -> None:
         if not thing.from_text:

@@ -193,5 +193,14 @@ def box_iou(a: BoxXyxyPx, b: BoxXyxyPx) -> float:
     return both / union if union > 0 else 0.0
 
 
+def minus(a: BoxXyxyPx, b: BoxXyxyPx) -> BoxXyxyPx:
+    """Side by side, what to add to `b` to get `a`."""
+    return a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]
+
+
+def plus(a: BoxXyxyPx, b: BoxXyxyPx) -> BoxXyxyPx:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]
+
+
 def centre_of(box: BoxXyxyPx) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2

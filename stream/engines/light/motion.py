@@ -30,6 +30,8 @@ ALIKE_PX = 0.5
 """Flow this close to a fitted motion belongs to it."""
 STRAY_PX = 1.2
 """Flow this far from a fitted motion does not belong to it, even at an edge, where flow is a mixture."""
+ALONG_SHARE = 0.4
+"""Flow that is closer to a region's motion than this share of its distance from the background's is the region's."""
 BACKGROUND_SHARE = 0.5
 """What more than this share of a picture does is its background's motion."""
 STEADY_PX = 0.5
@@ -135,28 +137,46 @@ def stands_apart(on: U8, xy: F32, back: F32) -> float:
     return float((off[inside] < ALIKE_PX).mean() - (off[ring] < ALIKE_PX).mean())
 
 
-def strays(on: U8, xy: F32, back: F32) -> U8:
-    """Where a picture does not move as the region `on` does: `(h, w)` uint8, 255 where the flow is off the motion that
-    fits inside of the region best, else 0. All 0 where too little is seen for a fit; arguments as `stands_apart`."""
+def off_motion(on: U8, xy: F32, back: F32) -> F32 | None:
+    """`(h, w)` float32: how far the flow is off the motion that fits inside of the region `on` best, in pixels. None
+    where too little is seen for a fit; arguments as `stands_apart`."""
     inside = on > 0
     if np.count_nonzero(inside) < LEAST_POINTS:
-        return np.zeros_like(on)
-    a, b, tx, ty = fit_similarity(xy[inside], back[inside])
+        return None
+    return _off(fit_similarity(xy[inside], back[inside]), xy, back)
+
+
+def off_background(xy: F32, back: F32) -> F32 | None:
+    """`(h, w)` float32: how far the flow is off the motion of the picture as a whole, in pixels. None where most of it
+    moves otherwise, since then there is no one background. Arguments as `stands_apart`, for the whole picture."""
+    step = max(1, int(np.sqrt(back.shape[0] * back.shape[1] / MOST_POINTS)))
+    points, flow = (v[step // 2 :: step, step // 2 :: step].reshape(-1, 2) for v in (xy, back))
+    off = _off(fit_similarity(points, flow), xy, back)
+    return off if float(by_itself(off).mean()) < BACKGROUND_SHARE else None
+
+
+def _off(motion: tuple[float, float, float, float], xy: F32, back: F32) -> F32:
+    a, b, tx, ty = motion
     x, y = xy[..., 0], xy[..., 1]
-    off = np.hypot(a * x - b * y + tx - back[..., 0], b * x + a * y + ty - back[..., 1])
+    off: F32 = np.hypot(a * x - b * y + tx - back[..., 0], b * x + a * y + ty - back[..., 1]).astype(np.float32)
+    return off
+
+
+def strays(off: F32) -> U8:
+    """255 where a picture does not move as a region does, else 0, by `off_motion` of that region."""
     return np.where(off > STRAY_PX, 255, 0).astype(np.uint8)
 
 
-def moves_by_itself(xy: F32, back: F32) -> F32 | None:
-    """`(h, w)` float32, 0..1: how clearly each pixel moves otherwise than the picture as a whole; None where most of
-    it does, since then there is no one background. Arguments as `stands_apart`, for the whole picture."""
-    step = max(1, int(np.sqrt(back.shape[0] * back.shape[1] / MOST_POINTS)))
-    points, flow = (v[step // 2 :: step, step // 2 :: step].reshape(-1, 2) for v in (xy, back))
-    a, b, tx, ty = fit_similarity(points, flow)
-    x, y = xy[..., 0], xy[..., 1]
-    off = np.hypot(a * x - b * y + tx - back[..., 0], b * x + a * y + ty - back[..., 1])
+def by_itself(off: F32) -> F32:
+    """0..1: how clearly each pixel moves otherwise than the background, by `off_background`."""
     moving: F32 = np.clip(off / np.float32(ALIKE_PX) - 1, 0, 1).astype(np.float32)
-    return moving if float(moving.mean()) < BACKGROUND_SHARE else None
+    return moving
+
+
+def moves_along(off: F32, apart: F32) -> U8:
+    """255 where a picture moves as a region does and the background does not, else 0: by `off_motion` of the region and
+    `off_background`."""
+    return np.where((apart > ALIKE_PX) & (off < ALONG_SHARE * apart), 255, 0).astype(np.uint8)
 
 
 def _held(points: F32, fit: tuple[float, float, float, float], usual: F32) -> tuple[float, float]:

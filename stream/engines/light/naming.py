@@ -9,7 +9,7 @@ from stream.engines import lifecycle
 from stream.engines.light import intake, planner, returns
 from stream.engines.light.fallback import MOVING
 from stream.engines.light.gate import Measures
-from stream.engines.light.grid import Patch, box_iou, centre_of, patch_iou
+from stream.engines.light.grid import Patch, box_iou, centre_of, minus, patch_iou
 from stream.engines.light.replay import Replay
 from stream.engines.light.scene import Scene
 from stream.engines.light.sight import Answer, Ask, Found, Sight, View
@@ -143,10 +143,9 @@ class Naming:
             thing.life = lifecycle.find(thing.life, self._scene.now_s)
         if thing.life.shown:
             thing.hypothesis_s = None
-        b = found.box
-        thing.detected = b[0] - box[0], b[1] - box[1], b[2] - box[2], b[3] - box[3]
-        self._follow_boxes(thing, b, view)
-        thing.astray = thing.by_detector and box_iou(box, b) < self._scene.tuning.astray_iou
+        thing.detected = minus(found.box, box)
+        self._follow_boxes(thing, found.box, view)
+        thing.astray = thing.by_detector and box_iou(box, found.box) < self._scene.tuning.astray_iou
         if thing.from_text:
             thing.score = 0.5 * thing.score + 0.5 * found.score
 

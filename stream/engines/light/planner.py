@@ -8,7 +8,7 @@ import numpy as np
 
 from stream.engines.light import gate
 from stream.engines.light.crops import Crop
-from stream.engines.light.grid import centre_of
+from stream.engines.light.grid import centre_of, plus
 from stream.engines.light.returns import Missing
 from stream.engines.light.scene import STILL_SPEED
 from stream.engines.light.sight import Target, Wanted
@@ -145,9 +145,15 @@ def target(thing: Object, now_s: float, tuning: Tuning) -> Target | None:
     box = thing.raw.box()
     detected: BoxXyxyPx | None = None
     if box and thing.detected is not None and now_s - thing.detected_s < DETECTED_FRESH_S:
-        d = thing.detected
-        detected = box[0] + d[0], box[1] + d[1], box[2] + d[2], box[3] + d[3]
-    return Target(thing.id, thing.raw, thing.memory, thing.area, detected, thing.whole)
+        detected = plus(box, thing.detected)
+    known = thing.by_detector or thing.settled or detected is not None
+    wanted = not known and thing.shown and thing.hypothesis_s is None and not thing.rejects
+    limit: BoxXyxyPx | None = None
+    if box and thing.reach is not None:
+        slack = tuning.box_slack * max(box[2] - box[0], box[3] - box[1])
+        limit = plus(plus(box, thing.reach), (-slack, -slack, slack, slack))
+    agreed = thing.agreed if wanted else None
+    return Target(thing.id, thing.raw, thing.memory, thing.area, detected, thing.whole, agreed, limit)
 
 
 def wanted(first: Object, things: Iterable[Object], now_s: float, tuning: Tuning) -> list[Wanted]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -10,8 +11,8 @@ import numpy as np
 from stream.engines.light.appearance import Look, Similarity, histogram, look_at
 from stream.engines.light.crops import MASK_STEP
 from stream.engines.light.gate import Measures
-from stream.engines.light.grid import F32, ON, U8, Patch, box_iou
-from stream.engines.light.motion import strays
+from stream.engines.light.grid import F32, ON, U8, box_iou
+from stream.engines.light.motion import by_itself
 from stream.engines.light.sam import Sam
 from stream.engines.light.samcrops import LEAST_PIXELS, Seen, mean_under, patch_of
 from stream.engines.light.samprompts import (
@@ -26,6 +27,7 @@ from stream.engines.light.samprompts import (
     share_of,
     strange_islands,
 )
+from stream.engines.light.samwhole import Company, company, moving_whole
 from stream.engines.light.sight import Sighting, Target, View
 from stream.engines.light.tuning import Tuning
 from stream.types import BoxXyxyPx
@@ -52,11 +54,11 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class Before:
     """What is known before SAM is asked, 0/1 on the crop's mask grid: the carried mask `on`, what is `foreign` to it,
-    what does not move as it does, and what is shown as another's."""
+    what moves otherwise or along with it, and what is shown as another's."""
 
     on: U8
     foreign: U8
-    strays: U8
+    company: Company
     others: U8
 
 
@@ -67,15 +69,15 @@ class Refresher:
         self._sam = sam
         self._tuning = tuning
 
-    def refresh(self, view: View, seen: Seen, target: Target, moving: F32 | None) -> Sighting | None:
-        """The new mask of `target` in the crop `seen`; None where there is nothing to ask with. `moving`: what of the
-        picture moves by itself, on the flow grid, where that is known."""
+    def refresh(self, view: View, seen: Seen, target: Target, apart: F32 | None) -> Sighting | None:
+        """The new mask of `target` in the crop `seen`; None where there is nothing to ask with. `apart`: how far the
+        picture's flow is off the background's, in pixels of the flow grid, where there is one."""
         low = seen.crop.mask_in(target.patch)
         before = (low >= 128).astype(np.uint8)
         others = [seen.crop.mask_in(patch) for i, patch in view.shown.items() if i != target.id]
         own = view.shown.get(target.id, target.patch)
         foreign = foreign_part(others, (seen.crop.mask_in(own) >= ON).astype(np.uint8))
-        known = Before(before, foreign, _strays(view, seen, target), foreign_part(others, np.zeros_like(before)))
+        known = Before(before, foreign, company(view, seen, target, apart), foreign_part(others, np.zeros_like(before)))
         prompted = prompts_of(low, others)
         if prompted is None:
             return None
@@ -97,15 +99,43 @@ class Refresher:
             best = again if again.score > best.score else best
         best = self._whole_again(seen, prompted, best, known, target) or best
         best = self._with_other_part(seen, prompted, best, known, target) or best
+        whole = self._moving_whole(seen, prompted, best, known, target)
+        if whole is not None and (target.agreed or 0) + 1 >= self._tuning.more_looks:
+            return self._renewed(view, seen, whole, target)
         area = float(best.on.sum() + 1) / float(before.sum() + 1)
         fit = max(best.fit, box_iou(low_box(best.on), prompted.box)) if shrunk else best.fit
         there = seen.crop.mask_out(best.logits, view.grid)
-        share = None if moving is None else mean_under(there, moving, view.grid)
+        share = None if apart is None else mean_under(there, by_itself(apart), view.grid)
         measures = Measures(fit, best.quality, area, best.similarity, best.intrusion, share)
         colours = (target.memory.first, target.memory.recent)
         strange = strange_islands(best.on, seen.image, colours, self._tuning.island_colour)
         logits = np.where(strange > 0, np.float32(-1), best.logits).astype(np.float32)
-        return Sighting(patch_of(view.grid, seen.crop, logits), best.look, measures)
+        return Sighting(patch_of(view.grid, seen.crop, logits), best.look, measures, more=whole is not None)
+
+    def _moving_whole(
+        self, seen: Seen, prompted: Prompted, best: Choice, known: Before, target: Target
+    ) -> tuple[F32, float] | None:
+        """What moves along with the object and is not in its mask, where it may be learnt and the mask is no doubt the
+        object's."""
+        t = self._tuning
+        if target.agreed is None or best.similarity.look < t.same_look or best.fit < t.gate_iou:
+            return None
+        limit = seen.crop.box_in(target.limit) if target.limit is not None else None
+        offers = self._offers(seen, prompted)
+        return moving_whole(offers, best.on, known.others, known.company, limit, t)
+
+    def _offers(self, seen: Seen, prompted: Prompted) -> Iterator[tuple[F32, float]]:
+        """SAM's masks for the points alone, which a part's box does not hold back, and with the box."""
+        for box in (None, prompted.box):
+            logits, quality = self._sam.decode(seen.embedding, prompted.points, prompted.labels, box)
+            yield from zip(logits, (float(q) for q in quality), strict=True)
+
+    def _renewed(self, view: View, seen: Seen, whole: tuple[F32, float], target: Target) -> Sighting:
+        """The whole of what was known in part, which changes what the object looks like."""
+        logits, quality = whole
+        there = look_at(seen.image, (logits > 0).astype(np.uint8), seen.embedding)
+        measures = Measures(1.0, quality, 1.0, target.memory.similarity(there))
+        return Sighting(patch_of(view.grid, seen.crop, logits), there, measures, more=True, renews=True)
 
     def _corrected(self, view: View, seen: Seen, box: BoxXyxyPx, target: Target) -> Sighting:
         """The mask for the detector's box where the carried one lies elsewhere. Nothing that is carried is a prompt or
@@ -219,7 +249,7 @@ class Refresher:
         if similarity.look < part.similarity.look - t.whole_look:
             return None
         added = on & (1 - part.on)
-        if share_of(added, known.strays) > t.whole_strays:
+        if share_of(added, known.company.strays) > t.whole_strays:
             return None
         added_colours = histogram(seen.image, added)
         own = float(np.sqrt(added_colours * target.memory.first).sum())
@@ -250,23 +280,8 @@ class Refresher:
             intrusion = share_of(on, known.foreign)
             score = fit + 0.3 * float(expected) + 0.8 * similarity.look - 0.1 * change - 0.3 * excess - intrusion
             score -= self._tuning.odd_weight * max(0.0, self._tuning.odd_look - similarity.look)
-            score -= self._tuning.stray_weight * share_of(on, known.strays & (1 - known.on))
+            score -= self._tuning.stray_weight * share_of(on, known.company.strays & (1 - known.on))
             if best is None or score > best.score:
                 best = Choice(one, on, float(expected), look, similarity, fit, score, intrusion)
         assert best is not None
         return best
-
-
-def _strays(view: View, seen: Seen, target: Target) -> U8:
-    """What of a crop does not move as the target's carried mask does, 0/1 on its mask grid."""
-    grid = view.grid
-    if view.flow is None:
-        return np.zeros(seen.image.shape[:2], np.uint8)
-    x0, y0, x1, y1 = window = seen.crop.flow_window(grid)
-    before = (target.patch.small(grid)[y0:y1, x0:x1] >= ON).astype(np.uint8)
-    on = cv2.erode(before, np.ones((3, 3), np.uint8), borderValue=0)
-    off = strays(np.asarray(on, np.uint8), grid.flow_xy()[y0:y1, x0:x1], view.flow.within(window))
-    sx, sy = grid.mask_per_flow
-    left, top, right, bottom = round(x0 * sx), round(y0 * sy), round(x1 * sx), round(y1 * sy)
-    off = np.asarray(cv2.resize(off, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR), np.uint8)
-    return (seen.crop.mask_in(Patch(left, top, off)) >= ON).astype(np.uint8)

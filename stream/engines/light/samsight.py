@@ -12,7 +12,7 @@ from stream.engines.light.crops import MASK_STEP, Crop
 from stream.engines.light.detector import Detector
 from stream.engines.light.gate import Measures
 from stream.engines.light.grid import F32, ON, U8, Patch, box_iou
-from stream.engines.light.motion import moves_by_itself, stands_apart
+from stream.engines.light.motion import off_background, stands_apart
 from stream.engines.light.sam import Sam
 from stream.engines.light.samcrops import LEAST_PIXELS, Seen, look, mean_under, patch_of
 from stream.engines.light.samprompts import as_logits, edge_share, inner_points, obeys
@@ -201,10 +201,10 @@ class SamSight:
         astray = detected is not None and box_iou(box, detected) < self._tuning.astray_iou
         around = detected if detected is not None and astray else _around(box, targets[0].whole)
         seen = look(self._sam, view, Crop.around(around, pad, self._sam.side))
-        moving = None if view.flow is None else moves_by_itself(view.grid.flow_xy(), view.flow.whole())
+        apart = None if view.flow is None else off_background(view.grid.flow_xy(), view.flow.whole())
         out = {}
         for target in targets:
-            sighting = self._refresher.refresh(view, seen, target, moving)
+            sighting = self._refresher.refresh(view, seen, target, apart)
             if sighting is not None:
                 out[target.id] = sighting
         return out

@@ -10,7 +10,7 @@ import numpy as np
 from stream.engines.light.appearance import colour_bins, histogram
 from stream.engines.light.crops import Crop
 from stream.engines.light.grid import F32
-from stream.engines.light.motion import moves_by_itself
+from stream.engines.light.motion import by_itself, off_background
 from stream.engines.light.sight import View, Wanted
 from stream.engines.light.tuning import Tuning
 from stream.types import BoxXyxyPx
@@ -82,9 +82,10 @@ def chance_map(view: View, wanted: Wanted, moving: F32, tuning: Tuning) -> F32:
 
 def moving_map(view: View) -> F32:
     """`(h, w)` float32 0..1 on the flow grid: what moves by itself and is not followed."""
-    moving = None if view.flow is None else moves_by_itself(view.grid.flow_xy(), view.flow.whole())
-    if moving is None:
+    apart = None if view.flow is None else off_background(view.grid.flow_xy(), view.flow.whole())
+    if apart is None:
         return np.zeros(view.small.shape[:2], np.float32)
+    moving = by_itself(apart)
     for patch in view.masks.values():
         moving[cv2.dilate(patch.small(view.grid), AROUND_FOLLOWED) > FOLLOWED] = 0
     return moving

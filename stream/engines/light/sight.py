@@ -72,7 +72,11 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Target:
     """An object to refresh: its carried mask, what is remembered of its look and of its area, and the detector's box
-    for it, if any. `whole` is the box that the whole object has now, for all that is known of its size and motion."""
+    for it, if any. `whole` is the box that the whole object has now, for all that is known of its size and motion.
+
+    `agreed` is how many looks in a row saw more that moves along with the mask, None where no more is wanted; `limit`
+    is the box that it may fill then.
+    """
 
     id: int
     patch: Patch
@@ -80,15 +84,20 @@ class Target:
     area: float = 0.0
     detected: BoxXyxyPx | None = None
     whole: BoxXyxyPx | None = None
+    agreed: int | None = None
+    limit: BoxXyxyPx | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A refreshed mask and how it compares."""
+    """A refreshed mask and how it compares. `more` says that more moves along with it; where `renews`, the mask is of
+    all that, and what was remembered of the object was of a part."""
 
     patch: Patch
     look: Look
     measures: Measures
+    more: bool = False
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,12 @@ class Object:
     visible: float = 1.0
     moved: float = 0.0
     """How much of it moved by itself at the refreshes of late, 0..1."""
+    agreed: int = 0
+    """Looks in a row that saw more that moves along with it."""
+    settled: bool = False
+    """The user said what belongs to it: nothing is added to that."""
+    reach: BoxXyxyPx | None = None
+    """The box that the user drew around it, relative to its mask's: what to add to each side."""
     rejects: int = 0
     calm: int = 0
     searches: int = 0

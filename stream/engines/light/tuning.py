@@ -98,6 +98,16 @@ class Tuning:
     """... and no more than this share of it may move otherwise than the object."""
     stray_weight: float = 1.5
     """What a mask loses, in units of overlap, for growing by what moves otherwise: a neighbour at a crossing."""
+    more_least: float = 0.12
+    """What moves along with a mask and is not in it must be at least this share of it ..."""
+    more_most: float = 2.2
+    """... and the mask with it at most so many times as large."""
+    more_along: float = 0.6
+    """So much of what a mask adds must move along."""
+    more_quality: float = 0.85
+    """SAM's estimate that such a mask needs."""
+    more_looks: int = 2
+    """So many looks in a row must see more: two things may move alike for a moment."""
     part_least: float = 0.10
     """So much of its remembered area in its colours, elsewhere in its box, is worth asking whether it is a part."""
     whole_most: float = 1.25

@@ -1,0 +1,157 @@
+"""The whole of an object out of a part of it, by what moves along: which mask is taken, and when it is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stream.engines.light import planner
+from stream.engines.light.samwhole import Company, moving_whole
+from stream.engines.light.sight import Answer, Ask, Sighting, Target, View
+from stream.engines.light.tuning import TUNING
+from stream.types import Point, Prompt, PromptKind
+from tests.unit.light_world import RED, ColourSight, Player, World, overlap, without_half
+
+
+def square(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
+    on = np.zeros((80, 80), np.uint8)
+    on[y0:y1, x0:x1] = 1
+    return on
+
+
+def logits(on: np.ndarray) -> np.ndarray:
+    return np.where(on > 0, 5.0, -5.0).astype(np.float32)
+
+
+NOTHING = square(0, 0, 0, 0)
+PART, WHOLE, MORE = square(20, 20, 60, 40), square(20, 20, 60, 58), square(20, 20, 60, 62)
+TOGETHER = Company(NOTHING, square(18, 18, 62, 60))
+
+
+def test_the_largest_mask_that_moves_along_is_the_whole() -> None:
+    everything = square(0, 0, 80, 50)
+    offers = [(logits(PART), 0.99), (logits(WHOLE), 0.9), (logits(MORE), 0.9), (logits(everything), 0.99)]
+    found = moving_whole(offers, PART, NOTHING, TOGETHER, None, TUNING)
+    assert found is not None
+    assert ((found[0] > 0) == MORE).all()
+
+
+@pytest.mark.parametrize(
+    ("offer", "quality", "others", "limit"),
+    [
+        pytest.param(WHOLE, 0.5, NOTHING, None, id="SAM does not believe in it"),
+        pytest.param(WHOLE, 0.9, square(20, 48, 60, 58), None, id="the rest is another object's"),
+        pytest.param(WHOLE, 0.9, NOTHING, (70.0, 70.0, 250.0, 190.0), id="the user's box ends before"),
+        pytest.param(square(20, 40, 60, 60), 0.9, NOTHING, None, id="the part is not in it"),
+        pytest.param(square(4, 20, 60, 40), 0.9, NOTHING, None, id="it grows to what stands still"),
+    ],
+)
+def test_no_other_mask_is_taken_for_the_whole(
+    offer: np.ndarray, quality: float, others: np.ndarray, limit: tuple[float, float, float, float] | None
+) -> None:
+    assert moving_whole([(logits(offer), quality)], PART, others, TOGETHER, limit, TUNING) is None
+
+
+def test_sam_is_not_asked_where_nothing_moves_along_but_the_edge() -> None:
+    asked = []
+
+    def offers() -> Iterator[tuple[np.ndarray, float]]:
+        asked.append(True)
+        yield logits(WHOLE), 0.9
+
+    trailing = Company(NOTHING, square(17, 17, 63, 43))
+    assert moving_whole(offers(), PART, NOTHING, trailing, None, TUNING) is None
+    assert not asked
+    assert moving_whole(offers(), PART, NOTHING, TOGETHER, None, TUNING) is not None
+
+
+class Halving(ColourSight):
+    """Takes a thing for its left half, and sees at some looks that more moves along."""
+
+    def __init__(self, more: Sequence[bool]) -> None:
+        super().__init__()
+        self.more = list(more)
+        self.targets: list[Target] = []
+        self.whole = False
+
+    def first(self, view: View, ask: Ask) -> Answer | None:
+        answer = super().first(view, ask)
+        box = answer.patch.box() if answer else None
+        if answer is None or box is None:
+            return None
+        half = without_half(answer.patch, box[2] - 1, box[1])
+        return replace(answer, patch=half, look=self._look(view, half))
+
+    def refresh(self, view: View, targets: Sequence[Target], pad: float) -> dict[int, Sighting]:
+        self.targets += targets
+        out = {}
+        for target in targets:
+            whole = super().refresh(view, [target], pad)[target.id]
+            box = whole.patch.box()
+            assert box is not None
+            more = bool(self.more) and self.more.pop(0)
+            if self.whole:
+                out[target.id] = whole
+            elif more and (target.agreed or 0) + 1 >= TUNING.more_looks:
+                self.whole = True
+                out[target.id] = replace(whole, more=True, renews=True)
+            else:
+                half = without_half(whole.patch, box[2] - 1, box[1])
+                out[target.id] = replace(whole, patch=half, look=self._look(view, half), more=more)
+        return out
+
+
+def played(more: Sequence[bool], prompt: Prompt) -> tuple[Player, Halving]:
+    sight = Halving(more)
+    play = Player(World(size=(640, 480), side=80, things={"cup": (RED, (200, 200))}), sight=sight)
+    play.step(2)
+    play.tracker.add_prompt(prompt)
+    play.step(12, cup=(2, 0))
+    return play, sight
+
+
+CLICK = Prompt(1, PromptKind.POINTS, points=(Point(230, 240),))
+
+
+def test_two_looks_that_agree_make_a_part_the_whole_with_its_memory() -> None:
+    play, _ = played([True, False, True, False, True], CLICK)
+    (track,) = play.tracks.values()
+    assert overlap(track.mask, play.world, "cup") < 0.6
+    play, _ = played([True, True], CLICK)
+    (track,) = play.tracks.values()
+    assert overlap(track.mask, play.world, "cup") > 0.85
+    scene = play.tracker._scene
+    assert scene is not None
+    (thing,) = scene.objects.values()
+    assert thing.agreed == 0
+    assert thing.area > 6000
+    assert thing.id == 1
+
+
+def test_no_more_is_wanted_of_what_the_user_has_settled() -> None:
+    play, sight = played([], CLICK)
+    assert sight.targets[-1].agreed == 0
+    (track,) = play.tracks.values()
+    box = track.box_xyxy_px
+    play.tracker.add_prompt(Prompt(2, PromptKind.BOX, box_xyxy_px=box, track_id=track.id))
+    play.step(5, cup=(2, 0))
+    assert sight.targets[-1].agreed is None
+
+
+def test_a_box_that_the_user_drew_limits_what_may_be_added() -> None:
+    play, sight = played([], Prompt(1, PromptKind.BOX, box_xyxy_px=(200, 200, 280, 280)))
+    limit = sight.targets[-1].limit
+    assert limit is not None
+    scene = play.tracker._scene
+    assert scene is not None
+    (thing,) = scene.objects.values()
+    asked = 200 + 2 * 12, 200, 280 + 2 * 12, 280
+    slack = TUNING.box_slack * 80
+    target = planner.target(thing, scene.now_s, TUNING)
+    assert target is not None
+    assert target.limit == pytest.approx(
+        (asked[0] - slack, asked[1] - slack, asked[2] + slack, asked[3] + slack), abs=4
+    )
