@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from stream.engines.light import planner
-from stream.engines.light.samwhole import Company, moving_whole
-from stream.engines.light.sight import Answer, Ask, Sighting, Target, View
+from stream.engines.light.samprompts import Prompted
+from stream.engines.light.samwhole import Company, largest_whole, moves_beside, prompts_for_more
+from stream.engines.light.sight import Answer, Ask, More, Sighting, Target, View
 from stream.engines.light.tuning import TUNING
 from stream.types import Point, Prompt, PromptKind
 from tests.unit.light_world import RED, ColourSight, Player, World, overlap, without_half
@@ -28,13 +29,14 @@ def logits(on: np.ndarray) -> np.ndarray:
 
 NOTHING = square(0, 0, 0, 0)
 PART, WHOLE, MORE = square(20, 20, 60, 40), square(20, 20, 60, 58), square(20, 20, 60, 62)
+USUAL = float(PART.sum())
 TOGETHER = Company(NOTHING, square(18, 18, 62, 60))
 
 
 def test_the_largest_mask_that_moves_along_is_the_whole() -> None:
     everything = square(0, 0, 80, 50)
     offers = [(logits(PART), 0.99), (logits(WHOLE), 0.9), (logits(MORE), 0.9), (logits(everything), 0.99)]
-    found = moving_whole(offers, PART, NOTHING, TOGETHER, None, TUNING)
+    found = largest_whole(offers, PART, USUAL, NOTHING, TOGETHER, None, TUNING)
     assert found is not None
     assert ((found[0] > 0) == MORE).all()
 
@@ -52,26 +54,41 @@ def test_the_largest_mask_that_moves_along_is_the_whole() -> None:
 def test_no_other_mask_is_taken_for_the_whole(
     offer: np.ndarray, quality: float, others: np.ndarray, limit: tuple[float, float, float, float] | None
 ) -> None:
-    assert moving_whole([(logits(offer), quality)], PART, others, TOGETHER, limit, TUNING) is None
+    assert largest_whole([(logits(offer), quality)], PART, USUAL, others, TOGETHER, limit, TUNING) is None
 
 
-def test_sam_is_not_asked_where_nothing_moves_along_but_the_edge() -> None:
-    asked = []
+def test_a_part_of_what_is_remembered_is_no_reason_to_forget_it() -> None:
+    assert largest_whole([(logits(WHOLE), 0.9)], PART, float(WHOLE.sum()), NOTHING, TOGETHER, None, TUNING) is None
 
-    def offers() -> Iterator[tuple[np.ndarray, float]]:
-        asked.append(True)
-        yield logits(WHOLE), 0.9
 
+def test_nothing_moves_beside_a_mask_but_the_flow_that_trails_at_its_edge() -> None:
     trailing = Company(NOTHING, square(17, 17, 63, 43))
-    assert moving_whole(offers(), PART, NOTHING, trailing, None, TUNING) is None
-    assert not asked
-    assert moving_whole(offers(), PART, NOTHING, TOGETHER, None, TUNING) is not None
+    assert moves_beside(PART, NOTHING, trailing, TUNING) is None
+    assert moves_beside(PART, square(0, 40, 80, 80), TOGETHER, TUNING) is None
+    beside = moves_beside(PART, NOTHING, TOGETHER, TUNING)
+    assert beside is not None
+    assert beside[50, 40] == 1
+    assert not beside[:43].any()
+
+
+def test_sam_is_asked_for_more_with_a_point_where_something_moves_and_a_box_around_both() -> None:
+    beside = moves_beside(PART, NOTHING, TOGETHER, TUNING)
+    assert beside is not None
+    part = Prompted([(160.0, 120.0), (300.0, 40.0)], [1, 0], (80.0, 80.0, 240.0, 160.0))
+    asked = list(prompts_for_more(part, beside))
+    assert asked[:2] == [(part, False), (part, True)]
+    more, boxed = asked[-1]
+    assert boxed
+    assert more.labels == [1, 1, 0]
+    assert more.points[0][1] > 43 * 4
+    assert more.box[0] <= 80
+    assert more.box[3] == 60 * 4
 
 
 class Halving(ColourSight):
     """Takes a thing for its left half, and sees at some looks that more moves along."""
 
-    def __init__(self, more: Sequence[bool]) -> None:
+    def __init__(self, more: Sequence[More]) -> None:
         super().__init__()
         self.more = list(more)
         self.targets: list[Target] = []
@@ -92,19 +109,19 @@ class Halving(ColourSight):
             whole = super().refresh(view, [target], pad)[target.id]
             box = whole.patch.box()
             assert box is not None
-            more = bool(self.more) and self.more.pop(0)
+            more = self.more.pop(0) if self.more else More.NOTHING
             if self.whole:
                 out[target.id] = whole
-            elif more and (target.agreed or 0) + 1 >= TUNING.more_looks:
+            elif more is More.SEEN and (target.agreed or 0) + 1 >= TUNING.more_looks:
                 self.whole = True
-                out[target.id] = replace(whole, more=True, renews=True)
+                out[target.id] = replace(whole, more=More.TAKEN)
             else:
                 half = without_half(whole.patch, box[2] - 1, box[1])
                 out[target.id] = replace(whole, patch=half, look=self._look(view, half), more=more)
         return out
 
 
-def played(more: Sequence[bool], prompt: Prompt) -> tuple[Player, Halving]:
+def played(more: Sequence[More], prompt: Prompt) -> tuple[Player, Halving]:
     sight = Halving(more)
     play = Player(World(size=(640, 480), side=80, things={"cup": (RED, (200, 200))}), sight=sight)
     play.step(2)
@@ -116,11 +133,18 @@ def played(more: Sequence[bool], prompt: Prompt) -> tuple[Player, Halving]:
 CLICK = Prompt(1, PromptKind.POINTS, points=(Point(230, 240),))
 
 
-def test_two_looks_that_agree_make_a_part_the_whole_with_its_memory() -> None:
-    play, _ = played([True, False, True, False, True], CLICK)
+SEEN, NO, UNKNOWN = More.SEEN, More.NOTHING, More.UNKNOWN
+
+
+def test_looks_that_do_not_agree_leave_the_part() -> None:
+    play, _ = played([SEEN, NO, SEEN, NO, UNKNOWN, SEEN], CLICK)
     (track,) = play.tracks.values()
     assert overlap(track.mask, play.world, "cup") < 0.6
-    play, _ = played([True, True], CLICK)
+
+
+@pytest.mark.parametrize("more", [(SEEN, SEEN), (SEEN, UNKNOWN, SEEN)])
+def test_two_looks_that_agree_make_a_part_the_whole_with_its_memory(more: Sequence[More]) -> None:
+    play, _ = played(more, CLICK)
     (track,) = play.tracks.values()
     assert overlap(track.mask, play.world, "cup") > 0.85
     scene = play.tracker._scene
@@ -138,6 +162,16 @@ def test_no_more_is_wanted_of_what_the_user_has_settled() -> None:
     box = track.box_xyxy_px
     play.tracker.add_prompt(Prompt(2, PromptKind.BOX, box_xyxy_px=box, track_id=track.id))
     play.step(5, cup=(2, 0))
+    assert sight.targets[-1].agreed is None
+
+
+def test_no_more_is_wanted_of_what_was_seen_to_move_often_enough() -> None:
+    play, sight = played([], CLICK)
+    scene = play.tracker._scene
+    assert scene is not None
+    (thing,) = scene.objects.values()
+    thing.moving_looks = TUNING.more_within
+    play.step(3, cup=(2, 0))
     assert sight.targets[-1].agreed is None
 
 

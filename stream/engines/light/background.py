@@ -14,7 +14,7 @@ from stream.engines.light.naming import Naming
 from stream.engines.light.prompts import Request
 from stream.engines.light.replay import Replay
 from stream.engines.light.scene import Scene
-from stream.engines.light.sight import Answer, Candidate, Searched, Sight, Sighting, View, Wanted
+from stream.engines.light.sight import Answer, Candidate, More, Searched, Sight, Sighting, View, Wanted
 from stream.engines.light.tracks import Object
 from stream.engines.light.worker import Job, Lane
 from stream.types import BoxXyxyPx, Prompt, PromptChange, PromptState, TrackState
@@ -237,8 +237,10 @@ class Background:
             if thing.rejects >= tuning.rejects_most:
                 scene.lose(thing)
             return
-        thing.agreed = thing.agreed + 1 if sighting.more else 0
-        if sighting.renews:
+        if sighting.more is not More.UNKNOWN:
+            thing.agreed = thing.agreed + 1 if sighting.more is More.SEEN else 0
+        thing.moving_looks += (sighting.measures.moving or 0.0) > tuning.moving_share
+        if sighting.more is More.TAKEN:
             self._renewed(thing, sighting, replay, view)
             return
         measures = sighting.measures
@@ -264,7 +266,7 @@ class Background:
             return
         if thing.reach is not None:
             thing.reach = plus(thing.reach, minus(before, now))
-        thing.memory, thing.area, thing.whole, thing.agreed = None, 0.0, None, 0
+        thing.memory, thing.area, thing.whole, thing.moving_looks = None, 0.0, None, 0
         if not self._scene.install(thing, replay, sighting.look):
             self._scene.lose(thing)
 

@@ -147,7 +147,8 @@ def target(thing: Object, now_s: float, tuning: Tuning) -> Target | None:
     if box and thing.detected is not None and now_s - thing.detected_s < DETECTED_FRESH_S:
         detected = plus(box, thing.detected)
     known = thing.by_detector or thing.settled or detected is not None
-    wanted = not known and thing.shown and thing.hypothesis_s is None and not thing.rejects
+    unsure = thing.hypothesis_s is not None or thing.rejects > 0
+    wanted = thing.shown and not known and not unsure and thing.moving_looks < tuning.more_within
     limit: BoxXyxyPx | None = None
     if box and thing.reach is not None:
         slack = tuning.box_slack * max(box[2] - box[0], box[3] - box[1])

@@ -27,8 +27,8 @@ from stream.engines.light.samprompts import (
     share_of,
     strange_islands,
 )
-from stream.engines.light.samwhole import Company, company, moving_whole
-from stream.engines.light.sight import Sighting, Target, View
+from stream.engines.light.samwhole import Company, company, largest_whole, moves_beside, prompts_for_more
+from stream.engines.light.sight import More, Sighting, Target, View
 from stream.engines.light.tuning import Tuning
 from stream.types import BoxXyxyPx
 
@@ -99,7 +99,7 @@ class Refresher:
             best = again if again.score > best.score else best
         best = self._whole_again(seen, prompted, best, known, target) or best
         best = self._with_other_part(seen, prompted, best, known, target) or best
-        whole = self._moving_whole(seen, prompted, best, known, target)
+        whole, more = self._moving_whole(seen, prompted, best, known, target)
         if whole is not None and (target.agreed or 0) + 1 >= self._tuning.more_looks:
             return self._renewed(view, seen, whole, target)
         area = float(best.on.sum() + 1) / float(before.sum() + 1)
@@ -110,24 +110,26 @@ class Refresher:
         colours = (target.memory.first, target.memory.recent)
         strange = strange_islands(best.on, seen.image, colours, self._tuning.island_colour)
         logits = np.where(strange > 0, np.float32(-1), best.logits).astype(np.float32)
-        return Sighting(patch_of(view.grid, seen.crop, logits), best.look, measures, more=whole is not None)
+        return Sighting(patch_of(view.grid, seen.crop, logits), best.look, measures, more)
 
     def _moving_whole(
         self, seen: Seen, prompted: Prompted, best: Choice, known: Before, target: Target
-    ) -> tuple[F32, float] | None:
-        """What moves along with the object and is not in its mask, where it may be learnt and the mask is no doubt the
-        object's."""
-        t = self._tuning
-        if target.agreed is None or best.similarity.look < t.same_look or best.fit < t.gate_iou:
-            return None
+    ) -> tuple[tuple[F32, float] | None, More]:
+        """A mask of more than what was known of the object, where that may be learnt and the mask is no doubt the
+        object's, not a part of it, for which what is remembered must not be given up."""
+        t, usual = self._tuning, self._usual(seen, target)
+        sure = best.similarity.look > t.same_look and best.fit > t.gate_iou and best.on.sum() > t.shrunk * usual
+        beside = moves_beside(best.on, known.others, known.company, t) if target.agreed is not None and sure else None
+        if beside is None:
+            return None, More.NOTHING if sure else More.UNKNOWN
         limit = seen.crop.box_in(target.limit) if target.limit is not None else None
-        offers = self._offers(seen, prompted)
-        return moving_whole(offers, best.on, known.others, known.company, limit, t)
+        offers = self._offers(seen, prompted, beside)
+        whole = largest_whole(offers, best.on, usual, known.others, known.company, limit, t)
+        return whole, More.UNKNOWN if whole is None else More.SEEN
 
-    def _offers(self, seen: Seen, prompted: Prompted) -> Iterator[tuple[F32, float]]:
-        """SAM's masks for the points alone, which a part's box does not hold back, and with the box."""
-        for box in (None, prompted.box):
-            logits, quality = self._sam.decode(seen.embedding, prompted.points, prompted.labels, box)
+    def _offers(self, seen: Seen, prompted: Prompted, beside: U8) -> Iterator[tuple[F32, float]]:
+        for asked, boxed in prompts_for_more(prompted, beside):
+            logits, quality = self._sam.decode(seen.embedding, asked.points, asked.labels, asked.box if boxed else None)
             yield from zip(logits, (float(q) for q in quality), strict=True)
 
     def _renewed(self, view: View, seen: Seen, whole: tuple[F32, float], target: Target) -> Sighting:
@@ -135,7 +137,7 @@ class Refresher:
         logits, quality = whole
         there = look_at(seen.image, (logits > 0).astype(np.uint8), seen.embedding)
         measures = Measures(1.0, quality, 1.0, target.memory.similarity(there))
-        return Sighting(patch_of(view.grid, seen.crop, logits), there, measures, more=True, renews=True)
+        return Sighting(patch_of(view.grid, seen.crop, logits), there, measures, More.TAKEN)
 
     def _corrected(self, view: View, seen: Seen, box: BoxXyxyPx, target: Target) -> Sighting:
         """The mask for the detector's box where the carried one lies elsewhere. Nothing that is carried is a prompt or

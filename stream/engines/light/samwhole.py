@@ -6,7 +6,7 @@ before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +15,7 @@ import numpy as np
 from stream.engines.light.grid import F32, ON, U8, Patch
 from stream.engines.light.motion import moves_along, off_motion, strays
 from stream.engines.light.samcrops import LEAST_PIXELS, Seen
-from stream.engines.light.samprompts import low_box, share_of
+from stream.engines.light.samprompts import Prompted, inner_points, low_box, share_of
 from stream.engines.light.sight import Target, View
 from stream.engines.light.tuning import Tuning
 from stream.types import BoxXyxyPx
@@ -61,21 +61,40 @@ def _in_crop(view: View, seen: Seen, window: tuple[int, int, int, int], values: 
     return (seen.crop.mask_in(Patch(left, top, spread)) >= ON).astype(np.uint8)
 
 
-def moving_whole(
-    offers: Iterable[tuple[F32, float]], part: U8, others: U8, together: Company, limit: BoxXyxyPx | None,
-    tuning: Tuning,
+def moves_beside(part: U8, others: U8, together: Company, tuning: Tuning) -> U8 | None:
+    """What moves along with the mask `part` beyond its edge and is no other object's, all `(n, n)` 0/1 of one crop;
+    None where that is too little to say anything."""
+    apart = 1 - np.asarray(cv2.dilate(part | others, np.ones((EDGE_REACH, EDGE_REACH), np.uint8)), np.uint8)
+    beside = together.along & apart
+    size = float(part.sum())
+    return beside if size >= LEAST_PIXELS and float(beside.sum()) >= tuning.more_least * size else None
+
+
+def prompts_for_more(prompted: Prompted, beside: U8) -> Iterator[tuple[Prompted, bool]]:
+    """How to ask SAM for the whole, and whether with the box: by the points of the part alone, which its box would hold
+    back, by one more point where something moves along, and by the box around both."""
+    yield prompted, False
+    yield prompted, True
+    further = inner_points(beside * np.uint8(255), 1)
+    points, labels = [*further, *prompted.points], [*[1] * len(further), *prompted.labels]
+    (ax, ay, ax1, ay1), (bx, by, bx1, by1) = prompted.box, low_box(beside)
+    both = Prompted(points, labels, (min(ax, bx), min(ay, by), max(ax1, bx1), max(ay1, by1)))
+    yield both, False
+    yield both, True
+
+
+def largest_whole(
+    offers: Iterable[tuple[F32, float]], part: U8, usual: float, others: U8, together: Company,
+    limit: BoxXyxyPx | None, tuning: Tuning,
 ) -> tuple[F32, float] | None:  # fmt: skip
     """The largest mask on offer that has the mask `part` in it and more that moves along; None where there is none.
 
-    `offers`: logits `(n, n)` with SAM's estimate of their quality, asked for only where something moves along; `part`
-    and `others` (what is shown of other objects) `(n, n)` 0/1; `limit` the box it may fill. All of one crop.
+    `offers`: logits `(n, n)` with SAM's estimate of their quality; `part` and `others` (what is shown of other objects)
+    `(n, n)` 0/1; `usual` the remembered area; `limit` the box it may fill. All of one crop.
     """
-    beside = 1 - np.asarray(cv2.dilate(part | others, np.ones((EDGE_REACH, EDGE_REACH), np.uint8)), np.uint8)
-    size = float(part.sum())
-    if size < LEAST_PIXELS or float((together.along & beside).sum()) < tuning.more_least * size:
-        return None
     best: tuple[F32, float] | None = None
-    largest = (1 + tuning.more_least) * size
+    size = float(part.sum())
+    largest = (1 + tuning.more_least) * max(size, usual)
     for logits, quality in offers:
         on = (logits > 0).astype(np.uint8)
         if quality < tuning.more_quality or not largest < on.sum() < tuning.more_most * size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from stream.engines.light.appearance import Look, Memory
@@ -74,8 +75,8 @@ class Target:
     """An object to refresh: its carried mask, what is remembered of its look and of its area, and the detector's box
     for it, if any. `whole` is the box that the whole object has now, for all that is known of its size and motion.
 
-    `agreed` is how many looks in a row saw more that moves along with the mask, None where no more is wanted; `limit`
-    is the box that it may fill then.
+    `agreed` is how many looks saw more that moves along with the mask, none against it, None where no more is wanted;
+    `limit` is the box that it may fill then.
     """
 
     id: int
@@ -88,16 +89,23 @@ class Target:
     limit: BoxXyxyPx | None = None
 
 
+class More(Enum):
+    """Whether an object is more than its mask, by what moves along with it."""
+
+    NOTHING = "nothing else moves along"
+    UNKNOWN = "something may, of which no mask was found"
+    SEEN = "a mask of more that moves along was found"
+    TAKEN = "the sighting's mask is that one: what was remembered of the object was of a part"
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A refreshed mask and how it compares. `more` says that more moves along with it; where `renews`, the mask is of
-    all that, and what was remembered of the object was of a part."""
+    """A refreshed mask and how it compares."""
 
     patch: Patch
     look: Look
     measures: Measures
-    more: bool = False
-    renews: bool = False
+    more: More = More.NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,9 @@ class Object:
     moved: float = 0.0
     """How much of it moved by itself at the refreshes of late, 0..1."""
     agreed: int = 0
-    """Looks in a row that saw more that moves along with it."""
+    """Looks that saw more that moves along with it, and none against that since."""
+    moving_looks: int = 0
+    """Looks that saw it move by itself since its mask became what it is."""
     settled: bool = False
     """The user said what belongs to it: nothing is added to that."""
     reach: BoxXyxyPx | None = None

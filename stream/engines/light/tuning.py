@@ -107,7 +107,10 @@ class Tuning:
     more_quality: float = 0.85
     """SAM's estimate that such a mask needs."""
     more_looks: int = 2
-    """So many looks in a row must see more: two things may move alike for a moment."""
+    """So many looks must see more, and none nothing: two things may move alike for a moment."""
+    more_within: int = 12
+    """After so many looks that saw it move by itself an object is known as a whole: what moves along later is more
+    likely another thing."""
     part_least: float = 0.10
     """So much of its remembered area in its colours, elsewhere in its box, is worth asking whether it is a part."""
     whole_most: float = 1.25
