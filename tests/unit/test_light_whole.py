@@ -29,14 +29,14 @@ def logits(on: np.ndarray) -> np.ndarray:
 
 NOTHING = square(0, 0, 0, 0)
 PART, WHOLE, MORE = square(20, 20, 60, 40), square(20, 20, 60, 58), square(20, 20, 60, 62)
-USUAL = float(PART.sum())
+MOST = 2.5 * float(PART.sum())
 TOGETHER = Company(NOTHING, square(18, 18, 62, 60))
 
 
 def test_the_largest_mask_that_moves_along_is_the_whole() -> None:
     everything = square(0, 0, 80, 50)
     offers = [(logits(PART), 0.99), (logits(WHOLE), 0.9), (logits(MORE), 0.9), (logits(everything), 0.99)]
-    found = largest_whole(offers, PART, USUAL, NOTHING, TOGETHER, None, TUNING)
+    found = largest_whole(offers, PART, MOST, NOTHING, TOGETHER, None, TUNING)
     assert found is not None
     assert ((found[0] > 0) == MORE).all()
 
@@ -54,10 +54,10 @@ def test_the_largest_mask_that_moves_along_is_the_whole() -> None:
 def test_no_other_mask_is_taken_for_the_whole(
     offer: np.ndarray, quality: float, others: np.ndarray, limit: tuple[float, float, float, float] | None
 ) -> None:
-    assert largest_whole([(logits(offer), quality)], PART, USUAL, others, TOGETHER, limit, TUNING) is None
+    assert largest_whole([(logits(offer), quality)], PART, MOST, others, TOGETHER, limit, TUNING) is None
 
 
-def test_a_part_of_what_is_remembered_is_no_reason_to_forget_it() -> None:
+def test_a_mask_that_is_larger_than_it_may_be_is_not_taken() -> None:
     assert largest_whole([(logits(WHOLE), 0.9)], PART, float(WHOLE.sum()), NOTHING, TOGETHER, None, TUNING) is None
 
 
@@ -76,7 +76,7 @@ def test_sam_is_asked_for_more_with_a_point_where_something_moves_and_a_box_arou
     assert beside is not None
     part = Prompted([(160.0, 120.0), (300.0, 40.0)], [1, 0], (80.0, 80.0, 240.0, 160.0))
     asked = list(prompts_for_more(part, beside))
-    assert asked[:2] == [(part, False), (part, True)]
+    assert asked[0] == (part, False)
     more, boxed = asked[-1]
     assert boxed
     assert more.labels == [1, 1, 0]

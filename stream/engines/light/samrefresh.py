@@ -98,6 +98,7 @@ class Refresher:
             again = self._best(seen, prompted, grown(prompted.box), as_logits(low), known, target)
             best = again if again.score > best.score else best
         best = self._whole_again(seen, prompted, best, known, target) or best
+        best = self._together_again(seen, prompted, best, known, target) or best
         best = self._with_other_part(seen, prompted, best, known, target) or best
         whole, more = self._moving_whole(seen, prompted, best, known, target)
         if whole is not None and (target.agreed or 0) + 1 >= self._tuning.more_looks:
@@ -117,14 +118,16 @@ class Refresher:
     ) -> tuple[tuple[F32, float] | None, More]:
         """A mask of more than what was known of the object, where that may be learnt and the mask is no doubt the
         object's, not a part of it, for which what is remembered must not be given up."""
-        t, usual = self._tuning, self._usual(seen, target)
-        sure = best.similarity.look > t.same_look and best.fit > t.gate_iou and best.on.sum() > t.shrunk * usual
+        t, usual, size = self._tuning, self._usual(seen, target), float(best.on.sum())
+        sure = best.similarity.look > t.same_look and best.fit > t.gate_iou and size > t.shrunk * usual
         beside = moves_beside(best.on, known.others, known.company, t) if target.agreed is not None and sure else None
         if beside is None:
             return None, More.NOTHING if sure else More.UNKNOWN
         limit = seen.crop.box_in(target.limit) if target.limit is not None else None
         offers = self._offers(seen, prompted, beside)
-        whole = largest_whole(offers, best.on, usual, known.others, known.company, limit, t)
+        whole = largest_whole(offers, best.on, t.more_most * size, known.others, known.company, limit, t)
+        if whole is not None and float((whole[0] > 0).sum()) < (1 + t.more_least) * usual:
+            whole = None
         return whole, More.UNKNOWN if whole is None else More.SEEN
 
     def _offers(self, seen: Seen, prompted: Prompted, beside: U8) -> Iterator[tuple[F32, float]]:
@@ -173,6 +176,30 @@ class Refresher:
                 if larger is not None and (found is None or larger.score > found.score):
                     found = larger
         return found
+
+    def _together_again(
+        self, seen: Seen, prompted: Prompted, part: Choice, known: Before, target: Target
+    ) -> Choice | None:
+        """The whole of what was left of an object where something hid it: the rest moves along, and with it the object
+        looks more as it is remembered, or about as much where it has shrunk."""
+        t, usual, size = self._tuning, self._usual(seen, target), float(part.on.sum())
+        if target.detected is not None or part.similarity.look < t.same_look or part.fit < t.gate_iou:
+            return None
+        beside = moves_beside(part.on, known.others, known.company, t)
+        if beside is None:
+            return None
+        offers = self._offers(seen, prompted, beside)
+        whole = largest_whole(offers, part.on, t.more_most * size, known.others, known.company, None, t)
+        if whole is None:
+            return None
+        on = (whole[0] > 0).astype(np.uint8)
+        look = look_at(seen.image, on, seen.embedding)
+        similarity = target.memory.similarity(look)
+        shrunk = size < t.shrunk * usual and on.sum() < t.whole_most * usual
+        if similarity.look < part.similarity.look + (-t.whole_look if shrunk else t.whole_gain):
+            return None
+        fit = max(overlap(on, known.on), overlap(on, part.on))
+        return Choice(whole[0], on, whole[1], look, similarity, fit, similarity.look, share_of(on, known.foreign))
 
     def _with_other_part(
         self, seen: Seen, prompted: Prompted, part: Choice, known: Before, target: Target

@@ -74,7 +74,6 @@ def prompts_for_more(prompted: Prompted, beside: U8) -> Iterator[tuple[Prompted,
     """How to ask SAM for the whole, and whether with the box: by the points of the part alone, which its box would hold
     back, by one more point where something moves along, and by the box around both."""
     yield prompted, False
-    yield prompted, True
     further = inner_points(beside * np.uint8(255), 1)
     points, labels = [*further, *prompted.points], [*[1] * len(further), *prompted.labels]
     (ax, ay, ax1, ay1), (bx, by, bx1, by1) = prompted.box, low_box(beside)
@@ -84,20 +83,19 @@ def prompts_for_more(prompted: Prompted, beside: U8) -> Iterator[tuple[Prompted,
 
 
 def largest_whole(
-    offers: Iterable[tuple[F32, float]], part: U8, usual: float, others: U8, together: Company,
+    offers: Iterable[tuple[F32, float]], part: U8, most: float, others: U8, together: Company,
     limit: BoxXyxyPx | None, tuning: Tuning,
 ) -> tuple[F32, float] | None:  # fmt: skip
     """The largest mask on offer that has the mask `part` in it and more that moves along; None where there is none.
 
     `offers`: logits `(n, n)` with SAM's estimate of their quality; `part` and `others` (what is shown of other objects)
-    `(n, n)` 0/1; `usual` the remembered area; `limit` the box it may fill. All of one crop.
+    `(n, n)` 0/1; `most` the largest area and `limit` the box that it may have. All of one crop.
     """
     best: tuple[F32, float] | None = None
-    size = float(part.sum())
-    largest = (1 + tuning.more_least) * max(size, usual)
+    largest = (1 + tuning.more_least) * float(part.sum())
     for logits, quality in offers:
         on = (logits > 0).astype(np.uint8)
-        if quality < tuning.more_quality or not largest < on.sum() < tuning.more_most * size:
+        if quality < tuning.more_quality or not largest < on.sum() < most:
             continue
         if _is_more(on, part, others, together, tuning) and (limit is None or _within(low_box(on), limit)):
             best, largest = (logits, quality), float(on.sum())

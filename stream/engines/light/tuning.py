@@ -85,6 +85,8 @@ class Tuning:
     """A refresh with less than this share of the remembered area may have shrunk to a part: look for the whole."""
     whole_look: float = 0.05
     """The whole may look this much less like the object than the part does."""
+    whole_gain: float = 0.01
+    """What is larger than remembered must look this much more like the object."""
     whole_quality: float = 0.80
     whole_contains: float = 0.85
     """The whole has at least this share of the part."""
