@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
 
 from stream.engines.light import planner
+from stream.engines.light.appearance import Memory, look_at
+from stream.engines.light.crops import Crop
+from stream.engines.light.flow import Flow
+from stream.engines.light.grid import Grid, Patch, patch_iou, shrink
+from stream.engines.light.motion import off_background
+from stream.engines.light.sam import Sam
+from stream.engines.light.samcrops import Seen
 from stream.engines.light.samprompts import Prompted
+from stream.engines.light.samrefresh import Refresher
 from stream.engines.light.samwhole import Company, largest_whole, moves_beside, prompts_for_more
 from stream.engines.light.sight import Answer, Ask, More, Sighting, Target, View
 from stream.engines.light.tuning import TUNING
 from stream.types import Point, Prompt, PromptKind
-from tests.unit.light_world import RED, ColourSight, Player, World, overlap, without_half
+from tests.unit.light_world import BLUE, RED, ColourSight, Player, World, overlap, without_half
 
 
 def square(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
@@ -189,3 +198,69 @@ def test_a_box_that_the_user_drew_limits_what_may_be_added() -> None:
     assert target.limit == pytest.approx(
         (asked[0] - slack, asked[1] - slack, asked[2] + slack, asked[3] + slack), abs=4
     )
+
+
+class Offering:
+    """SAM that sees the upper half of a thing where it is asked with the half's box, else the whole of it."""
+
+    def __init__(self, crop: Crop) -> None:
+        self.crop = crop
+
+    def decode(
+        self,
+        embedding: np.ndarray,
+        points: Sequence[tuple[float, float]],
+        labels: Sequence[int],
+        box: tuple[float, float, float, float] | None = None,
+        mask_logits: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        half = box is not None and box[3] < self.crop.point_in(0, 240)[1]
+        seen = self.crop.mask_in(UPPER if half else TALL)
+        return np.stack([logits(seen >= 128)] * 4), np.full(4, 0.95, np.float32)
+
+
+def solid(x0: int, y0: int, x1: int, y1: int) -> Patch:
+    return Patch(x0, y0, np.full((y1 - y0, x1 - x0), 255, np.uint8))
+
+
+TALL, UPPER = solid(200, 150, 280, 310), solid(200, 150, 280, 230)
+
+
+def refreshed(*, moves: bool, agreed: int | None = None) -> Sighting:
+    """A look at a thing, red above and blue below, of which the red half is known."""
+    grid = Grid.of(640, 480)
+    picture = np.full((480, 640, 3), 128, np.uint8)
+    picture[150:230, 200:280] = RED
+    picture[230:310, 200:280] = BLUE
+    flow = np.zeros((240, 320, 2), np.float32)
+    if moves:
+        flow[75:155, 100:140] = [-3, 1]
+    masks = {1: UPPER}
+    view = View(1, 0.0, grid, picture, shrink(picture, grid.flow), masks, masks, Flow.of(flow))
+    crop = Crop.around((200, 150, 280, 310), 1.7, 320)
+    image = shrink(crop.image(picture, grid), (80, 80))
+    seen = Seen(crop, image, np.random.default_rng(1).normal(size=(1, 16, 20, 20)).astype(np.float32))
+    look = look_at(image, (crop.mask_in(UPPER) >= 128).astype(np.uint8), seen.embedding)
+    target = Target(1, UPPER, Memory.of(look), float(UPPER.area()), agreed=agreed)
+    refresher = Refresher(cast(Sam, Offering(crop)), TUNING)
+    sighting = refresher.refresh(view, seen, target, off_background(grid.flow_xy(), flow))
+    assert sighting is not None
+    return sighting
+
+
+def test_a_look_at_a_part_says_that_more_moves_along_and_a_second_one_takes_it() -> None:
+    first = refreshed(moves=True, agreed=0)
+    assert first.more is More.SEEN
+    assert patch_iou(first.patch, UPPER) > 0.9
+    second = refreshed(moves=True, agreed=1)
+    assert second.more is More.TAKEN
+    assert patch_iou(second.patch, TALL) > 0.9
+
+
+def test_a_look_at_what_stands_still_or_is_settled_keeps_the_part() -> None:
+    still = refreshed(moves=False, agreed=1)
+    assert still.more is More.NOTHING
+    assert patch_iou(still.patch, UPPER) > 0.9
+    settled = refreshed(moves=True)
+    assert settled.more is not More.TAKEN
+    assert patch_iou(settled.patch, UPPER) > 0.9
