@@ -47,8 +47,8 @@ def hard() -> SetResult:
 
 def test_plain_set_region_similarity(plain: SetResult) -> None:
     """Distinct objects, at most 4 pixels a frame, partly hidden. Target: 0.85."""
-    assert plain.j_mean >= 0.78, said(plain)
-    assert plain.j_lowest >= 0.50, said(plain)
+    assert plain.j_mean >= 0.80, said(plain)
+    assert plain.j_lowest >= 0.56, said(plain)
 
 
 def test_plain_set_has_no_id_switch(plain: SetResult) -> None:
@@ -57,13 +57,12 @@ def test_plain_set_has_no_id_switch(plain: SetResult) -> None:
 
 def test_hard_set_region_similarity(hard: SetResult) -> None:
     """8 pixels a frame, hidden for a second, leaving and returning, a similar pair. Target: 0.65, then 0.80."""
-    assert hard.j_mean >= 0.70, said(hard)
+    assert hard.j_mean >= 0.73, said(hard)
 
 
 def test_hard_set_recovers_within_a_second_and_a_half(hard: SetResult) -> None:
-    """Target: 0.90."""
     assert len(hard.recoveries_s) == 10
-    assert hard.recovered_share(within_s=1.5) >= 0.80, f"{said(hard)}; seconds: {hard.recoveries_s}"
+    assert hard.recovered_share(within_s=1.5) >= 0.90, f"{said(hard)}; seconds: {hard.recoveries_s}"
 
 
 def test_hard_set_shows_no_masks_of_absent_objects(hard: SetResult) -> None:
