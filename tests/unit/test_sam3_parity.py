@@ -17,6 +17,7 @@ from tests.sam3_scene import Ours, Script, oracle_step, pictures, script, teach
 from tests.tiny_sam3 import tiny_model
 
 log = logging.getLogger(__name__)
+pytestmark = pytest.mark.timeout(400)  # three trackers over 124 frames, on one thread of a machine that may be busy
 
 SIDE = 112
 FRAMES = 124

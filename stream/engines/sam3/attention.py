@@ -55,7 +55,7 @@ class MemoryAttention:
         `(N, P, hidden)`; `ages`: float32 `(N, P)`, frames ago.
         """
         present = coarse.flatten(2).transpose(1, 2) + self._position
-        keys, values = self._tokens(memories.to(coarse.dtype), offsets, pointers, ages)
+        keys, values = self._tokens(memories, offsets, pointers, ages)
         frames = memories.shape[1]
         first = self._layers[0]
         # Up to the first look into the memory all objects of a picture are alike.
@@ -68,12 +68,19 @@ class MemoryAttention:
 
     def _tokens(self, memories: Tensor, offsets: Tensor, pointers: Tensor, ages: Tensor) -> tuple[Tensor, Tensor]:
         """What is attended to, with and without its position: `(N, F * tokens + P * splits, memory)` each."""
-        count, width = memories.shape[0], self._shape.memory
+        (count, frames), (tokens, width) = memories.shape[:2], self._memory_positions.shape[1:]
+        placed = frames * tokens
         splits = pointers.reshape(count, -1, width)
         when = self._age_encoding(ages).to(pointers.dtype).repeat_interleave(self._shape.splits, dim=1)
-        where = self._memory_positions.index_select(0, offsets.flatten()).view_as(memories)
-        keys = torch.cat(((memories + where).view(count, -1, width), splits + when), dim=1)
-        return keys, torch.cat((memories.reshape(count, -1, width), splits), dim=1)
+        values = pointers.new_empty(count, placed + splits.shape[1], width)
+        values[:, :placed].view_as(memories).copy_(memories)
+        values[:, placed:] = splits
+        keys = values.clone()
+        keys[:, :placed].view_as(memories).add_(
+            self._memory_positions.index_select(0, offsets.flatten()).view_as(memories)
+        )
+        keys[:, placed:].add_(when)
+        return keys, values
 
     def _age_encoding(self, ages: Tensor) -> Tensor:
         phases = (ages / self._shape.pointers)[..., None] / self._periods

@@ -282,7 +282,7 @@ class Network:
         enlarged = _resized(masks[:, None].to(self.dtype), self.shape.memory_mask)
         sure = (enlarged > 0).to(enlarged.dtype)
         weights = torch.where(from_prompt[:, None, None, None], sure, torch.sigmoid(enlarged))
-        weights = weights * tracker.config.sigmoid_scale_for_mem_enc + tracker.config.sigmoid_bias_for_mem_enc
+        weights.mul_(tracker.config.sigmoid_scale_for_mem_enc).add_(tracker.config.sigmoid_bias_for_mem_enc)
         seen = encoder.feature_projection(features[2]).index_select(0, pictures)
         made: Tensor = encoder.projection(encoder.memory_fuser(seen + self._downsampled(weights)))
         if tracker.occlusion_spatial_embedding_parameter is not None:
@@ -305,9 +305,9 @@ def _channel_norm(states: Tensor, norm: Any) -> Tensor:
     """A layer norm over the channels of `(N, C, H, W)`, in float32."""
     wide = states.float()
     centred = wide - wide.mean(dim=1, keepdim=True)
-    made = centred * torch.rsqrt(centred.square().mean(dim=1, keepdim=True) + norm.eps)
     scale, shift = torch.as_tensor(norm.weight), torch.as_tensor(norm.bias)
-    return (made * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)).to(states.dtype)
+    spread = torch.rsqrt(centred.square().mean(dim=1, keepdim=True) + norm.eps)
+    return centred.mul_(spread).mul_(scale.view(1, -1, 1, 1)).add_(shift.view(1, -1, 1, 1)).to(states.dtype)
 
 
 def _pyramid(neck: Any, states: Tensor) -> Levels:
