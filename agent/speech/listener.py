@@ -86,6 +86,7 @@ class Listener:
         self._about = About()
         self._ear: Ear | None = None
         self._utterance = 0
+        self._cancelled = 0
         self._finish: asyncio.TimerHandle | None = None
         self._work: deque[_Work] = deque()
         self._working = False
@@ -150,7 +151,7 @@ class Listener:
         self._apply()
 
     def talk(self, on: bool, about: About, *, cancel: bool = False) -> None:
-        """The key is pressed or released. Raises `VoiceError` (no_microphone) without a session."""
+        """The key is pressed or released; `cancel` throws away what has been said and not been obeyed yet. Raises `VoiceError` (no_microphone) without a session."""
         ear = self._ear
         if ear is None:
             error = VoiceError("The microphone is not open.", action="Open a microphone session first.")
@@ -164,6 +165,7 @@ class Listener:
             self._about = about
             self._after(ear.press())
         elif cancel:
+            self._cancelled = ear.utterance
             self._after(ear.cancel())
         else:
             self._about = _joined(self._about, about)
@@ -290,7 +292,7 @@ class Listener:
         finally:
             timings["transcribe"] = _since_ms(start_s)
         language = transcript.language
-        ignored = guards.after(transcript)
+        ignored = Ignored.CANCELLED if spoken.utterance <= self._cancelled else guards.after(transcript)
         heard = replace(heard, transcript=transcript.text, language=language, ignored=ignored)
         command: str | None = transcript.text
         if ignored is None and work.wake_word is not None:

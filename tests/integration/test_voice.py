@@ -109,6 +109,20 @@ async def test_an_utterance_can_be_thrown_away(stage: StagedStream) -> None:
     assert not [message for message in speaker.messages if message["type"] == "question"]
 
 
+async def test_what_is_still_being_understood_can_be_thrown_away(stage: StagedStream) -> None:
+    async with speaking(stage) as speaker:
+        voice = Voice()
+        await speaker.connect(voice)
+        await speaker.send("talk", on=True)
+        voice.say(spoken(QUESTION, rate=48_000))
+        await voice.silent.wait()
+        await speaker.send("talk", on=False)
+        await speaker.until("speech", state="thinking")
+        await speaker.send("talk", on=False, cancel=True)
+        assert (await speaker.until("heard"))["ignored"] == "cancelled"
+    assert not [message for message in speaker.messages if message["type"] == "question" or message.get("final")]
+
+
 @pytest.mark.parametrize(
     ("codec", "rate", "stereo", "loss"),
     [

@@ -77,7 +77,8 @@ class Command(QuestionBody, Request):
 
 
 class Talk(Request):
-    """Push-to-talk, pressed or released: what is said between is one utterance. With `cancel` it is thrown away.
+    """Push-to-talk, pressed or released: what is said between is one utterance. With `cancel` it is thrown away, and so
+    is what was said before and is still being understood.
 
     What the utterance is about, as with a question, may come with either edge; the later one counts. Needs this
     client's microphone session (`microphone` in `hello`).

@@ -423,7 +423,7 @@ export interface StreamInfo {
   height: number;
 }
 
-/** Push-to-talk, pressed or released: what is said between is one utterance. With `cancel` it is thrown away. What the utterance is about, as with a question, may come with either edge; the later one counts. Needs this client's microphone session (`microphone` in `hello`). */
+/** Push-to-talk, pressed or released: what is said between is one utterance. With `cancel` it is thrown away, and so is what was said before and is still being understood. What the utterance is about, as with a question, may come with either edge; the later one counts. Needs this client's microphone session (`microphone` in `hello`). */
 export interface Talk {
   /** Comes back in the one `ok` or `error` that answers. */
   ref?: string | null;
