@@ -151,7 +151,10 @@ class Listener:
         self._apply()
 
     def talk(self, on: bool, about: About, *, cancel: bool = False) -> None:
-        """The key is pressed or released; `cancel` throws away what has been said and not been obeyed yet. Raises `VoiceError` (no_microphone) without a session."""
+        """The key is pressed or released; `cancel` throws away what has been said and not been obeyed yet.
+
+        Raises `VoiceError` (no_microphone) without a session.
+        """
         ear = self._ear
         if ear is None:
             error = VoiceError("The microphone is not open.", action="Open a microphone session first.")
