@@ -23,6 +23,7 @@ from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoModel
 from stream.engines.sam3.network import Decoded, Detections, Features, Levels, Network, Query
 from stream.engines.sam3.stepping import Asked, Given, Outcome, Stepper
 from tests.sam3_oracle import LiveSession, prune
+from tests.sam3_world import Words
 
 LENGTH = 16
 CANDIDATES = 12
@@ -183,3 +184,10 @@ class StockStepper(Stepper):
 def resized(masks: Tensor, side: int) -> Tensor:
     """`(N, 1, h, w)` to `(N, 1, side, side)`."""
     return functional.interpolate(masks, (side, side), mode="bilinear", align_corners=False, antialias=True)
+
+
+class LetterTokens(Words):
+    """Tokens of the length that the tiny model takes, the same for every word."""
+
+    def tokens(self, text: str) -> tuple[Tensor, Tensor]:
+        return torch.zeros(1, 32, dtype=torch.int64), torch.ones(1, 32, dtype=torch.int64)

@@ -17,7 +17,7 @@ from stream.engines.sam3.policy import Policy
 from stream.engines.sam3.tracker import Parts
 from stream.types import Prompt, PromptKind, TrackUpdate
 from tests.sam3_scene import pictures
-from tests.sam3_stock import Appearance, Stock, StockNetwork, StockStepper
+from tests.sam3_stock import Appearance, LetterTokens, Stock, StockNetwork, StockStepper
 from tests.sam3_world import Stage, Thing, Words, World, frame_of, seen, still
 from tests.tiny_sam3 import tiny_model
 
@@ -206,7 +206,7 @@ def test_frames_of_different_sizes_go_together(tiny: Sam3VideoModel) -> None:
     from stream.engines.sam3.network import Network
 
     network = Network(tiny, device=torch.device("cpu"), dtype=torch.float32)
-    engine = Sam3Engine.of(network, _Tokens())
+    engine = Sam3Engine.of(network, LetterTokens())
     trackers = [engine.open_tracker() for _ in range(2)]
     frames = [frame_of(0, 0), _larger()]
     for tracker, frame in zip(trackers, frames, strict=True):
@@ -253,7 +253,7 @@ def compared() -> Compared:
     network = StockNetwork(_model(1), stock.recorded)
     policy = Policy.of(stock.model.config).like_stock()
     parts = Parts(
-        network, StockStepper(network), ConceptStore(network, _Tokens()),
+        network, StockStepper(network), ConceptStore(network, LetterTokens()),
         lambda given: torch.stack([frames[frame.index] for frame in given]), policy,
     )  # fmt: skip
     result = Compared()
@@ -309,10 +309,3 @@ def _model(seed: int) -> Sam3VideoModel:
 def _larger() -> object:
     small = frame_of(1, 0)
     return replace(small, y=np.full((360, 640), 90, np.uint8), uv=np.full((180, 320, 2), 128, np.uint8))
-
-
-class _Tokens(Words):
-    """Tokens of the length that the tiny model takes."""
-
-    def tokens(self, text: str) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.zeros(1, 32, dtype=torch.int64), torch.ones(1, 32, dtype=torch.int64)
