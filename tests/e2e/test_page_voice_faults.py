@@ -130,15 +130,15 @@ def test_a_browser_without_a_voice_says_so_once(talk: Talk) -> None:
     assert len(talk.said()) == 1
 
 
-def test_the_server_comes_back_and_is_talked_to_again(talk: Talk) -> None:
+def test_a_connection_that_was_lost_is_made_anew_with_the_microphone(talk: Talk) -> None:
+    """A session ends with the websocket of its client, and the next one has another address."""
     talk.transcriber.script = [QUESTION, QUESTION]
     talk.hold()
     expect(talk.page.locator(".turn")).to_have_count(1)
-    talk.page.context.set_offline(True)
     talk.page.evaluate("() => seen.sockets.at(-1).close(4000)")
-    expect(talk.page.locator("#status-state")).to_have_text("offline")
-    press(talk)
-    talk.page.context.set_offline(False)
-    expect(talk.page.locator("#status-state")).to_have_text("live")
+    talk.wait("seen.came.filter(({ type }) => type === 'hello').length === 2")
+    first, second = [message["microphone"] for message in talk.seen("came") if message["type"] == "hello"]
+    assert first != second
     talk.hold()
     expect(talk.page.locator(".turn")).to_have_count(2)
+    expect(talk.page.locator("#voice-notice")).to_be_hidden()
