@@ -291,6 +291,22 @@ def test_a_gpu_gets_graphs_and_compiling_is_a_choice() -> None:
     assert compiled.buckets == ()
 
 
+@pytest.mark.soak
+def test_whole_calls_compile_without_breaks() -> None:
+    """Traced as for torch.compile, but run as they are: what generates code is not under test."""
+    side, found = 56, []
+    for runner in (Eager(), Compiled(Eager(), backend="aot_eager", fullgraph=True)):
+        network = Network(tiny_model(0, side=side), device=CPU, dtype=torch.float32, runner=runner, narrow=False)
+        ours, deeds = Ours(Stepper(network, 3)), script(side, mask_side=network.shape.mask)
+        for frame, picture in enumerate(pictures(3, side)):
+            features = network.encode(picture[None])
+            made = ours.step(features, frame, deeds.get(frame, []))
+        concept = network.embed_text(torch.arange(32)[None], torch.ones(1, 32, dtype=torch.long))
+        found.append((made[1].mask, network.detect(features, [Query(0, concept)]).masks))
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=EXACT, rtol=EXACT)
+
+
 class Stub:
     """A network without modules: only what the stepper keeps is real."""
 
