@@ -18,6 +18,7 @@ from stream.engines.sam3.network import Concept, Network, Query
 from stream.engines.sam3.preprocess import Preprocessor
 from stream.engines.sam3.shape import Shape
 from stream.types import Frame
+from tests.bench.sam3_peers import Ours, build
 from tests.tiny_sam3 import VOCABULARY, tiny_config, tiny_model
 
 SIDE = 112
@@ -237,6 +238,27 @@ def test_sizes_of_the_real_model() -> None:
     )
     assert (full.recent, full.pointers, full.splits, full.text) == (6, 15, 4, 32)
     assert (small.grid, small.mask) == (48, 192)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("side", [1008, 672, 504])
+def test_a_step_in_full_size_fits_together(side: int) -> None:
+    """Shapes and dtypes only, on torch's meta device: four cameras, full memories, a concept with examples."""
+    meta = torch.device("meta")
+    ours = Ours(
+        build("full", device=meta, dtype=torch.bfloat16, side=side), 5, cameras=4, device=meta, dtype=torch.bfloat16,
+        vouched=4,
+    )  # fmt: skip
+    shape = ours.network.shape
+    shown = torch.zeros(4, 3, side, side, dtype=torch.bfloat16, device=meta)
+    for frame in range(6):
+        masks = ours.step(shown, frame)
+    assert masks.shape == (5, 4 * side // 14, 4 * side // 14)
+    tokens = torch.zeros(1, shape.text, shape.hidden, dtype=torch.bfloat16, device=meta)
+    concept = Concept(tokens, torch.ones(1, shape.text, dtype=torch.bool, device=meta))
+    found = ours.network.detect(ours.network.encode(shown), [Query(0, concept), Query(3, concept, *exemplars(2, 1))])
+    assert found.masks.shape == (2, 200, shape.mask, shape.mask)
+    assert found.masks.dtype == masks.dtype == torch.bfloat16
 
 
 def test_a_frame_becomes_a_square_picture_in_the_models_range() -> None:
