@@ -45,10 +45,10 @@ SILENCE = np.zeros(RATE, np.float32)
 
 
 @contextlib.asynccontextmanager
-async def speaking(url: str, *, open_microphone: bool) -> AsyncIterator[tuple[Speaker, Voice]]:
-    """A client whose microphone is there, on the machine's stream."""
+async def speaking(url: str, *, open_microphone: bool, pace: float = 1.0) -> AsyncIterator[tuple[Speaker, Voice]]:
+    """A client whose microphone is there, on the machine's stream; it speaks `pace` times as fast as people."""
     live = f"{url.replace('http', 'ws', 1)}/v1/streams/{STREAM}/live"
-    voice = Voice()
+    voice = Voice(pace=pace)
     async with (
         httpx.AsyncClient(base_url=url, timeout=20) as http,
         connect(live, subprotocols=["onlooker.v1"], compression=None, max_size=None, max_queue=None) as socket,  # type: ignore[list-item]
@@ -114,7 +114,7 @@ async def rates(url: str, seconds: float, runs: int) -> dict[str, Any]:
     """Track rates while nobody speaks (A) and while all that is said is transcribed (B), in the order A B B A …"""
     found: dict[str, list[float]] = {"silent": [], "speaking": []}
     transcribed = 0
-    async with connected(url) as client, speaking(url, open_microphone=False) as (speaker, voice):
+    async with connected(url) as client, speaking(url, open_microphone=False, pace=4) as (speaker, voice):
         await client.ask(type="prompt.add", ref="p", kind="text", text="person")
         await speaker.ask(voice, spoken(QUESTIONS[0], rate=RATE))
         await asyncio.sleep(SETTLE_S)
@@ -135,11 +135,17 @@ async def rates(url: str, seconds: float, runs: int) -> dict[str, Any]:
 
 
 async def _talk(speaker: Speaker, voice: Voice) -> None:
-    """One question after the other, without a pause."""
-    number = 0
+    """One question after the other, faster than they are transcribed, so that there is always one to transcribe."""
+    number = waiting = 0
     while True:
-        await speaker.ask(voice, spoken(QUESTIONS[number % len(QUESTIONS)], rate=RATE))
-        number += 1
+        await speaker.send("talk", on=True)
+        voice.say(spoken(QUESTIONS[number % len(QUESTIONS)], rate=RATE))
+        await voice.silent.wait()
+        await speaker.send("talk", on=False)
+        number, waiting = number + 1, waiting + 1
+        while waiting > 2:
+            await speaker.until("heard", 60)
+            waiting -= 1
 
 
 def measure(model: str, questions: int, seconds: float, runs: int) -> list[dict[str, Any]]:
