@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from stream.models.fetch import fetch_all
+from stream.models.fetch_voice import fetch_voice
 from stream.models.store import ModelStore
+from stream.models.voice import VAD, WHISPER_TINY_EN, VoiceStore
 
 # How long an example takes says nothing on a machine that others use as well.
 settings.register_profile("untimed", deadline=None)
@@ -53,3 +56,11 @@ def model_store() -> ModelStore:
     store = ModelStore()
     fetch_all(store, wait_s=900)
     return store
+
+
+@pytest.fixture(scope="session")
+def whisper() -> Path:
+    """The folder of the small English speech model, fetched where it is missing."""
+    store = VoiceStore()
+    fetch_voice(store, (VAD, WHISPER_TINY_EN), wait_s=600)
+    return store.path(WHISPER_TINY_EN)

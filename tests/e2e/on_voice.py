@@ -102,11 +102,13 @@ def talking(
     vlm: str | None = None,
     settings: str = "{}",
     hears: bool = True,
+    model: Path | None = None,
     touch: bool = False,
     viewport: tuple[int, int] = (1280, 800),
     language: str = "english",
 ) -> Iterator[Talk]:
-    """The page of a staged scene. `settings` are the page's own, as JSON; `hears`: there is a speech server."""
+    """The page of a staged scene. `settings` are the page's own, as JSON; `hears`: there is a speech server;
+    `model`: a real Whisper's folder in its place."""
     folder.mkdir(exist_ok=True)
     context = browser.new_context(
         viewport={"width": viewport[0], "height": viewport[1]}, color_scheme="dark", has_touch=touch, is_mobile=touch
@@ -117,7 +119,8 @@ def talking(
         f"localStorage.getItem('onlooker.settings') ?? localStorage.setItem('onlooker.settings', {settings!r})"
     )
     with ScriptedTranscriber(language) as transcriber:
-        tables = {"voice": {"url": transcriber.url}} if hears else {}
+        voice = {"model": str(model)} if model else {"url": transcriber.url}
+        tables = {"voice": voice} if hears or model else {}
         with StagedStream(folder, vlm, tables=tables) as scene:
             page = context.new_page()
             page.goto(scene.server.url)

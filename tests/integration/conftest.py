@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stream.models.fetch_voice import fetch_voice
-from stream.models.voice import VAD, WHISPER_BASE, WHISPER_TINY_EN, VoiceStore
+from stream.models.voice import WHISPER_BASE, VoiceStore
 from tests.asking import PROBES, ready
 from tests.scripted_vlm import ScriptedVlm, scripted_vlm
 from tests.staged import StagedStream
@@ -26,14 +26,6 @@ def vlm(running_vlm: ScriptedVlm) -> ScriptedVlm:
     running_vlm.script(*PROBES)
     running_vlm.forget()
     return running_vlm
-
-
-@pytest.fixture(scope="session")
-def whisper() -> Path:
-    """The folder of the small English speech model, fetched where it is missing."""
-    store = VoiceStore()
-    fetch_voice(store, (VAD, WHISPER_TINY_EN), wait_s=600)
-    return store.path(WHISPER_TINY_EN)
 
 
 @pytest.fixture(scope="session")
