@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from agent.facts_answer import answers, language, places, story, timing
+from agent.facts_answer import answers, language, places, story, times, timing
 from agent.facts_answer.asked import Asked, CannotTell
 from agent.facts_answer.carry import carry
-from agent.facts_answer.follow import Talk, completed, referred, since_then
+from agent.facts_answer.follow import Talk, completed, referred, since_then, then_too, time_is_lost
 from agent.facts_answer.meaning import Ask, Deed, Meaning
 from agent.facts_answer.phrases import Wording
 from agent.facts_answer.scope import check, narrowed, resolved
@@ -64,7 +64,7 @@ class FactsAnswerer:
         """Answer `text` about `scene` as it was at `moment`. `track_ids` are what the user pointed at, `previous` the
         questions and answers that it goes on from, oldest first."""
         talk = self._talk(previous, scene, moment)
-        introduction, questions = language.clauses(text)
+        introduction, questions = _clauses(text)
         stated = Meaning()
         if introduction:
             stated = completed(understand(introduction, scene, moment.at, self._zone), talk, track_ids, scene)
@@ -72,11 +72,15 @@ class FactsAnswerer:
             before = stated if stated.deed is not None and not stated.unknown else talk.before
             talk = replace(talk.after(stated, told, scene), before=before)
         said: list[str] = []
+        first = Meaning()
         for question in questions[:_MOST_QUESTIONS]:
             meaning = completed(understand(question, scene, moment.at, self._zone), talk, track_ids, scene)
-            meaning = since_then(meaning, stated, moment.at)
+            meaning = then_too(since_then(meaning, stated, moment.at), first)
+            first = meaning if first.ask is None else first
             asked = Asked(meaning, scene, Wording(scene, moment.at, self._zone), talk.ids)
             try:
+                if time_is_lost(meaning, stated):
+                    raise CannotTell("I do not know whether you mean that time or now")
                 said.append(_answered(asked))
             except CannotTell as reason:
                 # Half an answer to two questions would pass for the whole.
@@ -88,10 +92,21 @@ class FactsAnswerer:
     def _talk(self, previous: tuple[tuple[str, str], ...], scene: Scene, moment: Moment) -> Talk:
         talk = Talk()
         for question, said in previous[-KEPT_TURNS:]:
-            for clause in language.clauses(question)[1]:
+            for clause in _clauses(question)[1]:
                 meaning = completed(understand(clause, scene, moment.at, self._zone), talk, (), scene)
                 talk = talk.after(meaning, said, scene)
         return talk
+
+
+def _clauses(text: str) -> tuple[str, tuple[str, ...]]:
+    """What leads to the questions, and the questions, with the time that is said before all of them in each."""
+    introduction, questions = language.clauses(text)
+    plain = language.normalise(introduction)
+    if plain and times.only(plain):
+        return "", tuple(f"{question.strip(' ?!.')} {introduction}" for question in questions)
+    if language.is_adverbial(plain):
+        return "", tuple(f"{introduction} {question}" for question in questions)
+    return introduction, questions
 
 
 def _answered(asked: Asked) -> str:

@@ -53,7 +53,8 @@ def did(asked: Asked) -> str:
     region = knowledge.region_of(meaning.place, asked.scene)
     if region is None:
         return _DID[deed]
-    verb = {Deed.ENTER: "came to", Deed.LEAVE: "left"}.get(deed, "crossed")
+    came = deed is Deed.ENTER or region.kind is RegionKind.ZONE
+    verb = "left" if deed is Deed.LEAVE else "came to" if came else "crossed"
     return f"{verb} the {region.name.removeprefix('the ')}"
 
 
@@ -192,6 +193,8 @@ def _which_there(asked: Asked) -> str:
 
 
 def been(meaning: Meaning) -> str:
+    if meaning.window.through == "outset":
+        return " was there when I began"
     return " has been there all the time" if meaning.window.through else " has been"
 
 
@@ -348,4 +351,6 @@ def _narrow(subject: Subject) -> str:
 def _when(meaning: Meaning) -> str:
     if meaning.window.since is not None or meaning.window.until is not None:
         return " in that time"
+    if meaning.window.through == "outset":
+        return ""
     return " so far" if meaning.deed in HAPPENINGS or is_ever(meaning) else ""

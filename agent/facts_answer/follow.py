@@ -87,6 +87,22 @@ def since_then(meaning: Meaning, stated: Meaning, now: datetime) -> Meaning:
     return replace(meaning, window=replace(said, until=None, instant=False) if said.instant else said)
 
 
+def then_too(meaning: Meaning, first: Meaning) -> Meaning:
+    """“Where was #3 at 10:00:30, and who was near it?” is about then in both."""
+    states = meaning.ask in (Ask.WHERE, Ask.WHICH, Ask.WHETHER, Ask.HOW_MANY) and meaning.deed in (None, Deed.BE)
+    if not (first.window.instant and states and meaning.past and meaning.window == Window()):
+        return meaning
+    return replace(meaning, window=first.window)
+
+
+def time_is_lost(meaning: Meaning, stated: Meaning) -> bool:
+    """Whether a time that was said before the question is not in it, though it may be about then."""
+    said, asked = stated.window, meaning.window
+    if (said.since is None and said.until is None) or asked.since is not None or asked.until is not None:
+        return False
+    return meaning.past or not stated.understood
+
+
 def _says_what(meaning: Meaning) -> bool:
     return meaning.place is not None or meaning.deed is not None
 
@@ -121,7 +137,10 @@ def _more_of_the_same(meaning: Meaning, before: Meaning, talk: Talk) -> Meaning:
     deed = before.deed if meaning.ask in _TIMES or crossing else None
     kept = crossing or (meaning.ask in _TIMES and before.deed in (None, Deed.BE))
     place = before.place if kept else None
-    return replace(meaning, deed=meaning.deed or deed, subject=Subject(pronoun=True), place=place)
+    then = meaning.ask is Ask.WHERE and before.window.instant and meaning.window == Window()
+    window = before.window if then else meaning.window
+    subject = Subject(pronoun=True)
+    return replace(meaning, deed=meaning.deed or deed, subject=subject, place=place, window=window)
 
 
 def _of_its_kind(subject: Subject, before: Subject) -> Subject:

@@ -125,6 +125,7 @@ _IN_PLACE = (
 _TURNS = (
     (r"\b(?:has|have|had) got\b|\bgot\b(?= (?:in|on|at|there|here|around)\b)", "have"),
     (_IN_PLACE, "UNMOVED"),
+    (r"\bchang(ed|es?|ing) (?:(?:its|his|her|their) )?(?:places?|positions?|spots?|locations?)\b", r"mov\1"),
     (r"\b(?:go|goes|going|went|come|comes|came) (?:and|to) (?=(?:pick|take|took|grab|get|carr|move|put))", ""),
     (r"\bvery (?=first|last|latest|same|beginning)", ""),
     (r"(?<!^)\b(?:is|was) it (?:that|who|which) ", ""),
@@ -202,6 +203,15 @@ _SHORT = 4
 _WHILE = re.compile(
     r"(?:when|after|before|since|while|until|once) (?!is|are|was|were|did|do|does|has|have|when|how)", re.IGNORECASE
 )
+_ADVERBIAL = re.compile(
+    r"(?:(?:and|so|but|then|hi|hey|ok|okay|well) )*(?:(?:at|in|on|during|within|throughout|by|until|till|up|as|since"
+    r"|before|after|between|from|around|about|for|over|near|next|under|right|just|only|yesterday|today|tonight|earlier"
+    r"|later|previously|originally|meanwhile|afterwards?|(?:last|this|next) (?:time|second|minute|hour|night|morning"
+    r"|afternoon|evening|day|week|month|year|\w+day))\b)"
+    r"|(?:(?:about|around|a|an|the|few|couple|of|half|and|some|several|many|good|little|long|short|quite|one|two|three"
+    r"|four|five|ten|twenty|thirty|\d+|seconds?|secs?|minutes?|mins?|hours?|moments?|while|bit|time) )+"
+    r"(?:ago|later|earlier|before|afterwards?)$"
+)
 _REMARK = re.compile(r"(?:i|we|my|sorry|thanks|thank you|cheers|please|just)\b", re.IGNORECASE)
 _SAYS_NOTHING = re.compile(
     r"\W*(?:(?:ok|okay|hi|hey|hello|well|so|and|please|thanks|right|now|yes|no)\W*)*$", re.IGNORECASE
@@ -225,7 +235,7 @@ def clauses(text: str) -> tuple[str, tuple[str, ...]]:
     if len(parts) == 2 and _WHILE.match(parts[0]) and _ASKING.match(parts[1].strip()):
         # “When the dog left, who was here?”
         return "", (f"{parts[1].strip(' ?!.')} {parts[0].strip()}",)
-    while len(parts) > 1 and _REMARK.match(parts[-1].strip()):
+    while len(parts) > 1 and _REMARK.match(parts[-1].strip()) and not re.search(r"\d|\bago\b", parts[-1]):
         parts.pop()
     asking = [_ASKING.match(part.strip()) is not None for part in parts]
     first = asking.index(True) if True in asking else 0
@@ -233,6 +243,12 @@ def clauses(text: str) -> tuple[str, tuple[str, ...]]:
         first, parts = 0, [text]
     asked = [clause for part in parts[first:] for clause in _AND_ASKS.split(part) if not _SAYS_NOTHING.match(clause)]
     return " ".join(parts[:first]), tuple(asked) or (text,)
+
+
+def is_adverbial(introduction: str) -> bool:
+    """Whether it says when, where or how of what is asked after it: `"in the first minute"`. It is not a remark then,
+    and a part of the question."""
+    return _ADVERBIAL.match(introduction) is not None
 
 
 def _is_tag(part: str) -> bool:

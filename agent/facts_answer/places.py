@@ -20,6 +20,8 @@ def where(asked: Asked) -> str:
         raise CannotTell(f"I have seen no {word_for(meaning.subject)}")
     if meaning.window.instant:
         return _where_then(asked, things)
+    if meaning.most is Most.FIRST and meaning.deed in (None, Deed.BE):
+        return _where_first(asked, things)
     if not meaning.subject.ids and len(things) > 1:
         in_sight = [thing for thing in things if thing.visible]
         gone = meaning.deed in (Deed.LEAVE, Deed.VANISH)
@@ -42,6 +44,21 @@ def _where_then(asked: Asked, things: list[SceneObject]) -> str:
         elif len(things) == 1 or asked.meaning.subject.ids:
             parts.append(f"{name(thing)} was not in sight at {asked.wording.clock(when)}")
     return sentence(told(parts)) if parts else nobody(asked, " was in sight")
+
+
+def _where_first(asked: Asked, things: list[SceneObject]) -> str:
+    if not asked.meaning.subject.ids:
+        things = sorted(things, key=lambda thing: (thing.first_at, thing.id))[:1]
+    parts = []
+    for thing in things:
+        since = knowledge.stays(thing)[0].since
+        box = thing.box_at(since)
+        if box is None:
+            raise CannotTell("I do not know any more where that was")
+        parts.append(
+            f"{name(thing)} was {where_at(geometry.centre(box))} when I first saw it {asked.wording.at(since)}"
+        )
+    return sentence(told(parts))
 
 
 def _where_now(asked: Asked, thing: SceneObject) -> str:
@@ -90,7 +107,11 @@ def origin(asked: Asked) -> str:
 
 
 def _came_from(asked: Asked, thing: SceneObject) -> str:
-    first = knowledge.stays(thing)[-1 if asked.meaning.deed is Deed.RETURN else 0]
+    visits, back = knowledge.stays(thing), asked.meaning.deed is Deed.RETURN
+    if back and len(visits) < 2:
+        raise CannotTell("I have not seen it come back")
+    index = {Most.FIRST: int(back), Most.LAST: -1}.get(asked.meaning.most or Most.LONGEST, -int(back))
+    first = visits[index]
     if first.began is not EventKind.FOUND and knowledge.from_the_start(thing, asked.scene):
         return f"{name(thing)} was there when I began {asked.wording.at(asked.scene.began_at)}"
     if first.edge_in is not None:
@@ -109,7 +130,7 @@ def direction(asked: Asked) -> str:
         found = knowledge.deals(Deed.CROSS, things, asked.scene, meaning.window, meaning.place)
         if not found:
             return nobody(asked, " crossed it")
-        chosen = found[-1:] if meaning.most is Most.LAST else found
+        chosen = {Most.FIRST: found[:1], Most.LAST: found[-1:]}.get(meaning.most or Most.LONGEST, found)
         return sentence(told(f"{_crossed(deal)} {asked.wording.at(deal.at)}" for deal in chosen))
     if not meaning.subject.ids and len(things) > 1:
         things = [thing for thing in things if thing.visible] or things

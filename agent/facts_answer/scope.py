@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.facts_answer import knowledge
@@ -9,8 +10,10 @@ from agent.facts_answer.asked import HAPPENINGS, Asked, CannotTell, present
 from agent.facts_answer.carry import carriers
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Relation, Subject, Window
 from agent.facts_answer.phrases import grouped, plural, word_for
+from agent.facts_answer.spans import takes_window
 from agent.labels import is_of_its_own
-from agent.types import RegionKind
+from agent.scene import SceneObject
+from agent.types import EventKind, RegionKind
 
 _OF_SOMETHING = frozenset(
     {Ask.WHETHER, Ask.WHERE, Ask.ORIGIN, Ask.DIRECTION, Ask.WHEN, Ask.HOW_LONG_AGO, Ask.SINCE_WHEN, Ask.HOW_LONG}
@@ -20,11 +23,15 @@ _TELLING_APART = frozenset({Ask.HOW_MANY, Ask.PEAK, Ask.WHETHER, Ask.WHICH, Ask.
 _OF_ONE = frozenset({Ask.WHERE, Ask.ORIGIN, Ask.DIRECTION, Ask.ABOUT, Ask.SINCE_WHEN, Ask.HOW_LONG})
 """Where a place or a superlative says which object is meant."""
 _WITH_NUMBER = frozenset({Ask.WHETHER, Ask.WHICH, Ask.COMPARE, Ask.WHERE, Ask.ABOUT})
+_STAYS = frozenset({Most.LONGEST, Most.SHORTEST})
+_SIZES = frozenset({Most.BIGGEST, Most.SMALLEST})
+_SPEEDS = frozenset({Most.FASTEST, Most.SLOWEST})
 _LENGTHS = frozenset({Ask.SINCE_WHEN, Ask.HOW_LONG})
 _ORDER = frozenset({Most.FIRST, Most.LAST})
 _CARRYING = frozenset({Deed.CARRY, Deed.BRING, Deed.TAKE, Deed.PUT, Deed.HAVE})
 _COMPARABLE = frozenset({None, Deed.BE, Deed.MOVE, Deed.ENTER, Deed.LEAVE, Deed.RETURN})
 _OF_TWO = frozenset({Deed.MEET, Deed.STAY_BEHIND, Deed.OWN}) | _CARRYING
+_TO_OR_FROM = frozenset({Deed.ENTER, Deed.LEAVE, Deed.RETURN, Deed.VANISH})
 _CARRIED = frozenset({Ask.WHICH, Ask.WHETHER, Ask.WHEN, Ask.HOW_LONG_AGO, Ask.WHERE, Ask.DIRECTION, Ask.HOW_OFTEN})
 _NOW_ONLY = frozenset({Most.NEAREST, Most.FARTHEST, Most.LEFTMOST, Most.RIGHTMOST, Most.TOPMOST, Most.LOWEST})
 
@@ -43,6 +50,7 @@ def narrowed(asked: Asked) -> Asked:
         # “Where is the cup that appeared last?”
         found = knowledge.deals(meaning.deed, things, asked.scene, meaning.window, None)
         things = [deal.thing for deal in (found[:1] if meaning.most is Most.FIRST else found[-1:])]
+        _check_once(meaning, things)
     elif meaning.most is None or meaning.most in _ORDER:
         return asked
     if meaning.most is not None and meaning.most not in _ORDER:
@@ -51,7 +59,16 @@ def narrowed(asked: Asked) -> Asked:
     if not things:
         raise CannotTell("Nothing in sight is that" if meaning.ask is not Ask.ABOUT else "I see nothing there")
     subject = Subject(ids=tuple(thing.id for thing in things))
-    return replace(asked, meaning=replace(meaning, subject=subject, place=None, most=None))
+    most = meaning.most if meaning.ask is Ask.ORIGIN and meaning.most in _ORDER else None
+    return replace(asked, meaning=replace(meaning, subject=subject, place=None, most=most))
+
+
+def _check_once(meaning: Meaning, things: Sequence[SceneObject]) -> None:
+    """Where something went out is told of the last time."""
+    if meaning.most is Most.FIRST and meaning.deed is Deed.LEAVE:
+        left = [stay for thing in things for stay in knowledge.stays(thing) if stay.ended is EventKind.EXIT]
+        if len(left) > 1:
+            raise CannotTell("It left more than once")
 
 
 def resolved(asked: Asked) -> Asked:
@@ -100,6 +117,7 @@ def check(asked: Asked) -> None:
     elsewhere = meaning.ask is not Ask.WHETHER or meaning.place is not None or meaning.most is not None
     if meaning.deed is Deed.BEFORE and (elsewhere or meaning.window != Window()):
         raise CannotTell("I only know whether a thing has been here before")
+    _check_region(asked)
     for subject in (meaning.subject, meaning.second, meaning.place.subject if meaning.place is not None else None):
         if subject is not None:
             _check_kind(asked, subject)
@@ -141,6 +159,20 @@ def _check_kind(asked: Asked, subject: Subject) -> None:
         raise CannotTell(f"I cannot tell a {strict} from {plural(word_for(subject))} in general{others}")
 
 
+def _check_region(asked: Asked) -> None:
+    """Of a line only crossings are kept, and who is near it now."""
+    meaning = asked.meaning
+    region = knowledge.region_of(meaning.place, asked.scene)
+    if region is None:
+        return
+    if meaning.deed in _OF_TWO:
+        raise CannotTell("I do not keep where that was")
+    still = meaning.deed in (None, Deed.BE)
+    dated = meaning.ask in _LENGTHS | {Ask.WHEN, Ask.HOW_LONG_AGO, Ask.HOW_OFTEN}
+    if region.kind is RegionKind.LINE and (meaning.deed in _TO_OR_FROM or (still and dated)):
+        raise CannotTell("I keep who crossed a line, not who came to it")
+
+
 def _silent(meaning: Meaning) -> bool:
     """Whether nothing is said about which objects are meant, and no deed, place or superlative says it."""
     subject = meaning.subject
@@ -159,11 +191,12 @@ def _passed_over(meaning: Meaning) -> str | None:
         ("where that was", meaning.ask is Ask.WHERE and meaning.deed in (Deed.CROSS, Deed.MEET)),
         ("how often that was", meaning.ask is Ask.HOW_OFTEN and not _is_counted(meaning)),
         ("what is near what now", _met_now(meaning)),
+        ("that order", meaning.subject.ordinal is not None and not _takes_ordinal(meaning)),
         ("a place", meaning.place is not None and not _takes_place(meaning)),
         ("that comparison", meaning.most is not None and not _takes_most(meaning)),
         ("that length of time", meaning.lasting is not None and not _takes_lasting(meaning)),
         ("that number", meaning.limit is not None and meaning.ask not in _WITH_NUMBER),
-        ("that time", not _takes_window(meaning)),
+        ("that time", not takes_window(meaning)),
         ("“not”", meaning.negated and not _takes_not(meaning)),
         ("“no”", meaning.subject.none and meaning.ask is not Ask.WHETHER),
     )
@@ -208,25 +241,46 @@ def _takes_place(meaning: Meaning) -> bool:
     return True
 
 
+def _takes_ordinal(meaning: Meaning) -> bool:
+    """Objects are in the order in which they came into the picture, not to a place."""
+    at = meaning.ask is Ask.WHICH and meaning.place is not None and meaning.deed in (None, Deed.BE)
+    return meaning.ask is not Ask.HAPPENED and not at
+
+
 def _takes_most(meaning: Meaning) -> bool:
     most = meaning.most
-    if most in _ORDER and meaning.ask in _LENGTHS and meaning.place is not None:
-        return False
-    if most in _ORDER and meaning.deed in (Deed.MOVE, Deed.REST):
-        return False
+    if most in _ORDER:
+        return _takes_order(meaning)
     if meaning.deed in _CARRYING:
-        return most in _ORDER
+        return False
+    if most in _STAYS and (meaning.place is not None or meaning.deed in (Deed.MOVE, Deed.REST)):
+        return False
+    if meaning.past and (most in _SIZES or (most in _SPEEDS and meaning.place is not None)):
+        return False
     if meaning.ask is Ask.WHETHER and meaning.second is not None:
         return most not in _NOW_ONLY or not meaning.past
-    if most in _ORDER:
-        return meaning.ask not in (Ask.HOW_MANY, Ask.WHETHER, Ask.COMPARE, Ask.PEAK, Ask.HOW_OFTEN)
-    if most in (Most.LONGEST, Most.SHORTEST) and meaning.deed in (Deed.MOVE, Deed.REST):
-        return False
     if meaning.ask is Ask.WHETHER:
         return bool(meaning.subject.ids or meaning.subject.words) and not meaning.past
     if meaning.past and most in _NOW_ONLY:
         return False
     return meaning.ask is Ask.WHICH or meaning.ask in _OF_ONE
+
+
+def _takes_order(meaning: Meaning) -> bool:
+    """Of the first and the last time, and the first and the last one."""
+    ask, deed = meaning.ask, meaning.deed
+    if (ask in _LENGTHS and meaning.place is not None) or deed in (Deed.MOVE, Deed.REST):
+        return False
+    if deed in _CARRYING or (ask is Ask.WHETHER and meaning.second is not None):
+        return True
+    if ask is Ask.WHICH and deed is Deed.BE and meaning.most is Most.LAST and meaning.place is None:
+        # Who was seen last is not who came last.
+        return False
+    if deed not in HAPPENINGS and ask in (Ask.DIRECTION, Ask.ABOUT):
+        return False
+    if deed not in HAPPENINGS and ask is Ask.WHERE and meaning.most is Most.FIRST:
+        return deed in (None, Deed.BE)
+    return ask not in (Ask.HOW_MANY, Ask.WHETHER, Ask.COMPARE, Ask.PEAK, Ask.HOW_OFTEN)
 
 
 def _takes_not(meaning: Meaning) -> bool:
@@ -255,19 +309,3 @@ def _takes_lasting(meaning: Meaning) -> bool:
     zone = place is None or (place.region_id is not None and not place.sides and meaning.deed is not Deed.REST)
     now = meaning.window.since is None and meaning.window.until is None and meaning.second is None
     return still and zone and now and meaning.ask in (Ask.WHETHER, Ask.WHICH, Ask.HOW_MANY)
-
-
-def _takes_window(meaning: Meaning) -> bool:
-    window = meaning.window
-    if window.through == "outset" and (meaning.ask is Ask.HAPPENED or meaning.deed not in (None, Deed.BE)):
-        return False
-    if window.since is None and window.until is None:
-        return True
-    if meaning.most is not None and meaning.most not in _ORDER:
-        return False
-    if meaning.deed in (Deed.MOVE, Deed.REST):
-        told = meaning.ask in (Ask.WHETHER, Ask.WHICH, Ask.HOW_MANY)
-        return told and meaning.past and not window.instant and window.until is None
-    if meaning.ask is Ask.WHERE:
-        return window.instant
-    return meaning.ask not in (Ask.DIRECTION, Ask.ORIGIN, Ask.COMPARE, Ask.ABOUT, Ask.HOW_LONG, Ask.SINCE_WHEN)

@@ -52,9 +52,13 @@ def happened(asked: Asked) -> str:
 
 def _with_carrying(asked: Asked, events: Sequence[Event]) -> list[str]:
     """The events of those that are named, and who moved along with them, in the order of time."""
-    window = asked.meaning.window
+    window = knowledge.widened(asked.meaning.window)
     lines = [(event.at, event.text) for event in events]
-    lines += [(at, text) for at, text in told_of(asked, asked.things()) if window.since is None or at >= window.since]
+    lines += [
+        (at, text)
+        for at, text in told_of(asked, asked.things())
+        if (window.since is None or at >= window.since) and (window.until is None or at <= window.until)
+    ]
     return [f"{asked.wording.clock(at)} {text}" for at, text in sorted(lines)]
 
 

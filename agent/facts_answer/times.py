@@ -45,7 +45,7 @@ _PATTERNS = {
     "ago": rf"\b(since |until |till |after |before )?(?:{_ABOUT} )?({_AMOUNT} ?{_UNIT}) (?:ago|before now|earlier)\b",
     "between": rf"\b(?:between|from) ({_CLOCK}) (?:and|to|until|till) ({_CLOCK})\b",
     "since": rf"\b(?:since|after|from|starting at) ({_CLOCK})(?: on(?:wards)?)?\b",
-    "until": rf"\b(?:until|till|before|by|up to) ({_CLOCK})\b",
+    "until": rf"\b(?:up until|until|till|before|by|up to|as of) ({_CLOCK})\b",
     "clock": rf"\b(?:exactly )?(?:at |around |about )?({_CLOCK})\b",
     "recently": r"\b(?:(?<!most )recently|lately|just now|a moment ago|a while ago|moments ago|in the last while)\b",
     "now": r"\b(?:(?:(?:at|in) )?this (?:very )?(?:second|moment|minute|instant)|at this point|right now|at the moment"
@@ -85,6 +85,12 @@ def parse(text: str, now: datetime, zone: tzinfo | None) -> tuple[str, Window]:
             text = f"{text[: found.start()]} {text[found.end() :]}"
             return _flags(text, window)
     return _flags(text, Window())
+
+
+def only(text: str) -> bool:
+    """Whether a text says a time and nothing else: `"at 10:00:24"`, `"20 seconds ago"`, `"so far"`."""
+    words = re.sub(r"^(?:(?:and|so|but|then|well|ok|okay|hi|hey|hello|please) )+", "", text.strip())
+    return any(re.fullmatch(pattern, words) for pattern in _PATTERNS.values())
 
 
 def _flags(text: str, window: Window) -> tuple[str, Window]:

@@ -31,7 +31,8 @@ def when(asked: Asked) -> str:
         return _last_there(asked, things)
     if deed is Deed.BE and meaning.most is Most.LAST:
         return _last_seen(asked, things)
-    if meaning.place is None and deed in (Deed.BE, Deed.ENTER):
+    whenever = meaning.window.since is None and meaning.window.until is None
+    if meaning.place is None and whenever and deed in (Deed.BE, Deed.ENTER):
         return _when_came(asked, things)
     if deed is Deed.MEET:
         return _met(asked)
@@ -69,10 +70,10 @@ def _told(asked: Asked, chosen: list[knowledge.Deal], deed: Deed) -> str:
     region = knowledge.region_of(asked.meaning.place, asked.scene)
     where = f" the {region.name.removeprefix('the ')}" if region is not None else ""
     did = _DONE.get(deed, "was there")
-    if where and deed in (Deed.ENTER, Deed.BE):
-        did = "came to"
-    elif where and deed is Deed.LEAVE:
+    if region is not None and deed is Deed.LEAVE:
         did = "left"
+    elif region is not None and (region.kind is RegionKind.ZONE or deed is not Deed.CROSS):
+        did = "came to"
     ago = asked.meaning.ask is Ask.HOW_LONG_AGO
     return sentence(latest([f"{name(deal.thing)} {did}{where} {_moment(asked, deal.at, ago)}" for deal in chosen]))
 
@@ -155,13 +156,16 @@ def how_long(asked: Asked) -> str:
 
 
 def _stay(asked: Asked, thing: SceneObject) -> str:
-    stay = knowledge.stays(thing)[0 if asked.meaning.most is Most.FIRST else -1]
+    visits = knowledge.stays(thing)
+    if len(visits) > 1 and asked.meaning.window.ever and asked.meaning.ask is Ask.HOW_LONG:
+        raise CannotTell("It was here more than once, and I do not add that up")
+    stay = visits[0 if asked.meaning.most is Most.FIRST else -1]
     if stay.until is not None:
         return f"{name(thing)} was in sight {asked.wording.long(stay.since, stay.until)}"
     if asked.meaning.ask is Ask.SINCE_WHEN:
         return f"{name(thing)} has been here {asked.wording.since(stay.since)}"
     text = f"{name(thing)} has been here {asked.wording.long(stay.since)}"
-    first = knowledge.stays(thing)[0].since
+    first = visits[0].since
     return text + (f"; first seen {asked.wording.at(first)}" if first != stay.since else "")
 
 

@@ -52,6 +52,11 @@ _OF_TWO = frozenset({"MEET", "STAYBEHIND", "LEAVE", "CARRY", "BRING", "TAKE", "A
 _PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
 _PAST_VERB = re.compile(r"\b(?:went|ran|stood|sat|drove|took|brought|put|got|set|made|\w{3,}ed)\b")
 _AGAIN = re.compile(r"\b(?:again|once more|a second time|twice)\b")
+_THEN = re.compile(
+    r"\b(?:was|were|did|had)\b.* (?:then|meanwhile|(?:by|at) (?:the|that|this) time)$"
+    r"|^(?:who|what|which|where|how)\b.*\b(?:was|were|did|had)\b.* earlier(?: on| today)?$"
+    r"|\b(?:just|right|shortly|immediately|moments?|directly|long) (?:before|after)\b"
+)
 _DONE = re.compile(r"\b(?:was|were|did)\b")
 _POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
 
@@ -93,7 +98,8 @@ def understand(question: str, scene: Scene, now: datetime, zone: tzinfo | None) 
 
 
 def _understood(question: str, scene: Scene, now: datetime, zone: tzinfo | None) -> Meaning:
-    plain, tagged = language.bare(language.normalise(question))
+    said = language.normalise(question)
+    plain, tagged = language.bare(said)
     if len(plain.split()) > _MOST_WORDS:
         return Meaning(shaped=False)
     text, lasting = times.lasting(plain)
@@ -114,7 +120,8 @@ def _understood(question: str, scene: Scene, now: datetime, zone: tzinfo | None)
     reading = _Reading(tuple(tokens), plain, marked, tagged)
     meaning = _assembled(reading, ask, window, now)
     unknown = tuple(dict.fromkeys(token.word.lower() for token in tokens if token.cls == "UNKNOWN"))
-    meaning = replace(meaning, beyond=(*meaning.beyond, *told.beyond))
+    then = ("I do not know which time you mean",) if _THEN.search(said) else ()
+    meaning = replace(meaning, beyond=(*meaning.beyond, *told.beyond, *then))
     return replace(meaning, limit=limit or meaning.limit, lasting=lasting, shaped=shaped, unknown=unknown)
 
 
@@ -132,7 +139,7 @@ def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime
     place, unplaced = _place(reading)
     ask, deed = _asked(reading, ask, subject), _deed(reading)
     negated = ("NOT" in reading.classes and not reading.tagged) != ("UNMOVED" in reading.words)
-    past = _past(reading)
+    past = _past(reading) or window.since is not None or window.until is not None
     elsewhere = place is not None and deed in (None, Deed.BE)
     never = "never" in reading.words and deed is not Deed.MOVE
     if (
@@ -261,7 +268,7 @@ def _beyond(reading: _Reading, ask: Ask | None, timed: bool) -> Iterable[str]:
     """What is asked that tracks do not tell."""
     yield from (words for token, words in _BEYOND.items() if token in reading.words)
     yield from (words for pattern, words in _BEYOND_WORDS if pattern.search(reading.marked))
-    if _AGAIN.search(reading.plain) and reading.words & {"LEAVE", "CROSS", "MEET"} and ask is Ask.WHETHER:
+    if _AGAIN.search(reading.plain) and reading.words & {"LEAVE", "CROSS", "MEET", "VANISH", "MOVE"}:
         yield "I would have to tell one time from the next"
     if "UNMOVED" in reading.words and not timed:
         yield "I would have to know since when"
@@ -298,6 +305,8 @@ def _asked(reading: _Reading, ask: Ask | None, subject: Subject) -> Ask | None:
 def _deed(reading: _Reading) -> Deed | None:
     deeds = [token.deed for token in reading.tokens if token.deed is not None]
     deed = deeds[0] if deeds else None
+    if deed is Deed.ENTER and _AGAIN.search(reading.plain):
+        return Deed.RETURN
     if deed is Deed.MOVE and "AGENT" in reading.classes:
         return Deed.CARRY
     if reading.classes & {"WHOSE", "OWNER"}:

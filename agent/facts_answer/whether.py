@@ -79,7 +79,8 @@ def _as_many(asked: Asked, compare: str, number: int) -> str:
     if is_ever(meaning) and not meaning.window.instant and meaning.deed is None:
         return _ever_as_many(asked, compare, number)
     there = present(asked, asked.things())
-    said = f"there {be(len(there))} {counted(word_for(asked.meaning.subject), len(there))}"
+    verb = be(len(there)) if not is_ever(meaning) else "was" if len(there) == 1 else "were"
+    said = f"there {verb} {counted(word_for(asked.meaning.subject), len(there))}"
     said += asked.wording.place(asked.meaning.place) + (f": {names(there)}" if there else "")
     return f"{'yes' if COMPARE[compare](len(there), number) else 'no'}, {said}"
 
@@ -241,6 +242,11 @@ def _gone(asked: Asked) -> str:
     away = [thing for thing in things if not thing.visible and within(asked, thing.last_at)]
     if not things:
         return f"no, {_seen_none(asked)}"
+    went = [] if not asked.meaning.done or asked.meaning.subject.every else happenings(asked)
+    back = [deal.thing for deal in went if deal.thing.visible]
+    if not away and back:
+        each = told(f"{name(t)} went out of sight {asked.wording.at(at_of(went, t))}" for t in dict.fromkeys(back))
+        return f"yes, {each}, and {'is' if len(set(back)) == 1 else 'are'} back"
     if not away and not here:
         return f"no, {told(gone(asked, thing) for thing in things)}"
     if away and not (asked.meaning.subject.every and here):
@@ -283,6 +289,9 @@ def _there(asked: Asked) -> str:
         now = "" if all(thing.visible for thing in there) else _not_any_more(asked, there)
         where = place or (f" {where_is(there[0])}" if len(there) == 1 else "" if doing else " in sight")
         note = f" (I cannot tell {article(meaning.subject.narrower)} from others)" if meaning.subject.narrower else ""
+        if verb and meaning.window.instant and meaning.window.since is not None:
+            at = asked.wording.clock(meaning.window.since)
+            return f"yes, {names(there)} {'was' if len(there) == 1 else 'were'}{place or ' in sight'} at {at}"
         if verb:
             return f"yes, I have seen {names(there)}{place}{now}"
         those = names(there) if len(there) < 2 else grouped(there)
@@ -302,10 +311,10 @@ def _absent(asked: Asked, things: list[SceneObject], what: str) -> str:
     meaning: Meaning = asked.meaning
     if not things:
         return _seen_none(asked)
-    then = meaning.window.since is not None and is_ever(meaning)
+    then = is_ever(meaning) and (meaning.window.since is not None or meaning.window.until is not None)
     if (meaning.subject.ids or len(things) <= 2) and not then:
         return told(_state(asked, thing) for thing in things)
-    if is_ever(meaning) and meaning.window.since is not None:
+    if then:
         return f"{names(things)} {'was' if len(things) == 1 else 'were'} not{what or ' in sight'} in that time"
     if meaning.window.through:
         none = nobody(asked, been(meaning)).rstrip(".")

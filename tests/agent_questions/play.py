@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC
+from functools import cache
 
 from agent.facts_answer import FactsAnswerer
 from agent.perceive import Perception
-from agent.scene import SceneLog
+from agent.scene import Scene, SceneLog
+from agent.types import Moment
 from tests.agent_questions import story
 from tests.agent_questions.scoring import Asked, Judged, judge
 
@@ -32,3 +34,14 @@ def play(questions: Sequence[Asked]) -> list[Judged]:
             turns[asked.id] = (*previous, (asked.text, answer.text))
             judged.append(judge(asked, answer.text, answer.track_ids, answer.known))
     return judged
+
+
+@cache
+def scene_at(until: float) -> tuple[Scene, Moment]:
+    """What is known at second `until`, and the moment of a question then."""
+    log, perception = SceneLog(story.REGIONS), Perception((), story.REGIONS)
+    for update, when in story.updates(until):
+        log.update(update, when)
+        for event in perception.step(update, when):
+            log.add_event(event)
+    return log.snapshot(), story.moment(update, when)

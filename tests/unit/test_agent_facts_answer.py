@@ -4,39 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, timedelta, timezone
-from functools import cache
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.facts_answer import FactsAnswer, FactsAnswerer
-from agent.perceive import Perception
 from agent.scene import Scene, SceneLog
 from agent.types import Moment
-from tests.agent_questions import story
-from tests.agent_questions.play import play
+from tests.agent_questions.play import play, scene_at
 from tests.agent_questions.scoring import Judged, load
 
 
 @pytest.fixture(scope="module")
 def judged() -> list[Judged]:
-    return play(load("known", "unanswerable", "practised", "unseen", "blind", "independent", "native", "foreign"))
+    everyday = ("independent", "native", "foreign", "paraphrased")
+    return play(load("known", "unanswerable", "practised", "unseen", "blind", *everyday))
 
 
 @pytest.fixture(scope="module")
 def ended() -> tuple[Scene, Moment]:
-    return _scene(95.0)
-
-
-@cache
-def _scene(until: float) -> tuple[Scene, Moment]:
-    log, perception = SceneLog(story.REGIONS), Perception((), story.REGIONS)
-    for update, when in story.updates(until):
-        log.update(update, when)
-        for event in perception.step(update, when):
-            log.add_event(event)
-    return log.snapshot(), story.moment(update, when)
+    return scene_at(95.0)
 
 
 def of(judged: Iterable[Judged], *sources: str) -> list[Judged]:
@@ -81,12 +69,14 @@ def test_everyday_questions_are_answered_right_or_honestly(judged: list[Judged])
     assert share(everyday, "wrong") == 0.0, failures(everyday)
 
 
-@pytest.mark.parametrize("source", ["native", "foreign"])
-def test_questions_of_all_sorts_of_people_are_answered_right_or_honestly(judged: list[Judged], source: str) -> None:
+@pytest.mark.parametrize(("source", "least"), [("native", 0.85), ("foreign", 0.85), ("paraphrased", 0.98)])
+def test_questions_of_all_sorts_of_people_are_answered_right_or_honestly(
+    judged: list[Judged], source: str, least: float
+) -> None:
     """The files' heads say how many were right when they were first asked: these gates keep what was gained since."""
     asked = of(judged, source)
     assert len(asked) == 60
-    assert share(asked, "right") >= 0.85, failures(asked)
+    assert share(asked, "right") >= least, failures(asked)
     assert share(asked, "wrong") == 0.0, failures(asked)
 
 
@@ -122,7 +112,7 @@ def test_what_is_no_question_is_not_guessed_at(ended: tuple[Scene, Moment], text
 
 def test_an_empty_scene_has_answers_too() -> None:
     scene = SceneLog().snapshot()
-    moment = _scene(0.0)[1]
+    moment = scene_at(0.0)[1]
     answerer = FactsAnswerer(UTC)
     assert answerer.answer("How many people are there?", scene, moment).text.startswith("There are no people")
     assert answerer.answer("What happened?", scene, moment).text == "Nothing happened so far."
@@ -158,7 +148,7 @@ def test_things_without_a_name_of_their_own_are_said_to_be_told_apart_only_so_fa
 
 def talk(*turns: tuple[float, str]) -> list[FactsAnswer]:
     """The answers to questions that go on from each other, each asked at its second."""
-    scenes = {t: _scene(t) for t, _ in turns}
+    scenes = {t: scene_at(t) for t, _ in turns}
     previous: tuple[tuple[str, str], ...] = ()
     answers = []
     for t, text in turns:
@@ -326,7 +316,7 @@ def test_whatever_is_asked_gets_an_answer_about_known_objects(
     words: list[str], pointed: tuple[int, ...], goes_on: bool
 ) -> None:
     previous = (("Who left?", "Person [#7] left; person [#3] left."),) if goes_on else ()
-    answer = ask(_scene(95.0), " ".join(words), track_ids=pointed, previous=previous)
+    answer = ask(scene_at(95.0), " ".join(words), track_ids=pointed, previous=previous)
     assert answer.text
     assert set(answer.track_ids) <= {1, 2, 3, 4, 5, 6, 7, 8, 10}
 
@@ -334,7 +324,7 @@ def test_whatever_is_asked_gets_an_answer_about_known_objects(
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_at_all_gets_an_answer(text: str) -> None:
-    assert ask(_scene(95.0), text).text
+    assert ask(scene_at(95.0), text).text
 
 
 def test_what_leads_to_a_question_says_what_it_is_about() -> None:
@@ -383,8 +373,8 @@ def test_everyday_ways_of_saying_which_one(at: float, text: str, ids: tuple[int,
 
 
 def test_this_one_and_those_two_are_what_was_pointed_at_or_spoken_of() -> None:
-    assert ask(_scene(39.0), "How long has this one been here?", track_ids=(4,)).track_ids == (4,)
-    assert ask(_scene(39.0), "Where are those two?", track_ids=(3, 4)).track_ids == (3, 4)
+    assert ask(scene_at(39.0), "How long has this one been here?", track_ids=(4,)).track_ids == (4,)
+    assert ask(scene_at(39.0), "Where are those two?", track_ids=(3, 4)).track_ids == (3, 4)
     _, nearer, moving = talk(
         (38, "Who is near the cups?"),
         (38, "Which of the two is closer to the backpack?"),
