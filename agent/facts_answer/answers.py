@@ -88,8 +88,14 @@ def _count_of(asked: Asked, there: Sequence[SceneObject]) -> str:
         return f"there {be(0)} {counted(word, 0)}: nothing that is tracked is {article(word)}"
     which = f": {_which_ones(there)}" if there else ""
     if meaning.window.instant:
-        return f"there {'was' if number == 1 else 'were'} {counted(word, number)}{place}{which}"
+        then = _at_that_moment(asked)
+        return f"there {'was' if number == 1 else 'were'} {counted(word, number)}{place}{then}{which}"
     return f"there {be(number)} {counted(word, number)}{doing}{place}{which}{_narrow(meaning.subject)}"
+
+
+def _at_that_moment(asked: Asked) -> str:
+    window = asked.meaning.window
+    return f" at {asked.wording.clock(window.since)}" if window.instant and window.since is not None else ""
 
 
 def _doing(meaning: Meaning) -> str:
@@ -179,7 +185,7 @@ def _which_there(asked: Asked) -> str:
     place = asked.wording.place(meaning.place)
     if is_ever(meaning):
         were = f" {'was' if len(there) == 1 else 'were'}{place}" if place else ""
-        return sentence(f"{names(there)}{were}") if there else nobody(asked, been(meaning))
+        return sentence(f"{names(there)}{were}{_at_that_moment(asked)}") if there else nobody(asked, been(meaning))
     if not there:
         return nobody(asked, f" {be(1)}{' not' if meaning.negated else ''}") + _nearest(asked)
     doing = _doing(meaning)

@@ -67,6 +67,7 @@ def completed(meaning: Meaning, talk: Talk, pointed: tuple[int, ...], scene: Sce
         meaning = replace(meaning, deed=before.deed)
     if before is not None:
         meaning = replace(meaning, subject=_of_its_kind(meaning.subject, before.subject))
+        meaning = then_too(meaning, before)
     if meaning.ask is None and (meaning.subject.named or (meaning.subject.pronoun and pointed)):
         # “The red cup?”, “People?”
         meaning = replace(
@@ -88,7 +89,7 @@ def since_then(meaning: Meaning, stated: Meaning, now: datetime) -> Meaning:
 
 
 def then_too(meaning: Meaning, first: Meaning) -> Meaning:
-    """“Where was #3 at 10:00:30, and who was near it?” is about then in both."""
+    """“Where was #3 at 10:00:30?”, “And who was near it?”: both are about then."""
     states = meaning.ask in (Ask.WHERE, Ask.WHICH, Ask.WHETHER, Ask.HOW_MANY) and meaning.deed in (None, Deed.BE)
     if not (first.window.instant and states and meaning.past and meaning.window == Window()):
         return meaning
@@ -133,6 +134,9 @@ def _more_of_the_same(meaning: Meaning, before: Meaning, talk: Talk) -> Meaning:
         return replace(meaning, subject=Subject(pronoun=True))
     if not talk.ids or meaning.ask not in _TIMES | _PLACES:
         return meaning
+    if meaning.ask is Ask.WHERE and before.deed in (Deed.ENTER, Deed.LEAVE):
+        asked = Ask.ORIGIN if before.deed is Deed.ENTER else Ask.WHERE
+        return replace(meaning, ask=asked, deed=before.deed, subject=Subject(pronoun=True), most=before.most)
     crossing = before.deed is Deed.CROSS and meaning.ask is not Ask.WHERE
     deed = before.deed if meaning.ask in _TIMES or crossing else None
     kept = crossing or (meaning.ask in _TIMES and before.deed in (None, Deed.BE))

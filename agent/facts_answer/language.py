@@ -128,6 +128,7 @@ _TURNS = (
     (r"\bchang(ed|es?|ing) (?:(?:its|his|her|their) )?(?:places?|positions?|spots?|locations?)\b", r"mov\1"),
     (r"\b(?:go|goes|going|went|come|comes|came) (?:and|to) (?=(?:pick|take|took|grab|get|carr|move|put))", ""),
     (r"\bvery (?=first|last|latest|same|beginning)", ""),
+    (r"\b(is|are|was|were|did) just (?=#|the )", r"\1 only "),
     (r"(?<!^)\b(?:is|was) it (?:that|who|which) ", ""),
     (r"\b((?:tak|took|bring|brought|carr)\w*\b.*) (?:along )?with (?:him|her|them|it)(?:self|selves)?\b", r"\1"),
     (r"\bno more(?= (?:at|in|on|here|there|near|visible)\b)", "not"),

@@ -117,6 +117,7 @@ def check(asked: Asked) -> None:
     elsewhere = meaning.ask is not Ask.WHETHER or meaning.place is not None or meaning.most is not None
     if meaning.deed is Deed.BEFORE and (elsewhere or meaning.window != Window()):
         raise CannotTell("I only know whether a thing has been here before")
+    _check_watched(asked)
     _check_region(asked)
     for subject in (meaning.subject, meaning.second, meaning.place.subject if meaning.place is not None else None):
         if subject is not None:
@@ -157,6 +158,13 @@ def _check_kind(asked: Asked, subject: Subject) -> None:
     if strict is not None and (len(things) != 1 or asked.meaning.ask in _TELLING_APART):
         others = f": I know of {grouped(things)}" if things else ""
         raise CannotTell(f"I cannot tell a {strict} from {plural(word_for(subject))} in general{others}")
+
+
+def _check_watched(asked: Asked) -> None:
+    """What was before the stream began, or is still to come, is not known."""
+    until = asked.meaning.window.until
+    if until is not None and until < asked.scene.began_at:
+        raise CannotTell(f"I have been watching since {asked.wording.clock(asked.scene.began_at)} only")
 
 
 def _check_region(asked: Asked) -> None:

@@ -17,6 +17,8 @@ _TIMED = _OF_STATES | {Ask.HOW_OFTEN, Ask.PEAK, Ask.HAPPENED, Ask.WHEN, Ask.HOW_
 def takes_window(meaning: Meaning) -> bool:
     """Whether the answer to `meaning` is about the time that is asked about."""
     window = meaning.window
+    if meaning.ask is Ask.WHERE and window.ever and meaning.past:
+        return False
     if window.through and not _takes_through(meaning):
         return False
     return (window.since is None and window.until is None) or _takes_span(meaning)

@@ -57,6 +57,7 @@ _THEN = re.compile(
     r"|^(?:who|what|which|where|how)\b.*\b(?:was|were|did|had)\b.* earlier(?: on| today)?$"
     r"|\b(?:just|right|shortly|immediately|moments?|directly|long) (?:before|after)\b"
 )
+_UNTIL = re.compile(r"\b(?:until|till)\b(?! now)")
 _DONE = re.compile(r"\b(?:was|were|did)\b")
 _POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
 
@@ -163,6 +164,7 @@ def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime
         place, second = Place(Relation.AT, subject=second), None
     if _is_its_clause(reading, ask, subject, deed) and subject.clause is not None:
         # “List those who left” asks who left.
+        unordered = [*unordered, *([_TOO_MUCH] if most is not None else [])]
         place, deed, most, subject = (
             subject.clause.place,
             subject.clause.deed,
@@ -282,6 +284,9 @@ def _beyond(reading: _Reading, ask: Ask | None, timed: bool) -> Iterable[str]:
         yield _TOO_MUCH
     if [t.cls for t in reading.tokens] == ["AUX", "NP", "NP"] and "was" in reading.plain:
         yield from (_TOO_MUCH for s in named[:1] if s.pronoun and not s.ids)
+    stays = not any(token.deed not in (None, Deed.BE) for token in reading.tokens)
+    if timed and stays and ask is not Ask.HAPPENED and _UNTIL.search(reading.plain):
+        yield "I cannot tell until when that was meant to last"
     last_of = any(subject.generic and subject.ordinal for subject in named[:-1])
     agents = "AGENT" in reading.classes and "OWN" in reading.words
     if mixed or last_of or agents or {"MEET", "MOVE"} <= reading.words or any(s.unclear for s in named):

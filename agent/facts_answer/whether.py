@@ -134,7 +134,7 @@ def _did_before(asked: Asked, most: Most, one: SceneObject, other: SceneObject) 
 def _is_a(asked: Asked) -> str:
     second = asked.meaning.second
     assert second is not None
-    if second.ids or asked.meaning.place is not None:
+    if second.ids or second.ordinal is not None or second.other or asked.meaning.place is not None:
         raise CannotTell("I cannot compare these")
     things = asked.things()
     if second.narrower is not None:

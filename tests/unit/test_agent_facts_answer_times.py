@@ -32,7 +32,7 @@ def test_a_moment_is_honoured_wherever_it_is_said(text: str) -> None:
         ("At 10:00:20, where was the dog?", "not in sight at 10:00:20"),
         ("At 10:00:24, was the dog at the door?", "No, dog [#5] was not at the door"),
         ("At 10:00:30, how many people?", "There were 2 people"),
-        ("At 10:00:47, who was on the left?", "Person [#3] was on the left"),
+        ("At 10:00:47, who was on the left?", "Person [#3] was on the left at 10:00:47"),
         ("Is the dog here at 10:00:26?", "Yes, dog [#5] was in sight at 10:00:26"),
         ("Were there any people before 10:00:04?", "No, person [#3], person [#4] and person [#7] were not"),
         ("At 10:00:30, where was the red cup and where was the blue cup?", "blue cup [#2] was in the bottom right at"),
@@ -56,7 +56,9 @@ def test_an_answer_is_about_the_time_that_was_asked_about(text: str, says: str) 
         "At 10:00:24, which way was the dog going?", "At 10:00:24, who was moving?", "Where was the red cup at first?",
         "Was the dog gone at 10:00:40?", "When was the dog last seen before 10:00:50?", "Who was here earlier?",
         "Where was the person on the left at 10:00:30?", "Where was the one who left at 10:00:24?",
-        "How long was the dog here in total?", "How many people were there just before #3 left?",
+        "Did the dog stay until 10:00:40?", "Where was #3 until now?", "Where is the dog at 10:05:00?",
+        "Was anybody here at 9 o'clock?", "How long was the dog here in total?",
+        "How many people were there just before #3 left?",
     ],
 )  # fmt: skip
 def test_a_time_that_an_answer_would_pass_over_gets_an_honest_no(text: str) -> None:
@@ -69,6 +71,7 @@ def test_a_time_that_an_answer_would_pass_over_gets_an_honest_no(text: str) -> N
     [
         "What was the second thing that happened?", "Who was the second person at the door?", "Who was seen last?",
         "Who was at the desk the longest?", "What is the biggest thing you have seen?", "Did the dog leave twice?",
+        "Is #4 the first person?", "What's the biggest thing that left?",
         "Did anyone meet at the door?", "When did the dog leave the second time?",
     ],
 )  # fmt: skip
@@ -82,6 +85,7 @@ def test_an_order_or_place_that_is_not_kept_gets_an_honest_no(text: str) -> None
     [
         ("When did somebody last go through the gate?", "[#4] crossed the gate at 10:01:17"),
         ("Who came through the gate last?", "[#4] crossed the gate at 10:01:17"),
+        ("Who last crossed the gate?", "[#4] crossed the gate at 10:01:17"),
         ("How often did #4 walk through the gate?", "2 times"),
         ("Has the dog been through the gate?", "Yes, dog [#5] crossed the gate at 10:00:26"),
         ("Who went through the door?", "Person [#3] came to the door at 10:01:11"),
@@ -103,3 +107,20 @@ def test_to_go_through_a_line_is_to_cross_it(text: str, says: str) -> None:
 def test_to_come_to_a_line_is_not_to_cross_it(text: str) -> None:
     answer = ask(95, text)
     assert not answer.known, answer.text
+
+
+@pytest.mark.parametrize(
+    ("turns", "says"),
+    [
+        (("Where was the dog at 10:00:24?", "And the red cup?"), "Red cup [#1] was in the bottom right at 10:00:24"),
+        (("At 10:00:24, where was the dog?", "And #3?"), "Person [#3] was on the right at 10:00:24"),
+        (("Who was here at 10:00:10?", "Where?"), "Person [#3] was in the middle at 10:00:10"),
+        (("Who was here at 10:00:10?", "Where were they?"), "Person [#3] was in the middle at 10:00:10"),
+        (("Where was the dog at 10:00:24?", "Who was there?"), "Person [#3] and person [#4] at 10:00:24"),
+        (("When did the dog first come in?", "Where?"), "Dog [#5] came in on the left at 10:00:22"),
+    ],
+)
+def test_a_moment_holds_for_what_goes_on_from_it(turns: tuple[str, str], says: str) -> None:
+    first, then = turns
+    previous = ((first, ask(95, first).text),)
+    assert says in FactsAnswerer(UTC).answer(then, *scene_at(95), previous=previous).text
