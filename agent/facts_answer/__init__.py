@@ -99,13 +99,11 @@ class FactsAnswerer:
 
 
 def _clauses(text: str) -> tuple[str, tuple[str, ...]]:
-    """What leads to the questions, and the questions, with the time that is said before all of them in each."""
+    """What leads to the questions, and the questions, with the time or place that is said before them in each."""
     introduction, questions = language.clauses(text)
     plain = language.normalise(introduction)
-    if plain and times.only(plain):
+    if plain and (times.only(plain) or language.is_adverbial(plain)):
         return "", tuple(f"{question.strip(' ?!.')} {introduction}" for question in questions)
-    if language.is_adverbial(plain):
-        return "", tuple(f"{introduction} {question}" for question in questions)
     return introduction, questions
 
 

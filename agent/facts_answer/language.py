@@ -249,7 +249,8 @@ def clauses(text: str) -> tuple[str, tuple[str, ...]]:
 def is_adverbial(introduction: str) -> bool:
     """Whether it says when, where or how of what is asked after it: `"in the first minute"`. It is not a remark then,
     and a part of the question."""
-    return _ADVERBIAL.match(introduction) is not None
+    polite = _LEADING.sub("", f"{introduction} ", count=1).strip() == ""
+    return _ADVERBIAL.match(introduction) is not None and not polite
 
 
 def _is_tag(part: str) -> bool:

@@ -55,6 +55,7 @@ _AGAIN = re.compile(r"\b(?:again|once more|a second time|twice)\b")
 _THEN = re.compile(
     r"\b(?:was|were|did|had)\b.* (?:then|meanwhile|(?:by|at) (?:the|that|this) time)$"
     r"|^(?:who|what|which|where|how)\b.*\b(?:was|were|did|had)\b.* earlier(?: on| today)?$"
+    r"|\b(?:seconds?|secs?|minutes?|mins?|hours?|while|bit|moments?|was|were|did) (?:\w+ )*(?:later|afterwards?)$"
     r"|\b(?:just|right|shortly|immediately|moments?|directly|long) (?:before|after)\b"
 )
 _UNTIL = re.compile(r"\b(?:until|till)\b(?! now)")

@@ -38,6 +38,7 @@ def test_a_moment_is_honoured_wherever_it_is_said(text: str) -> None:
         ("At 10:00:30, where was the red cup and where was the blue cup?", "blue cup [#2] was in the bottom right at"),
         ("As of 10:00:30, how many people had come in?", "2 people came in: person [#3] at 10:00:05"),
         ("When did #3 come in in the last minute?", "10:01:10"), ("When did #3 come in again?", "back at 10:01:10"),
+        ("At the door, who was there at 10:00:10?", "Nobody has been at the door in that time"),
         ("Where was the red cup first?", "in the bottom right when I first saw it"),
         ("Where did #3 last appear?", "on the left at 10:01:10"), ("Where did the dog first appear?", "at 10:00:22"),
         ("Did the dog disappear?", "Yes, dog [#5] went out of sight at 10:00:29"),
@@ -52,6 +53,7 @@ def test_an_answer_is_about_the_time_that_was_asked_about(text: str, says: str) 
     [
         "This morning, where was the dog?", "Last night, was anybody here?", "On Sunday, who came in?",
         "In the first minute, how many people came in?", "A minute later, who came in?", "Who was here then?",
+        "Who came in a minute later?",
         "I was distracted at 10:00:24, where was the dog?", "Where was the dog? I mean at 10:00:24.",
         "At 10:00:24, which way was the dog going?", "At 10:00:24, who was moving?", "Where was the red cup at first?",
         "Was the dog gone at 10:00:40?", "When was the dog last seen before 10:00:50?", "Who was here earlier?",
