@@ -13,6 +13,7 @@ from agent.facts_answer.asked import (
     at_of,
     back_after,
     happenings,
+    is_being,
     is_ever,
     left_behind,
     meetings,
@@ -110,14 +111,17 @@ def _which_ones(there: Sequence[SceneObject]) -> str:
 
 def _how_many_did(asked: Asked) -> str:
     meaning = asked.meaning
+    if meaning.deed is Deed.STAY_BEHIND and all(is_being(thing) for thing in asked.things()):
+        raise CannotTell("I keep which things were left behind, not who went away from whom")
     found = happenings(asked)
     things = unique(found)
     word = word_for(meaning.subject)
     if not things:
-        return sentence(f"{counted(word, 0)} {did(asked)}{_when(meaning)}")
+        return sentence(f"{counted(word, 0)} {did(asked).replace('was ', 'were ')}{_when(meaning)}")
     each = latest([f"{name(thing)} {asked.wording.at(at_of(found, thing))}" for thing in things])
     times = f", {len(found)} times in all" if len(found) > len(things) else ""
-    return sentence(f"{counted(word, len(things))} {did(asked)}{times}: {each}")
+    did_so = did(asked) if len(things) == 1 else did(asked).replace("was ", "were ")
+    return sentence(f"{counted(word, len(things))} {did_so}{times}: {each}")
 
 
 def how_often(asked: Asked) -> str:

@@ -49,6 +49,11 @@ def left_behind(asked: Asked) -> list[knowledge.Deal]:
     return [deal for deal in found if deal.other in by]
 
 
+def is_away(asked: Asked, left: knowledge.Deal) -> bool:
+    """Whether a thing that was left behind is not there any more."""
+    return not left.thing.visible or left.thing.moved_since(left.at)
+
+
 def happenings(asked: Asked) -> list[knowledge.Deal]:
     """What the objects that are meant did, as the question's deed says."""
     meaning = asked.meaning

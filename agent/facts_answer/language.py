@@ -28,7 +28,9 @@ _CONTRACTIONS = (
     (r"\b(who|what|where|when|how|it|he|she|they|we|you|i|there)'(?:ll)\b", r"\1 will"),
     (r"\b(who|what|where|when|how|it|he|she|they|we|you|i)'d\b", r"\1 did"),
     (r"\b(they|we|you|who|what|where|there)'re\b", r"\1 are"), (r"\b(they|we|you|who|i)'ve\b", r"\1 have"),
-    (r"\bu\b", "you"), (r"\br\b", "are"), (r"\b(?:pls|plz)\b", "please"), (r"\bppl\b", "people"),
+    (r"\b(?:teh|hte)\b", "the"), (r"\b(?:adn|nad)\b", "and"), (r"\b(?:waht|wath|whta)\b", "what"),
+    (r"\bthsi\b", "this"), (r"\btaht\b", "that"), (r"\bu\b", "you"), (r"\br\b", "are"),
+    (r"\b(?:pls|plz)\b", "please"), (r"\bppl\b", "people"),
     (r"\bi'm\b", "i am"), (r"\bim\b", "i am"), (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"),
     (r"\b(is|are|was|were|do|does|did|has|have|had|could|would)nt\b", r"\1 not"),
     (r"\b(\w+)'s (?=been\b|come\b|gone\b|left\b|moved\b|\w+ed\b)", r"\1 has "),
@@ -78,6 +80,11 @@ PRONOUNS, GENERIC, ANYBODY, DETERMINERS, NO_NOUNS = (
 
 _SIDE = {"left": "SLEFT", "right": "SRIGHT", "top": "STOP", "upper": "STOP", "bottom": "SBOTTOM", "lower": "SBOTTOM",
          "middle": "SMIDDLE", "centre": "SMIDDLE", "center": "SMIDDLE"}  # fmt: skip
+_OR = r" or (?:(?:on|at|to|from) )?(?:the )?"
+_LEFT_OR_RIGHT = re.compile(
+    rf"\b(?:(?:on|at|to|from) )?(?:the )?(?:left{_OR}right|right{_OR}left|top{_OR}bottom|bottom{_OR}top)\b(?: side\b)?"
+    rf"(?: of (?:the |this )?{_PICTURE}\b)?"
+)
 _PART = rf"(?: ?-?hand)?(?:[ -](?:side|half|part|corner|edge|third|area|border))?(?: of (?:the |this )?{_PICTURE})?"
 _ASKING = re.compile(
     r"(?:(?:and|so|but|then|also|or) )*(?:for |since |from |at |in |to |on |until |by )?"
@@ -94,7 +101,8 @@ _AND_ASKS = re.compile(
 )
 _REMAINING = re.compile(
     r"^(?:so |and |well )*(?:any|is|are|how many)\b(?!.*\b(?:when|before|after|since|until)\b)"
-    r".*\b(?:left|remaining)(?: over)?$"
+    r".*\b(?:left|remaining)(?: over)?"
+    r"(?: (?:in total|in all|overall|altogether|now|right now|at the moment|currently))*$"
 )
 _REMAINING_AT = re.compile(
     r"\b((?:who|what) is|(?:HOWMANY|which|what) (?:\w+ )?are) (?:left|remaining)(?: over)?"
@@ -122,7 +130,11 @@ _IN_PLACE = (
     r"|where (?:it|he|she|they) (?:was|were|stood|lay|sat|has been|have been)"
     r"(?: (?:left|put|dumped|placed|dropped|before|standing|lying|set down|put down|at first|originally))?)\b"
 )
+_DISTINCT = r"(?:different|distinct|unique|separate|individual)"
+_SCREEN = r"(?:tv|tvs|television|telly|screen|screens|monitor|display|laptop|phone|clock|on)"
+_ENDED = r"(?=(?: (?:here|now|right now|currently|at the moment|at present|just now|in total))*$)"
 _TURNS = (
+    (r" at all\b(?! times)", ""),
     (r"\b(?:has|have|had) got\b|\bgot\b(?= (?:in|on|at|there|here|around)\b)", "have"),
     (_IN_PLACE, "UNMOVED"),
     (r"\bchang(ed|es?|ing) (?:(?:its|his|her|their) )?(?:places?|positions?|spots?|locations?)\b", r"mov\1"),
@@ -141,6 +153,11 @@ _TURNS = (
     (r" (?:now|given|seeing) that .*$", ""),
     (r" before (?:coming|returning|(?:it|he|she|they) (?:came|returned))(?: back)?(?: again)?$", ""),
     (r"\b(how long\b.*) for$", r"\1"),
+    (r"\bkeep(ing)? (?:track of|an eye on|tabs on)\b", r"watch\1"),
+    (r"\bkept (?:track of|an eye on|tabs on)\b", "watched"),
+    (r"^what (?:can|could|do|would) you (?:tell me|tell us|tell|say|know)(?: here)? about\b", "tell me about"),
+    (rf"^(?!.*\b{_SCREEN}\b)(.*\b(?:are|is there|are there)\b(?: \w+)?) showing{_ENDED}", r"\1 visible"),
+    (rf"^(is|are) (?!.*\b{_SCREEN}\b)(.+) showing{_ENDED}", r"\1 \2 visible"),
 )
 """Turns of speech, and what they are in plain words."""
 _MARKS = '"“”\u2018()[]{}<>!?;…*_~^|\\/'
@@ -162,7 +179,8 @@ def normalise(text: str) -> str:
     plain = re.sub(r"\b(at least|at most|more than|less than|fewer than|exactly|only|just) one\b", r"\1 1", plain)
     plain = re.sub(r"\bin (here|there)\b", r"\1", plain)
     plain = re.sub(r"\b(?:would|could|can|might|should) (?:i|we|one) (find|see|look for)\b", r"do i \1", plain)
-    plain = re.sub(r"\bhow many (?:different|distinct|unique|separate|individual) ", "how many ", plain)
+    plain = re.sub(rf"^(.*\bhow many {_DISTINCT} .+) (?:in total|in all|overall|altogether)$", r"\1 so far", plain)
+    plain = re.sub(rf"\bhow many {_DISTINCT} ", "how many ", plain)
     plain = re.sub(_ALL_ABOUT, "tell me about", plain)
     plain = re.sub(r"\bwho (?:or|and) what\b", "what", plain)
     for pattern, words in _TURNS:
@@ -285,12 +303,12 @@ def mark_questions(text: str) -> str:
     text = re.sub(rf"\bfrom (?:the )?{ends}(?: side)? to (?:the )?{ends}(?: side)?\b", r"to the \2", text)
     corner = r"(?:the )?(top|upper|bottom|lower)[ -](left|right|middle|centre|center)"
     text = re.sub(rf"\b(?:(?:in|at|on|to|from|towards?) )?(?:very |far |extreme )?{corner}{_PART}", _two_sides, text)
+    text = _LEFT_OR_RIGHT.sub(" SLEFT or SRIGHT ", text)
     side = r"(left|right|top|upper|bottom|lower|middle|centre|center)"
     text = re.sub(
         rf"\b(?:in|at|on|to|from|towards?|over) (?:the |its )?(?:very |far |extreme )?{side}{_PART}\b", _one_side, text
     )
     text = re.sub(rf"\b(?:the )?{side} (?:side|half|part|edge|third)\b{_PART}", _one_side, text)
-    text = re.sub(r"\b(left) or (right)\b|\b(right) or (left)\b", " SLEFT or SRIGHT ", text)
     text = re.sub(r"\b(left|right)wards?\b", lambda found: f" TOWARDS {_SIDE[found[1]]} ", text)
     return re.sub(r"\bto (?:its|his|her|their) (left|right)\b", _one_side, text)
 

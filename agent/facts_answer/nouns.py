@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from agent.facts_answer.language import ANYBODY, DETERMINERS, GENERIC, NO_NOUNS, PRONOUNS
@@ -12,7 +12,7 @@ from agent.facts_answer.times import NUMBER_WORDS
 from agent.labels import category, class_of, is_narrower, names_a_class, singulars
 from agent.scene import Scene
 from agent.types import Region, RegionKind
-from stream.engines.light.vocabulary import IRREGULAR_PLURALS
+from stream.engines.light.vocabulary import IRREGULAR_PLURALS, SAME
 
 _LONGEST = 4
 ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5,
@@ -218,6 +218,12 @@ def _with_modifiers(subject: Subject, out: list[str], qualities: frozenset[str])
             break
         out.pop()
     return subject
+
+
+def synonyms(labels: Iterable[str]) -> set[str]:
+    """Other words for the classes of `labels`: `"television"` for `"tv"`."""
+    classes = {class_of(label) for label in labels}
+    return {word for word, name in SAME.items() if name in classes and " " not in word}
 
 
 def _id_after_noun(found: re.Match[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent import geometry
 from agent.facts_answer import knowledge
 from agent.facts_answer.answers import nobody
-from agent.facts_answer.asked import Asked, CannotTell
+from agent.facts_answer.asked import Asked, CannotTell, is_away, left_behind
 from agent.facts_answer.meaning import Deed, Most
 from agent.facts_answer.phrases import edge, name, sentence, told, where_at, where_is, word_for
 from agent.scene import SceneObject
@@ -28,6 +28,10 @@ def where(asked: Asked) -> str:
         things = [thing for thing in things if not thing.visible] if gone else in_sight or things
     if not things:
         return nobody(asked, " is out of sight")
+    if meaning.deed is Deed.STAY_BEHIND and meaning.past:
+        found = left_behind(asked)
+        if not found or any(is_away(asked, deal) for deal in found):
+            raise CannotTell("I do not keep where it was left")
     if meaning.deed is Deed.MEET:
         raise CannotTell("I keep when they met, not where")
     return sentence(told(_where_now(asked, thing) for thing in things))

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from agent.facts_answer import knowledge, times
 from agent.facts_answer.answers import nobody
-from agent.facts_answer.asked import Asked, CannotTell, is_being, left_behind, meetings, present
+from agent.facts_answer.asked import Asked, CannotTell, is_away, is_being, left_behind, meetings, present
 from agent.facts_answer.carry import carry
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Window
 from agent.facts_answer.phrases import be, counted, latest, listing, name, names, sentence, told, word_for
@@ -142,6 +142,8 @@ def how_long(asked: Asked) -> str:
         found = left_behind(asked)
         if not found:
             raise CannotTell("I have not seen that anything was left behind")
+        if any(is_away(asked, deal) for deal in found):
+            raise CannotTell("It is not where it was left any more")
         return sentence(told(f"{name(d.thing)} {asked.wording.long(d.at)}" for d in found))
     if not meaning.subject.ids and len(things) > 1:
         things = present(asked, things) or things

@@ -255,6 +255,8 @@ def _relative_clause(out: list[Token], rest: list[Token], before: Token) -> bool
     elif kind == "DEED":
         clause = [rest.pop(0), *takewhile(lambda t: t.cls in _IN_CLAUSE, rest)]
         rest[:] = rest[len(clause) - 1 :]
+        if clause[-1].cls in ("FIRST", "LAST") and rest and rest[0].cls == "SEE":
+            rest.insert(0, clause.pop())  # “When was the one that left last seen?”
         out[-1] = _with_clause(before, clause)
     elif kind == "HERE" and len(rest) > 1 and rest[1].cls in ("FIRST", "LAST"):
         out[-1] = _with_clause(before, [Token("DEED", "ENTER", deed=Deed.ENTER), rest[1]])

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 
 from agent.facts_answer import language, times
 from agent.facts_answer.grammar import shape_of
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Place, Relation, Subject, Window
 from agent.facts_answer.moments import timed
-from agent.facts_answer.nouns import ORDINALS, mark_ids, mark_nouns, mark_regions
-from agent.facts_answer.tokens import Token, orders, place_of, tokens_of
+from agent.facts_answer.nouns import ORDINALS, mark_ids, mark_nouns, mark_regions, synonyms
+from agent.facts_answer.reading import Reading
+from agent.facts_answer.tokens import orders, place_of, tokens_of
 from agent.labels import CATEGORIES, class_of
 from agent.scene import Scene
 
@@ -39,6 +40,8 @@ _COMPARED = {"MORE": ">", "FEWER": "<", "EQUAL": "=="}
 _EVENTFUL = frozenset({Deed.ENTER, Deed.LEAVE, Deed.RETURN, Deed.CROSS, Deed.VANISH})
 _OPPOSITE = {Deed.BE: Deed.VANISH, Deed.VANISH: Deed.BE, Deed.LEAVE: Deed.BE, Deed.MOVE: Deed.REST}
 _JUST_DID = re.compile(r"\bjust (?:ENTER|LEAVE|RETURN|CROSS|VANISH)\b")
+_OF_STATES = frozenset({Ask.HOW_MANY, Ask.WHICH, Ask.WHETHER, Ask.COMPARE})
+_STATES = frozenset({None, Deed.BE, Deed.MOVE, Deed.REST})
 _OVER = re.compile(r"\b(?:was|were|did|stayed|spent|remained|had)\b")
 _UNDER_WAY = re.compile(r"\b(?:is|are)\b.*\b(?:com|leav|enter|arriv|exit|return|cross|go)ing\b")
 _JUST = timedelta(seconds=10)
@@ -46,11 +49,9 @@ _JUST = timedelta(seconds=10)
 _LATELY = timedelta(seconds=15)
 """What has just happened."""
 _GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b|^(?:\w+ ){1,3}gone$")
-_WAS_LEFT = re.compile(r"\b(?:was|were|been)\b(?: \S+)* left\b(?! the\b)")
+_WHO_REMAINED = re.compile(r"^who (?:was|were) left\b(?: behind| alone)?$")
 _OF_TWO = frozenset({"MEET", "STAYBEHIND", "LEAVE", "CARRY", "BRING", "TAKE", "AWAYWITH", "PUT", "HAVE"})
 """What one does with, or to, another."""
-_PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
-_PAST_VERB = re.compile(r"\b(?:went|ran|stood|sat|drove|took|brought|put|got|set|made|\w{3,}ed)\b")
 _AGAIN = re.compile(r"\b(?:again|once more|a second time|twice)\b")
 _THEN = re.compile(
     r"\b(?:was|were|did|had)\b.* (?:then|meanwhile|(?:by|at) (?:the|that|this) time)$"
@@ -60,35 +61,13 @@ _THEN = re.compile(
 )
 _UNTIL = re.compile(r"\b(?:until|till)\b(?! now)")
 _DONE = re.compile(r"\b(?:was|were|did)\b")
-_POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """A question as tokens; `plain` is the text before any became one, `marked` after."""
-
-    tokens: tuple[Token, ...]
-    plain: str
-    marked: str
-    tagged: bool
-
-    @property
-    def words(self) -> frozenset[str]:
-        return frozenset(token.word for token in self.tokens)
-
-    @property
-    def classes(self) -> frozenset[str]:
-        return frozenset(token.cls for token in self.tokens)
-
-    @property
-    def named(self) -> list[Subject]:
-        return [token.subject for token in self.tokens if token.cls == "NP" and token.subject is not None]
 
 
 def understand(question: str, scene: Scene, now: datetime, zone: tzinfo | None) -> Meaning:
     """What `question` asks about `scene` at `now`; `zone` is where its times of day belong."""
     meaning = _understood(question, scene, now, zone)
     names = {word for thing in scene.objects for word in thing.label.casefold().split()}
+    names |= synonyms(thing.label for thing in scene.objects)
     names |= {word for region in scene.regions for word in region.name.casefold().split()}
     words = [word for word in meaning.unknown if word.isalpha()]
     respelt = tuple((word, right) for word in words if (right := language.spelt(word, names)) is not None)
@@ -119,7 +98,7 @@ def _understood(question: str, scene: Scene, now: datetime, zone: tzinfo | None)
         if shaped:
             tokens = order
             break
-    reading = _Reading(tuple(tokens), plain, marked, tagged)
+    reading = Reading(tuple(tokens), plain, marked, tagged)
     meaning = _assembled(reading, ask, window, now)
     unknown = tuple(dict.fromkeys(token.word.lower() for token in tokens if token.cls == "UNKNOWN"))
     then = ("I do not know which time you mean",) if _THEN.search(said) else ()
@@ -136,12 +115,12 @@ def _take_limit(text: str) -> tuple[str, tuple[str, int] | None]:
     return text[: found.start()] + text[found.end() :], limit
 
 
-def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime) -> Meaning:
+def _assembled(reading: Reading, ask: Ask | None, window: Window, now: datetime) -> Meaning:
     subject, second = _roles(reading, ask)
     place, unplaced = _place(reading)
     ask, deed = _asked(reading, ask, subject), _deed(reading)
     negated = ("NOT" in reading.classes and not reading.tagged) != ("UNMOVED" in reading.words)
-    past = _past(reading) or window.since is not None or window.until is not None
+    past = reading.past or window.since is not None or window.until is not None
     elsewhere = place is not None and deed in (None, Deed.BE)
     never = "never" in reading.words and deed is not Deed.MOVE
     if (
@@ -174,7 +153,7 @@ def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime
         )
     compared = next((_COMPARED[t.cls] for t in reading.tokens if t.cls in _COMPARED), None)
     return Meaning(
-        ask, deed, subject, second, place, _window(reading, window, deed, most, now), most, past,
+        ask, deed, subject, second, place, _window(reading, window, (ask, deed, most), now), most, past,
         done=_DONE.search(reading.marked) is not None,
         negated=_flipped(reading, negated, subject),
         limit=(compared, 0) if compared is not None else None,
@@ -184,28 +163,20 @@ def _assembled(reading: _Reading, ask: Ask | None, window: Window, now: datetime
     )  # fmt: skip
 
 
-def _is_its_clause(reading: _Reading, ask: Ask | None, subject: Subject, deed: Deed | None) -> bool:
+def _is_its_clause(reading: Reading, ask: Ask | None, subject: Subject, deed: Deed | None) -> bool:
     there = [token.cls for token in reading.tokens[:2]] == ["AUX", "HERE"]
     of_them = ask in (Ask.WHICH, Ask.HOW_MANY) or (ask is Ask.WHETHER and there)
     return of_them and deed is None and reading.tokens[-1].subject is subject
 
 
-def _past(reading: _Reading) -> bool:
-    if "UNMOVED" in reading.words:
-        return True
-    if "AUX" in reading.classes:
-        return _PAST.search(reading.marked) is not None and _POSSESSES.search(reading.marked) is None
-    return (_PAST_VERB.search(reading.plain) or _PAST.search(reading.marked)) is not None
-
-
 def _ordered(
-    reading: _Reading, ask: Ask | None, deed: Deed | None, subject: Subject
+    reading: Reading, ask: Ask | None, deed: Deed | None, subject: Subject
 ) -> tuple[Subject, Most | None, list[str]]:
     """“The last thing that left” is not the last thing: the subject, the superlative, and what cannot be told."""
     most = _most(reading, ask)
     if "ELSE" in reading.classes:
         subject = replace(subject, other=True)
-    there = ask is Ask.WHICH and _place(reading)[0] is not None and _past(reading)
+    there = ask is Ask.WHICH and _place(reading)[0] is not None and reading.past
     if subject.ordinal in (1, -1) and (deed in _EVENTFUL or ask is Ask.HAPPENED or there):
         most = most or (Most.FIRST if subject.ordinal == 1 else Most.LAST)
         return replace(subject, ordinal=None, generic=not subject.named), most, []
@@ -218,7 +189,7 @@ def _ordered(
     return subject, most, []
 
 
-def _flipped(reading: _Reading, negated: bool, subject: Subject) -> bool:
+def _flipped(reading: Reading, negated: bool, subject: Subject) -> bool:
     """Whether yes means that it is not so: “is nobody there?”, but not “isn't he there?” or “he isn't, is he?”"""
     if reading.tagged:
         return "UNMOVED" in reading.words
@@ -227,12 +198,18 @@ def _flipped(reading: _Reading, negated: bool, subject: Subject) -> bool:
     return (negated and not outer) != (subject.none or empty)
 
 
-def _window(reading: _Reading, window: Window, deed: Deed | None, most: Most | None, now: datetime) -> Window:
+def _window(
+    reading: Reading, window: Window, what: tuple[Ask | None, Deed | None, Most | None], now: datetime
+) -> Window:
     """The window that the tense gives where no time is said."""
+    ask, deed, most = what
     if most in (Most.LONGEST, Most.SHORTEST) and _OVER.search(reading.plain):
         return replace(window, ever=True)
     if "UNMOVED" in reading.words and window.instant:
         return Window(since=window.since)
+    summed = ask in _OF_STATES and deed in _STATES and most is None
+    if window.ever and summed and reading.sums_up_now:
+        return replace(window, ever=False)
     if _JUST_DID.search(reading.marked) and most is None and window == Window():
         return Window(since=now - _LATELY)
     if _UNDER_WAY.search(reading.plain) and deed in _EVENTFUL and window == Window():
@@ -240,7 +217,7 @@ def _window(reading: _Reading, window: Window, deed: Deed | None, most: Most | N
     return window
 
 
-def _place(reading: _Reading) -> tuple[Place | None, list[str]]:
+def _place(reading: Reading) -> tuple[Place | None, list[str]]:
     """The one place of the question, and what makes it more than can be answered."""
     place: Place | None = None
     beyond = []
@@ -267,12 +244,14 @@ def _place(reading: _Reading) -> tuple[Place | None, list[str]]:
     return place, beyond
 
 
-def _beyond(reading: _Reading, ask: Ask | None, timed: bool) -> Iterable[str]:
+def _beyond(reading: Reading, ask: Ask | None, timed: bool) -> Iterable[str]:
     """What is asked that tracks do not tell."""
     yield from (words for token, words in _BEYOND.items() if token in reading.words)
     yield from (words for pattern, words in _BEYOND_WORDS if pattern.search(reading.marked))
     if _AGAIN.search(reading.plain) and reading.words & {"LEAVE", "CROSS", "MEET", "VANISH", "MOVE"}:
         yield "I would have to tell one time from the next"
+    if _WHO_REMAINED.search(reading.plain):
+        yield "I keep which things were left behind, not who went away from whom"
     if "UNMOVED" in reading.words and not timed:
         yield "I would have to know since when"
     named = reading.named
@@ -294,7 +273,7 @@ def _beyond(reading: _Reading, ask: Ask | None, timed: bool) -> Iterable[str]:
         yield _TOO_MUCH
 
 
-def _asked(reading: _Reading, ask: Ask | None, subject: Subject) -> Ask | None:
+def _asked(reading: Reading, ask: Ask | None, subject: Subject) -> Ask | None:
     """What the shape asks, where the things that are named make another question of it."""
     if ask is None and (subject.some or "STILLHERE" in reading.words):
         return Ask.WHETHER
@@ -308,7 +287,7 @@ def _asked(reading: _Reading, ask: Ask | None, subject: Subject) -> Ask | None:
     return ask
 
 
-def _deed(reading: _Reading) -> Deed | None:
+def _deed(reading: Reading) -> Deed | None:
     deeds = [token.deed for token in reading.tokens if token.deed is not None]
     deed = deeds[0] if deeds else None
     if deed is Deed.ENTER and _AGAIN.search(reading.plain):
@@ -319,14 +298,14 @@ def _deed(reading: _Reading) -> Deed | None:
         return Deed.OWN
     if "STILLHERE" in reading.words and deed in (None, Deed.REST):
         return Deed.BE
-    if deed is Deed.LEAVE and _WAS_LEFT.search(reading.plain):
+    if deed is Deed.LEAVE and reading.was_left:
         return Deed.STAY_BEHIND
     if deed is Deed.LEAVE and _GONE.search(reading.plain):
         return Deed.VANISH
     return Deed.BE if deed is None and "SEE" in reading.classes else deed
 
 
-def _most(reading: _Reading, ask: Ask | None) -> Most | None:
+def _most(reading: Reading, ask: Ask | None) -> Most | None:
     """The superlative; the first or last time or one, where that is meant."""
     found = next((token.most for token in reading.tokens if token.most is not None), None)
     if found is not None:
@@ -339,7 +318,7 @@ def _most(reading: _Reading, ask: Ask | None) -> Most | None:
     return Most.LAST if just or reading.classes & {"LAST", "LASTTIME", "NEWEST"} else None
 
 
-def _roles(reading: _Reading, ask: Ask | None) -> tuple[Subject, Subject | None]:
+def _roles(reading: Reading, ask: Ask | None) -> tuple[Subject, Subject | None]:
     """Who it is about, and the other one, if any. “Who” is a person unless more is said."""
     main = [*reading.named, *(t.subject for t in reading.tokens if t.cls == "AGENT" and t.subject is not None)]
     if len(main) == 2 and "WHO" not in reading.classes and (reading.words & _OF_TWO or "AGENT" in reading.classes):
@@ -370,7 +349,7 @@ def _roles(reading: _Reading, ask: Ask | None) -> tuple[Subject, Subject | None]
     return (pronouns or generic or [Subject(generic=bool(reading.classes & {"EMPTY", "EVENTS"}))])[0], None
 
 
-def _who(reading: _Reading, firm: Sequence[Subject], vague: Sequence[Subject]) -> tuple[Subject, Subject | None]:
+def _who(reading: Reading, firm: Sequence[Subject], vague: Sequence[Subject]) -> tuple[Subject, Subject | None]:
     those = any(subject.pronoun for subject in vague) and "OF" in reading.classes
     asked = Subject(words=("person",), pronoun=those, some=True)
     if not firm:

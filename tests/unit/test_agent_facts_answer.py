@@ -18,7 +18,7 @@ from tests.agent_questions.scoring import Judged, load
 
 @pytest.fixture(scope="module")
 def judged() -> list[Judged]:
-    everyday = ("independent", "native", "foreign", "paraphrased")
+    everyday = ("independent", "native", "foreign", "paraphrased", "reworded")
     return play(load("known", "unanswerable", "practised", "unseen", "blind", *everyday))
 
 
@@ -69,13 +69,16 @@ def test_everyday_questions_are_answered_right_or_honestly(judged: list[Judged])
     assert share(everyday, "wrong") == 0.0, failures(everyday)
 
 
-@pytest.mark.parametrize(("source", "least"), [("native", 0.85), ("foreign", 0.85), ("paraphrased", 0.98)])
+@pytest.mark.parametrize(
+    ("source", "number", "least"),
+    [("native", 60, 0.85), ("foreign", 60, 0.85), ("paraphrased", 60, 0.98), ("reworded", 100, 0.99)],
+)
 def test_questions_of_all_sorts_of_people_are_answered_right_or_honestly(
-    judged: list[Judged], source: str, least: float
+    judged: list[Judged], source: str, number: int, least: float
 ) -> None:
     """The files' heads say how many were right when they were first asked: these gates keep what was gained since."""
     asked = of(judged, source)
-    assert len(asked) == 60
+    assert len(asked) == number
     assert share(asked, "right") >= least, failures(asked)
     assert share(asked, "wrong") == 0.0, failures(asked)
 
