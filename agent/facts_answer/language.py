@@ -101,8 +101,10 @@ _AND_ASKS = re.compile(
 )
 _REMAINING = re.compile(
     r"^(?:so |and |well )*(?:any|is|are|how many)\b(?!.*\b(?:when|before|after|since|until)\b)"
-    r".*\b(?:left|remaining)(?: over)?"
-    r"(?: (?:in total|in all|overall|altogether|now|right now|at the moment|currently))*$"
+    r".*\b(?:left|remaining)(?: over)?$"
+)
+_ANY_TIME = re.compile(
+    r"(?: (?:in total|(?:all )?in all|overall|altogether|so far|now|right now|at the moment|currently))+$"
 )
 _REMAINING_AT = re.compile(
     r"\b((?:who|what) is|(?:HOWMANY|which|what) (?:\w+ )?are) (?:left|remaining)(?: over)?"
@@ -179,7 +181,9 @@ def normalise(text: str) -> str:
     plain = re.sub(r"\b(at least|at most|more than|less than|fewer than|exactly|only|just) one\b", r"\1 1", plain)
     plain = re.sub(r"\bin (here|there)\b", r"\1", plain)
     plain = re.sub(r"\b(?:would|could|can|might|should) (?:i|we|one) (find|see|look for)\b", r"do i \1", plain)
-    plain = re.sub(rf"^(.*\bhow many {_DISTINCT} .+) (?:in total|in all|overall|altogether)$", r"\1 so far", plain)
+    plain = re.sub(
+        rf"^(.*\bhow many {_DISTINCT} .+?) (?:in total|(?:all )?in all|overall|altogether)$", r"\1 so far", plain
+    )
     plain = re.sub(rf"\bhow many {_DISTINCT} ", "how many ", plain)
     plain = re.sub(_ALL_ABOUT, "tell me about", plain)
     plain = re.sub(r"\bwho (?:or|and) what\b", "what", plain)
@@ -315,6 +319,7 @@ def mark_questions(text: str) -> str:
 
 def mark_deeds(text: str, question: str) -> str:
     """Verbs, superlatives and the other phrases as tokens. `question` is all that was said."""
+    question = _ANY_TIME.sub("", question)
     if _REMAINING.search(question) and not _LEAVING.search(question):
         text = re.sub(r"\b(?:left|remaining)(?: over)?$", "", text)
     text = _REMAINING_AT.sub(r"\1", text)

@@ -15,7 +15,8 @@ _POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
 _LEFT = re.compile(r"\bleft\b(?! the\b)")
 _WAS_LEFT = re.compile(
     r"\b(?:was|were|been)(?: (?:N\d+|R\d+"
-    r"|(?!(?:since|when|before|after|until|till|while|as|once|that|which|who|whom|time|moment)\b)[a-z]+))* LEAVE\b"
+    r"|(?!(?:since|when|before|after|until|till|while|as|once|that|which|who|whom|time|moment)\b)[a-z]+))*"
+    r" (?:LEAVE|STAYBEHIND)\b"
 )
 _IN_TOTAL = re.compile(r"\b(?:in total|in all|overall|altogether)\b")
 _SO_FAR = re.compile(r"\b(?:so far|ever|(?:until|till|up to) now|to date|at any time)\b")
@@ -54,6 +55,12 @@ class Reading:
     def was_left(self) -> bool:
         """“Was the bag left?” is about who went away from it, “How long has it been since the bag left?” is not."""
         return _LEFT.search(self.plain) is not None and _WAS_LEFT.search(self.marked) is not None
+
+    @property
+    def were_people_left(self) -> bool:
+        """“Who was left?”, “Was everybody left alone?”"""
+        people = all(subject.words == ("person",) for subject in self.named)
+        return self.was_left and people and (bool(self.named) or "WHO" in self.classes)
 
     @property
     def sums_up_now(self) -> bool:

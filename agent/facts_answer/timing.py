@@ -12,6 +12,7 @@ from agent.facts_answer.asked import Asked, CannotTell, is_away, is_being, left_
 from agent.facts_answer.carry import carry
 from agent.facts_answer.meaning import Ask, Deed, Meaning, Most, Window
 from agent.facts_answer.phrases import be, counted, latest, listing, name, names, sentence, told, word_for
+from agent.facts_answer.places import gone
 from agent.perceive.matching import COMPARE
 from agent.scene import SceneObject
 from agent.types import EventKind, RegionKind
@@ -42,6 +43,9 @@ def when(asked: Asked) -> str:
         return sentence(told(_stood(asked, thing) for thing in things))
     behind = deed is Deed.STAY_BEHIND
     found = left_behind(asked) if behind else knowledge.deals(deed, things, asked.scene, meaning.window, meaning.place)
+    hidden = [thing for thing in things if not thing.visible]
+    if not found and hidden and deed is Deed.LEAVE and meaning.place is None and whenever and meaning.most is None:
+        return sentence(told(gone(asked, thing) for thing in hidden))
     if not found:
         return nobody(asked, f" {_DONE.get(deed, 'was')}")
     return _told(asked, _chosen(found, meaning), deed)

@@ -49,7 +49,7 @@ _JUST = timedelta(seconds=10)
 _LATELY = timedelta(seconds=15)
 """What has just happened."""
 _GONE = re.compile(r"\b(?:is|are|has|have|all|being|been|was|were)\b.*\bgone\b|^(?:\w+ ){1,3}gone$")
-_WHO_REMAINED = re.compile(r"^who (?:was|were) left\b(?: behind| alone)?$")
+_LEFT_OVER = re.compile(r"^(?:was|were) there\b.* left$")
 _OF_TWO = frozenset({"MEET", "STAYBEHIND", "LEAVE", "CARRY", "BRING", "TAKE", "AWAYWITH", "PUT", "HAVE"})
 """What one does with, or to, another."""
 _AGAIN = re.compile(r"\b(?:again|once more|a second time|twice)\b")
@@ -250,8 +250,10 @@ def _beyond(reading: Reading, ask: Ask | None, timed: bool) -> Iterable[str]:
     yield from (words for pattern, words in _BEYOND_WORDS if pattern.search(reading.marked))
     if _AGAIN.search(reading.plain) and reading.words & {"LEAVE", "CROSS", "MEET", "VANISH", "MOVE"}:
         yield "I would have to tell one time from the next"
-    if _WHO_REMAINED.search(reading.plain):
+    if reading.were_people_left:
         yield "I keep which things were left behind, not who went away from whom"
+    if _LEFT_OVER.search(reading.plain):
+        yield "I keep which things were left behind, not what was left over"
     if "UNMOVED" in reading.words and not timed:
         yield "I would have to know since when"
     named = reading.named

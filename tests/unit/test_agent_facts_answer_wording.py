@@ -51,6 +51,8 @@ def test_what_was_left_was_left_behind(text: str) -> None:
         ("Where was the bag left?", "Backpack [#6] is at the bottom, there since 10:00:21."),
         ("When was the thing that left last seen?", "person [#4] was last seen at 10:01:20"),
         ("How many things were left behind?", "2 objects were left behind"),
+        ("How many bags were left in total?", "1 bag was left behind"),
+        ("How many people left in total?", "3 people left"),
         ("How many cups are left in total?", "There are 2 cups"),
         ("How many cups are left right now?", "There are 2 cups"),
     ],
@@ -64,11 +66,18 @@ def test_to_leave_to_be_left_and_to_be_left_over(text: str, says: str) -> None:
     [
         "Where was the red cup left?", "How long has the red cup been left?", "Who was left?", "Was the dog left?",
         "How many people were left?", "How many people left a bag?",
+        "Was everybody left?", "Has anybody been left?", "Who has been left alone?", "Was there anyone left?",
+        "Were there any cups left?",
     ],
 )  # fmt: skip
 def test_what_is_not_kept_of_being_left_gets_an_honest_no(text: str) -> None:
     answer = ask(95, text)
     assert not answer.known, answer.text
+
+
+def test_what_is_hidden_has_not_left_but_is_out_of_sight() -> None:
+    assert ask(63, "How long has it been since the red cup left?").text.startswith("Red cup [#1] is out of sight")
+    assert ask(63, "When did the blue cup leave?").text == "No blue cup left the picture so far."
 
 
 @pytest.mark.parametrize(
@@ -84,6 +93,7 @@ def test_what_is_not_kept_of_being_left_gets_an_honest_no(text: str) -> None:
         ("How many people have you seen in total?", "I have seen 3 people"),
         ("How many people are there so far?", "I have seen 3 people"),
         ("How many different people are there in total?", "I have seen 3 people"),
+        ("All in all, how many different people have shown up?", "3 people came in"),
         ("How many people in total?", "I have seen 3 people"),
         ("In total, how many people came in?", "3 people came in"),
     ],
@@ -102,6 +112,7 @@ def test_a_total_of_those_who_did_something_counts_those_who_are_gone_too() -> N
     ("at", "text", "says"),
     [
         (95, "Is the red cup anywhere?", "No, red cup [#1] left the picture"),
+        (95, "Can you find the red cup anywhere?", "Red cup [#1] left the picture on the right"),
         (95, "Is the dog anywhere near the cup?", "Yes, dog [#5] is near"),
         (95, "Did the blue cup go anywhere?", "No, blue cup [#2] is where it was"),
         (95, "Is anybody here at all right now?", "Yes, person [#3] is on the left"),
