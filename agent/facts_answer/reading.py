@@ -10,7 +10,7 @@ from agent.facts_answer.tokens import Token
 
 _PAST = re.compile(r"\b(?:was|were|did|had|has|have|been)\b")
 _PAST_VERB = re.compile(r"\b(?:went|ran|stood|sat|drove|took|brought|put|got|set|made|\w{3,}ed)\b")
-_PRESENT = re.compile(r"\b(?:is|are|am|do|does|can)\b")
+_PRESENT = re.compile(r"\b(?:is|are|am|do|does|can|remains?)\b")
 _POSSESSES = re.compile(r"\b(?:do|does|can|could)\b.*\bhave\b")
 _LEFT = re.compile(r"\bleft\b(?! the\b)")
 _WAS_LEFT = re.compile(

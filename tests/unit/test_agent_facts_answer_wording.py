@@ -87,6 +87,7 @@ def test_what_is_hidden_has_not_left_but_is_out_of_sight() -> None:
         ("How many people are there altogether?", "There is 1 person"),
         ("Overall, how many people are there?", "There is 1 person"),
         ("How many people in the picture in all?", "There is 1 person"),
+        ("How many cups remain in total?", "There are 2 cups"),
         ("How many things do you see in total?", "There are 6 objects"),
         ("Are there more than 2 people in total?", "No, there is 1 person"),
         ("How many people were in the picture in total?", "I have seen 3 people"),
