@@ -9,14 +9,19 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 run: .make/run .make/models
 	@$(BIN)/onlooker demo
 
-test: check rings e2e
+test: check rings
 
 # The quality gates take minutes of one core on a virtual clock, and what runs beside them cannot change their result.
-rings: .make/test .make/models .make/voice .make/browser .make/compiler .make/postgres
-	@echo "The quality gates run beside the other tests and report when those are done."
+# The tests over the network and those in the browser wait most of their time: they run side by side.
+rings: .make/test .make/models .make/voice .make/browser .make/compiler .make/postgres .make/page
+	@echo "The quality gates run beside the other tests and report when those are done, as do the integration tests."
 	@nice -n 19 $(MAKE) --no-print-directory quality >.make/quality.log 2>&1 & gates=$$!; \
-	$(MAKE) --no-print-directory unit kernels integration; others=$$?; \
-	wait $$gates; gated=$$?; cat .make/quality.log; test $$others = 0 && test $$gated = 0
+	$(MAKE) --no-print-directory unit kernels; alone=$$?; \
+	nice -n 5 $(MAKE) --no-print-directory integration >.make/integration.log 2>&1 & network=$$!; \
+	$(MAKE) --no-print-directory e2e; browser=$$?; \
+	wait $$network; network=$$?; cat .make/integration.log; \
+	wait $$gates; gates=$$?; cat .make/quality.log; \
+	test $$alone = 0 && test $$network = 0 && test $$browser = 0 && test $$gates = 0
 
 check: .make/test .make/page
 	$(BIN)/ruff check .
