@@ -66,21 +66,23 @@ async def publish(url: str, clip: Path, seconds: float, headers: dict[str, str] 
     codec, packets, rate = read_packets(clip)
     track = ClipTrack(packets, rate, seconds)
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    transceiver = connection.addTransceiver(track, direction="sendonly")
-    offered = RTCRtpSender.getCapabilities("video").codecs
-    wanted = [one for one in offered if one.mimeType in (MIME[codec], "video/rtx")]
-    transceiver.setCodecPreferences(wanted)
-    await connection.setLocalDescription(await connection.createOffer())
-    async with httpx.AsyncClient() as client:
-        sdp_type = {"content-type": "application/sdp", **(headers or {})}
-        answer = await client.post(url, content=connection.localDescription.sdp, headers=sdp_type)
-        answer.raise_for_status()
-        await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
-        print(json.dumps({"publishing": url, "codec": codec, "rate": rate}), flush=True)  # noqa: T201
-        while track.readyState == "live" and connection.connectionState not in ("failed", "closed"):
-            await asyncio.sleep(0.1)
-        await client.delete(str(httpx.URL(url).join(answer.headers["location"])))
-    await connection.close()
+    try:
+        transceiver = connection.addTransceiver(track, direction="sendonly")
+        offered = RTCRtpSender.getCapabilities("video").codecs
+        wanted = [one for one in offered if one.mimeType in (MIME[codec], "video/rtx")]
+        transceiver.setCodecPreferences(wanted)
+        await connection.setLocalDescription(await connection.createOffer())
+        async with httpx.AsyncClient() as client:
+            sdp_type = {"content-type": "application/sdp", **(headers or {})}
+            answer = await client.post(url, content=connection.localDescription.sdp, headers=sdp_type)
+            answer.raise_for_status()
+            await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+            print(json.dumps({"publishing": url, "codec": codec, "rate": rate}), flush=True)  # noqa: T201
+            while track.readyState == "live" and connection.connectionState not in ("failed", "closed"):
+                await asyncio.sleep(0.1)
+            await client.delete(str(httpx.URL(url).join(answer.headers["location"])))
+    finally:
+        await connection.close()
 
 
 def main() -> None:
