@@ -20,6 +20,8 @@ from tests.staged import StagedStream
 
 INSTRUMENTS = Path(__file__).with_name("voice.js")
 MICROPHONE_RATE = 48_000
+QUESTION = "How many people are there?"
+"""What the fake microphone says."""
 
 
 def write_microphone(path: Path, samples: F32) -> Path:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from stream.engines.base import StepError
 from stream.engines.sam3.policy import Policy
@@ -62,9 +61,9 @@ def act(drawn: np.random.Generator, stage: Stage, stream: int, number: int, show
         deeds[int(drawn.integers(len(deeds)))]()
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("seed", range(3))
 def test_a_wild_stream_stays_in_order(seed: int) -> None:
-    torch.set_num_threads(1)
     drawn = np.random.default_rng(seed)
     worlds = [
         World({f"{word}{n}": wanderer(drawn, word) for n in range(4) for word in WORDS}, {50 + 30 * stream: "nan"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,18 +20,12 @@ from tests.sam3_stock import Appearance, LetterTokens, Stock, StockNetwork, Stoc
 from tests.sam3_world import Stage, Thing, Words, World, frame_of, seen, still
 from tests.tiny_sam3 import tiny_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIDE = 112
 FRAMES = 124
 GAIN = 0.7
 """How much of the amplification is kept: with all of it the last bit of a number decides the picture after a second."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def follow(stage: Stage, words: str, stream: int = 0) -> None:

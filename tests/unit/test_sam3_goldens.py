@@ -7,7 +7,6 @@ own detector beside them shows that the file's mapping alone, without our code, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +28,8 @@ from tests.goldens import small_sam3 as small
 from tests.goldens.meta_sam3 import roi_align
 from tests.sam3_folders import write_merges, write_meta
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 GIVEN = {
     "clicks": Given(points=small.CLICKS_PX, labels=small.CLICK_LABELS),
@@ -36,14 +37,6 @@ GIVEN = {
     "box": Given(box_xyxy=small.BOX_PX),
     "mask": Given(mask=torch.from_numpy(small.mask())),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

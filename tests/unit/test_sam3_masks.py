@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -14,16 +12,10 @@ from stream.engines.sam3 import masks
 from stream.engines.sam3.masks import MOST_DETECTIONS, OFF_LOGIT, digest, pick, remembered
 from tests.tiny_sam3 import tiny_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIDE = 64
 NONE = torch.zeros(0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def boxes(*places: tuple[int, int, int, int], on: float = 3.0) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +20,8 @@ from stream.types import Frame
 from tests.bench.sam3_peers import Ours, build
 from tests.tiny_sam3 import VOCABULARY, tiny_config, tiny_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIDE = 112
 CPU = torch.device("cpu")
 EXACT = 1e-5
@@ -28,14 +29,6 @@ NO_BOX = torch.full((1, 1, 4), 0.5)
 """Stock leaves the geometry encoder's own token out when it is given no boxes; with one that is masked it does not."""
 Prompted = tuple[int, Tensor, Tensor, Tensor | None, Tensor | None]
 """A picture, ids and mask of the tokens, boxes, and their labels."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

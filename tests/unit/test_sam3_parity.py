@@ -4,7 +4,6 @@ large: every difference shows. Some events of each kind happen: objects come, ar
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,7 +16,8 @@ from tests.sam3_scene import Ours, Script, oracle_step, pictures, script, teach
 from tests.tiny_sam3 import tiny_model
 
 log = logging.getLogger(__name__)
-pytestmark = pytest.mark.timeout(400)  # three trackers over 124 frames, on one thread of a machine that may be busy
+# Three trackers over 124 frames, on one thread of a machine that may be busy.
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.timeout(400)]
 
 SIDE = 112
 FRAMES = 124
@@ -41,14 +41,6 @@ class Run:
     areas: list[float] = field(default_factory=list)
     changes: list[float] = field(default_factory=list)
     bytes: set[int] = field(default_factory=set)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

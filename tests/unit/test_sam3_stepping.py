@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +17,8 @@ from stream.engines.sam3.shape import Shape
 from stream.engines.sam3.stepping import Asked, Given, Outcome, Stepper
 from tests.sam3_scene import Deed, Ours, pictures, script
 from tests.tiny_sam3 import tiny_config, tiny_model
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIDE = 112
 CPU = torch.device("cpu")
@@ -62,14 +64,6 @@ class Rehearsal:
                 kept.copy_(one)
 
         return replay, outputs
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

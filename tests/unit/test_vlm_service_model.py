@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -47,11 +46,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def gemma(folder: Path) -> Iterator[Gemma]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield load(str(folder), device="cpu")
-    torch.set_num_threads(threads)
+def gemma(folder: Path, one_thread: None) -> Gemma:
+    return load(str(folder), device="cpu")
 
 
 class NoVideoProcessor(Gemma4Processor):  # type: ignore[misc]

@@ -9,10 +9,9 @@ from playwright.sync_api import expect
 
 from tests.browser import chromium
 from tests.e2e.conftest import Faults
-from tests.e2e.on_voice import MICROPHONE_RATE, talking, write_microphone
+from tests.e2e.on_voice import MICROPHONE_RATE, QUESTION, talking, write_microphone
 from tests.speech import spoken, words
 
-QUESTION = "How many people are there?"
 QUIET_S = 8.0
 """Between two of them, for the answer of the first."""
 

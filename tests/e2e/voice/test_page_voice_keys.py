@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import chromium
-from tests.e2e.on_voice import MICROPHONE_RATE, Talk, talking, write_microphone
-from tests.speech import spoken
-
-WORDS = "How many people are there?"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    folder = tmp_path_factory.mktemp("microphone")
-    with chromium(microphone=write_microphone(folder / "q.wav", spoken(WORDS, rate=MICROPHONE_RATE))) as browser:
-        yield browser
-
-
-@pytest.fixture
-def talk(browser: Browser, tmp_path: Path) -> Iterator[Talk]:
-    with talking(browser, tmp_path) as talk:
-        yield talk
+from tests.e2e.on_voice import QUESTION, Talk, talking
 
 
 def pressed(talk: Talk) -> list[bool]:
@@ -125,7 +107,7 @@ def test_escape_throws_away_what_was_said(talk: Talk) -> None:
 
 
 def test_the_button_is_held_by_space_and_toggled_by_a_screen_reader(talk: Talk) -> None:
-    talk.transcriber.script = [WORDS, WORDS]
+    talk.transcriber.script = [QUESTION, QUESTION]
     talk.button.focus()
     talk.page.keyboard.down("Space")
     talk.wait_for_mood("listening", "hearing")
@@ -158,10 +140,10 @@ def test_a_minute_without_a_word_gives_the_microphone_back(talk: Talk) -> None:
     talk.wait("seen.tracks[0].readyState === 'ended'")
     # What stays is that of the picture.
     talk.wait("seen.peers.filter((peer) => peer.connectionState !== 'closed').length === 1")
-    talk.transcriber.script = [WORDS]
+    talk.transcriber.script = [QUESTION]
     talk.transcriber.heard.clear()
     talk.hold(1500)
-    expect(talk.page.locator(".turn .asked")).to_have_text(WORDS)
+    expect(talk.page.locator(".turn .asked")).to_have_text(QUESTION)
 
 
 def test_the_key_can_be_another_one_and_is_listed_and_kept(talk: Talk) -> None:
@@ -179,6 +161,6 @@ def test_the_key_can_be_another_one_and_is_listed_and_kept(talk: Talk) -> None:
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_contain_text("Jtalk to the scene while it is held")
     page.keyboard.press("Escape")
-    talk.transcriber.script = [WORDS]
+    talk.transcriber.script = [QUESTION]
     talk.hold(key="j")
-    expect(page.locator(".turn .asked")).to_have_text(WORDS)
+    expect(page.locator(".turn .asked")).to_have_text(QUESTION)

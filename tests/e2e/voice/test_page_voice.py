@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.asking import PROBES
-from tests.browser import chromium
 from tests.e2e.conftest import Faults
-from tests.e2e.on_voice import MICROPHONE_RATE, Talk, talking, write_microphone
+from tests.e2e.on_voice import QUESTION, Talk, talking
 from tests.scripted_vlm import scripted_vlm
-from tests.speech import RATE, spoken
+from tests.speech import RATE
 
-QUESTION = "How many people are there?"
 SLOW_SESSION_MS = 1500
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    folder = tmp_path_factory.mktemp("microphone")
-    with chromium(microphone=write_microphone(folder / "q.wav", spoken(QUESTION, rate=MICROPHONE_RATE))) as browser:
-        yield browser
-
-
-@pytest.fixture
-def talk(browser: Browser, tmp_path: Path) -> Iterator[Talk]:
-    with talking(browser, tmp_path) as talk:
-        yield talk
 
 
 def test_what_is_said_while_the_key_is_held_is_asked_and_its_answer_read_out(talk: Talk, faults: Faults) -> None:

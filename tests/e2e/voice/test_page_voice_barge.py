@@ -9,21 +9,11 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.asking import PROBES
-from tests.browser import chromium
-from tests.e2e.on_voice import MICROPHONE_RATE, Talk, talking, write_microphone
+from tests.e2e.on_voice import QUESTION, Talk, talking
 from tests.scripted_vlm import ScriptedVlm, scripted_vlm
-from tests.speech import spoken
 
 WITHIN_MS = 200
-QUESTION = "How many people are there?"
 STORY = {"tokens": ["Once upon a time there was a cup. ", *["And it was red and it was there. "] * 300], "every_s": 0.1}
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    folder = tmp_path_factory.mktemp("microphone")
-    with chromium(microphone=write_microphone(folder / "q.wav", spoken(QUESTION, rate=MICROPHONE_RATE))) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,13 @@ from playwright.sync_api import Browser, expect
 
 from tests.asking import PROBES
 from tests.browser import chromium
-from tests.e2e.on_voice import MICROPHONE_RATE, talking, write_microphone
-from tests.e2e.test_page_voice_barge import STORY, WITHIN_MS
+from tests.e2e.on_voice import MICROPHONE_RATE, QUESTION, talking, write_microphone
+from tests.e2e.voice.test_page_voice_barge import STORY, WITHIN_MS
 from tests.scripted_vlm import scripted_vlm
 from tests.speech import RATE, spoken
 
 QUIET_S = 6.0
 """Between two questions of the fake microphone: longer than it takes to answer the first and begin to read it out."""
-QUESTION = "How many people are there?"
 
 
 @pytest.fixture(scope="module")

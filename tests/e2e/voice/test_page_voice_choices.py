@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import chromium
-from tests.e2e.on_voice import MICROPHONE_RATE, Talk, talking, write_microphone
+from tests.e2e.on_voice import QUESTION, Talk, talking
 from tests.e2e.test_page_access import serious_violations
-from tests.speech import spoken
 from tests.staged import BLUE, RED, Block
 
-QUESTION = "How many people are there?"
 DOG = Block(9, "dog", (240, 240, 240), (130, 150, 180, 200))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    folder = tmp_path_factory.mktemp("microphone")
-    with chromium(microphone=write_microphone(folder / "q.wav", spoken(QUESTION, rate=MICROPHONE_RATE))) as browser:
-        yield browser
-
-
-@pytest.fixture
-def talk(browser: Browser, tmp_path: Path) -> Iterator[Talk]:
-    with talking(browser, tmp_path) as talk:
-        yield talk
 
 
 def test_the_microphone_is_chosen_by_name_once_it_is_known(talk: Talk) -> None:
