@@ -204,8 +204,8 @@ class Webhooks:
 
     async def _note(self, state: SinkState, delivery: Delivery, failure: Failure | None) -> None:
         if failure is None:
-            state.delivered, state.error = state.delivered + 1, None
             await self._keep(delivery, dead=None)
+            state.delivered, state.error = state.delivered + 1, None
             return
         state.error = failure.message
         delivery = replace(delivery, tries=delivery.tries + 1, error=failure.message)
@@ -214,10 +214,10 @@ class Webhooks:
             heapq.heappush(state.queue, (time.monotonic() + retry_s, next(self._order), delivery))
             await self._keep(delivery, dead=False)
             return
-        state.dead += 1
         log.warning("an alert could not be delivered to %s: %s", state.sink.name, failure.message)
         if not await self._keep(delivery, dead=True):
             state.letters.append(delivery)
+        state.dead += 1  # only now: who sees the count can ask for the letter
 
     async def _keep(self, delivery: Delivery, *, dead: bool | None) -> bool:
         """Note in the store how it went; None for well. False where it could not be noted."""

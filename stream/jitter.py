@@ -16,6 +16,8 @@ CAPACITY = 2048
 
 GIVE_UP_S = 0.3
 ASK_AGAIN_S = 0.04
+LEAST_REQUESTS = 4
+"""Before a packet is given up: where the machine held up the receiver, time alone says nothing of the network."""
 MAX_ASKED = 256
 """Sequence numbers in one request, so that the feedback fits one datagram."""
 
@@ -41,6 +43,15 @@ class Assembled:
     data: bytes
 
 
+@dataclass(slots=True)
+class _Gap:
+    """A packet that is missing since `since_s`; `requests` counts the receiver's own, which it makes at once."""
+
+    since_s: float
+    asked_s: float
+    requests: int = 1
+
+
 class FrameAssembler:
     """Packets in, complete pictures out, in order.
 
@@ -51,8 +62,7 @@ class FrameAssembler:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._packets: dict[int, Packet] = {}
-        self._missing: dict[int, float] = {}
-        self._asked: dict[int, float] = {}
+        self._missing: dict[int, _Gap] = {}
         self._restart_at: int | None = None
         self._trust_marker = True
         self.needs_keyframe = True
@@ -63,7 +73,6 @@ class FrameAssembler:
     def _forget(self) -> None:
         self._packets.clear()
         self._missing.clear()
-        self._asked.clear()
         self._first: int | None = None  # first packet of the picture being collected
         self._scan = 0  # next packet to look at; everything from _first up to it is there
         self._highest = 0
@@ -101,7 +110,6 @@ class FrameAssembler:
             self._note_missing(self._highest + 1, seq, now_s)
             self._highest = seq
         self._missing.pop(seq, None)
-        self._asked.pop(seq, None)
         self._packets.setdefault(seq, packet)
         frames = self._collect()
         if len(self._packets) >= self._capacity or self._highest - self._first >= self._capacity:
@@ -110,16 +118,19 @@ class FrameAssembler:
 
     def missing(self, now_s: float) -> list[int]:
         """Sequence numbers (u16, oldest first) to ask for now: not asked for within the last 40 ms."""
-        due = [seq for seq in self._missing if now_s - self._asked[seq] >= ASK_AGAIN_S]
-        due = sorted(due)[:MAX_ASKED]
+        due = sorted(seq for seq, gap in self._missing.items() if now_s - gap.asked_s >= ASK_AGAIN_S)[:MAX_ASKED]
         for seq in due:
-            self._asked[seq] = now_s
+            gap = self._missing[seq]
+            gap.asked_s, gap.requests = now_s, gap.requests + 1
         return [seq & 0xFFFF for seq in due]
 
     def expire(self, now_s: float) -> list[Assembled]:
-        """Give up what has been missing for 300 ms; returns the pictures that can go on after it."""
-        expired = [seq for seq, since in self._missing.items() if now_s - since >= GIVE_UP_S]
-        return self._skip_gap(max(expired)) if expired else []
+        """Give up what has been missing for 300 ms and was asked for four times; returns the pictures that can go
+        on after it."""
+        expired = {seq: gap for seq, gap in self._missing.items() if now_s - gap.since_s >= GIVE_UP_S}
+        if not any(gap.requests >= LEAST_REQUESTS for gap in expired.values()):
+            return []
+        return self._skip_gap(max(expired))
 
     def _unwrap(self, seq: int) -> int | None:
         """The sequence number without wraps; None for a packet that belongs nowhere.
@@ -140,7 +151,7 @@ class FrameAssembler:
 
     def _note_missing(self, start: int, stop: int, now_s: float) -> None:
         for seq in range(start, stop):
-            self._missing[seq] = self._asked[seq] = now_s
+            self._missing[seq] = _Gap(now_s, now_s)
 
     def _collect(self) -> list[Assembled]:
         """Give out the pictures that are complete."""
@@ -184,7 +195,6 @@ class FrameAssembler:
         for seq in range(self._first, first):
             self._packets.pop(seq, None)
             self._missing.pop(seq, None)
-            self._asked.pop(seq, None)
         self._first = first
         self._scan = max(self._scan, first)
         self._given_out = True

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.jitter import ASK_AGAIN_S, GIVE_UP_S, Assembled, FrameAssembler, Packet
+from stream.jitter import ASK_AGAIN_S, GIVE_UP_S, LEAST_REQUESTS, Assembled, FrameAssembler, Packet
 from stream.types import Codec
 
 VP8_KEY = b"\x10\x02\x00\x9d\x01\x2a\x40\x01\xf0\x00"
@@ -193,12 +193,30 @@ def test_missing_packets_are_asked_for_every_40_ms() -> None:
     assert assembler.missing(2 * ASK_AGAIN_S + MS) == [0xFFFF, 1]
 
 
+def ask(assembler: FrameAssembler, until_s: float) -> None:
+    """Ask for what is missing as often as it takes before it may be given up."""
+    for place in reversed(range(LEAST_REQUESTS - 1)):
+        assembler.missing(until_s - place * (ASK_AGAIN_S + MS))
+
+
+def test_what_could_not_be_asked_for_is_not_given_up() -> None:
+    """A receiver that the machine held up has not yet read what was sent to it."""
+    frames = send("VP8", [(True, 1, True, 0), (False, 2, True, 0)])
+    assembler = FrameAssembler()
+    lost, late = frames[1].packets
+    push_all(assembler, [*frames[0].packets, late])
+    assert assembler.expire(10 * GIVE_UP_S) == []
+    assert not assembler.needs_keyframe
+    assert [frame.data for frame in assembler.push(lost, 10 * GIVE_UP_S)] == [frames[1].data]
+
+
 def test_giving_up_withholds_frames_until_a_keyframe() -> None:
     frames = send("VP8", [(True, 1, True, 0), (False, 3, True, 0), (False, 1, True, 0), (True, 2, True, 0)])
     assembler = FrameAssembler()
     assert len(push_all(assembler, list(frames[0].packets))) == 1
     lost, *others = frames[1].packets
     assert push_all(assembler, [*others, *frames[2].packets], 0.1) == []
+    ask(assembler, 0.1 + GIVE_UP_S - MS)
     assert assembler.expire(0.1 + GIVE_UP_S - MS) == []
     assert assembler.expire(0.1 + GIVE_UP_S) == []
     assert assembler.needs_keyframe
@@ -213,6 +231,7 @@ def test_giving_up_goes_on_at_a_keyframe_that_is_there_already() -> None:
     assembler = FrameAssembler()
     held = [frames[1].packets[0], *frames[2].packets, *frames[3].packets]
     assert len(push_all(assembler, [*frames[0].packets, *held])) == 1
+    ask(assembler, GIVE_UP_S)
     assert [frame.data for frame in assembler.expire(GIVE_UP_S)] == [frames[2].data, frames[3].data]
 
 
@@ -222,6 +241,7 @@ def test_a_keyframe_whose_beginning_was_lost_is_not_taken_for_one() -> None:
     slices = [Packet(p.seq, p.timestamp, p.marker, "H264", b"\x00\x00\x00\x01\x65\x80") for p in broken.packets]
     assembler = FrameAssembler()
     push_all(assembler, [*first.packets, *slices[1:]])
+    ask(assembler, GIVE_UP_S)
     assert assembler.expire(GIVE_UP_S) == []
     assert assembler.needs_keyframe
 
