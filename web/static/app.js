@@ -11,14 +11,16 @@ import { find, icon } from "./dom.js";
 import { HistorySheet } from "./history.js";
 import { listenKeys } from "./keys.js";
 import { Messages } from "./messages.js";
-import { Model, objectAt } from "./model.js";
+import { Model } from "./model.js";
 import { Notes } from "./notes.js";
 import { ObjectList } from "./objects.js";
 import { ObjectMenu } from "./object-menu.js";
-import { pathOf } from "./paint.js";
+import { Page } from "./page.js";
+import { Picking, shownFrame } from "./picking.js";
 import { Pointer } from "./pointer.js";
 import { saveCutOut, saveSnapshot } from "./save.js";
 import { Announcer, Toasts } from "./say.js";
+import { Selection } from "./selection.js";
 import { Settings } from "./settings.js";
 import { SourceMenu } from "./sources.js";
 import { Stage } from "./stage.js";
@@ -49,10 +51,14 @@ const stage = new Stage(canvas, find("#video", HTMLVideoElement), {
 /** @type {Station} */
 const station = new Station(settings, stage, {
   change: () => view.refresh(),
-  message: (message) => messages.take(message),
+  message: (message) => {
+    messages.take(message);
+    page.take(message);
+  },
   left: () => {
     menu.close();
     messages.clear();
+    page.leave();
   },
   restarted: () => messages.restart(Boolean(station.feed?.own)),
   failed: (error) => actions.fail(error),
@@ -67,9 +73,13 @@ const station = new Station(settings, stage, {
   },
 });
 const currentLive = () => station.feed?.live ?? null;
+const currentFrame = () => shownFrame(stage);
+const selection = new Selection(model, stage, () => list.update(model.list, model.hovered, model.selected, performance.now()));
+const hover = (/** @type {number | null} */ id) => selection.hover(id);
+const select = (/** @type {number | null} */ id) => selection.select(id);
 const actions = new Actions({
   live: currentLive,
-  frame: shownFrame,
+  frame: currentFrame,
   model,
   toasts,
   announcer,
@@ -99,7 +109,7 @@ const { conversation, voice } = openConversation({
   model,
   announcer,
   live: currentLive,
-  frame: shownFrame,
+  frame: currentFrame,
   mark: hover,
   select,
 });
@@ -128,13 +138,13 @@ const messages = new Messages({
   timeline,
   catchUp,
   mirrored: () => station.mirrored,
-  listChanged: showObjects,
+  listChanged: () => selection.show(),
   statusChanged: () => view.refresh(),
 });
 const menu = new ObjectMenu(element("object-menu"), {
   explain: (id) => conversation.explain(id),
   rename: (id) => list.edit(id),
-  hide: (id) => hide(id, !model.hidden.has(id)),
+  hide: (id) => selection.toggleHidden(id),
   cutOut: (id) => {
     if (!saveCutOut(stage, id)) toasts.show("This object has no mask at present.");
   },
@@ -144,9 +154,9 @@ const list = new ObjectList(
   { list: element("objects"), lost: find("#lost", HTMLDetailsElement), empty: element("objects-empty"), count: element("objects-count") },
   {
     mark: hover,
-    select: (id) => select(model.selected === id ? null : id),
+    select: (id) => selection.toggle(id),
     rename: (id, label) => void actions.rename(id, label),
-    hide,
+    hide: (id, hidden) => selection.hide(id, hidden),
     menu: (id, anchor) => {
       const box = anchor.getBoundingClientRect();
       menu.open(id, model.name(id), { x: box.right - MENU_WIDE, y: box.bottom + 4 }, anchor, null);
@@ -154,13 +164,21 @@ const list = new ObjectList(
   },
   settings,
 );
+const picking = new Picking({
+  picture: element("picture"),
+  model,
+  stage,
+  selection,
+  actions,
+  toasts,
+  mirrored: () => station.mirrored,
+  used: () => view.hideHint(),
+  menu: (id, screen, followPart) => menu.open(id, model.name(id), screen, canvas, followPart),
+});
 const pointer = new Pointer(canvas, element("crosshair"), element("rubber"), {
-  click,
-  box: (box) => {
-    view.hideHint();
-    void actions.box(box);
-  },
-  hover: (spot) => hover(spot ? objectAt(stage.drawn?.result ?? null, spot, model.hidden, pathOf) : null),
+  click: (spot, kind, screen) => picking.click(spot, kind, screen),
+  box: (box) => picking.box(box),
+  hover: (spot) => hover(spot && picking.objectAt(spot)),
   mirrored: () => station.mirrored,
   say: (words) => announcer.say(words),
 });
@@ -178,41 +196,6 @@ const sources = new SourceMenu(element("sources"), element("source"), {
   failed: (error) => actions.fail(error),
 });
 
-/** The frame under the pointer, as the server knows it. */
-function shownFrame() {
-  const { drawn } = stage;
-  if (!drawn?.result) return null;
-  if (drawn.synced) return { epoch: drawn.result.epoch, rtp: drawn.result.rtp };
-  return drawn.shot.rtp === null ? null : { epoch: drawn.result.epoch, rtp: drawn.shot.rtp };
-}
-
-/**
- * @param {import("./pointer.js").Spot} spot
- * @param {import("./pointer.js").ClickKind} kind
- * @param {{x: number, y: number}} screen
- */
-function click(spot, kind, screen) {
-  const hit = objectAt(stage.drawn?.result ?? null, spot, model.hidden, pathOf);
-  const only = model.items.size === 1 ? [...model.items.keys()][0] : undefined;
-  const target = model.selected ?? hit ?? only ?? null;
-  view.hideHint();
-  if (kind === "new" && hit !== null) {
-    select(hit);
-    const followPart = () => void actions.point(spot, true, null);
-    // After this event, which would else close what it has opened.
-    setTimeout(() => menu.open(hit, model.name(hit), { x: screen.x + 8, y: screen.y + 8 }, canvas, followPart));
-  } else if (kind === "new") {
-    select(null);
-    ping(spot);
-    void actions.point(spot, true, null);
-  } else if (target === null) {
-    toasts.show("Select an object first: click it, or choose it in the list.");
-  } else {
-    ping(spot);
-    void actions.point(spot, kind === "add", target);
-  }
-}
-
 /** What was said and what happened before this page came. */
 async function catchUp() {
   const stream = currentStream();
@@ -226,41 +209,6 @@ async function catchUp() {
   } catch (error) {
     actions.fail(error);
   }
-}
-
-/** A ring that says: seen, working on it. */
-function ping(/** @type {import("./pointer.js").Spot} */ { x, y }) {
-  const ring = document.createElement("div");
-  ring.className = "ping";
-  ring.style.setProperty("left", `${100 * (station.mirrored ? 1 - x : x)}%`);
-  ring.style.setProperty("top", `${100 * y}%`);
-  ring.addEventListener("animationend", () => ring.remove());
-  element("picture").append(ring);
-}
-
-/** @param {number | null} id */
-function select(id) {
-  model.selected = id;
-  stage.redraw();
-  showObjects();
-}
-
-/** @param {number | null} id */
-function hover(id) {
-  if (model.hovered === id) return;
-  model.hovered = id;
-  stage.redraw();
-  showObjects();
-}
-
-/**
- * @param {number} id
- * @param {boolean} hidden
- */
-function hide(id, hidden) {
-  model.hide(id, hidden);
-  stage.redraw();
-  showObjects();
 }
 
 /** @param {(id: number) => void} act */
@@ -312,16 +260,6 @@ function openDialog(id) {
   find(`#${id}`, HTMLDialogElement).showModal();
 }
 
-let listDue = 0;
-
-/** Draw the list soon; many changes at once cost one drawing. */
-function showObjects() {
-  listDue ||= requestAnimationFrame(() => {
-    listDue = 0;
-    list.update(model.list, model.hovered, model.selected, performance.now());
-  });
-}
-
 // --- wiring --------------------------------------------------------------------------------------------------------
 
 const togglePause = () => pause(!stage.paused);
@@ -361,7 +299,7 @@ const keys = {
   n: toggleNumbers,
   u: () => actions.undo(),
   r: () => withSelected((id) => list.edit(id)),
-  h: () => withSelected((id) => hide(id, !model.hidden.has(id))),
+  h: () => withSelected((id) => selection.toggleHidden(id)),
   Delete: () => withSelected((id) => void actions.remove(id)),
   "[": () => select(model.step(-1)),
   "]": () => select(model.step(1)),
@@ -369,13 +307,16 @@ const keys = {
 };
 listenKeys(keys);
 
+const page = new Page({ settings, model, stage, station, selection, pointer, actions, toasts, announcer, keys });
+// Parts that stand on their own: one line each.
+
 canvas.addEventListener("resized", (event) => {
   const { width, height } = /** @type {CustomEvent<{width: number, height: number}>} */ (event).detail;
   element("frame").style.setProperty("--ratio", String(width / height));
 });
 settings.addEventListener("change", () => {
   stage.redraw();
-  showObjects();
+  selection.show();
   view.refresh();
 });
 document.addEventListener("visibilitychange", () => {
@@ -390,7 +331,7 @@ addEventListener("pagehide", () => {
 addEventListener("pageshow", (event) => event.persisted && void station.start());
 setInterval(() => {
   timeline.draw();
-  showObjects();
+  selection.show();
   view.refresh();
 }, REFRESH_MS);
 
