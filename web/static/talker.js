@@ -34,7 +34,16 @@ const INTERRUPTION_HEARD_WITHIN_MS = 3000;
  * @property {() => void} change
  */
 
-/** @typedef {{at: number, over: Promise<boolean>, end: (cancelled: boolean) => void, endedAt: number, cancelled: boolean}} Utterance */
+/**
+ * @typedef {object} Utterance
+ * @property {number} at
+ * @property {Promise<boolean>} over
+ * @property {(cancelled: boolean) => void} end
+ * @property {number} endedAt
+ * @property {boolean} cancelled
+ * @property {boolean} begun the server knows of it
+ * @property {boolean} heard the server has said that it hears it
+ */
 
 const wait = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 
@@ -93,6 +102,7 @@ export class Talker {
     if (state !== "off") this.#onNotice(undefined);
     if (error) this.parts.trouble({ title: error.message, text: error.action, again: "" });
     this.#catchUp(state);
+    this.#endAtCap(state);
     if (state !== "off" || !this.#connected) return;
     this.#disconnect();
     if (this.on && error) void this.turn(false);
@@ -120,6 +130,20 @@ export class Talker {
     }
   }
 
+  /**
+   * An utterance that the server hears no longer, though it is still held, was as long as one can be.
+   * @param {import("./types.js").Speech["state"]} state
+   */
+  #endAtCap(state) {
+    const held = this.#held;
+    if (!held?.begun || state === "off") return;
+    if (state === "hearing") held.heard = true;
+    else if (held.heard) {
+      this.release();
+      this.parts.hint("That is as long as it can be: let go and say the rest");
+    }
+  }
+
   /** How the microphone is used, whenever that changes. */
   async tellListen() {
     const { settings } = this.parts;
@@ -142,7 +166,7 @@ export class Talker {
     /** @type {(cancelled: boolean) => void} */
     let end = () => undefined;
     const over = new Promise((/** @type {(cancelled: boolean) => void} */ resolve) => (end = resolve));
-    const utterance = { at: performance.now(), over, end, endedAt: Infinity, cancelled: false };
+    const utterance = { at: performance.now(), over, end, endedAt: Infinity, cancelled: false, begun: false, heard: false };
     this.#held = utterance;
     this.microphone.hear(true);
     this.#turn = this.#turn.then(() => this.#utter(utterance));
@@ -228,7 +252,8 @@ export class Talker {
    * Send what was said from the press on, however late it is by now, up to the release.
    * @param {Utterance} utterance
    */
-  async #stream({ at, over }) {
+  async #stream(utterance) {
+    const { at, over } = utterance;
     const missed = performance.now() - Math.max(at, this.microphone.openedAt);
     const late = missed > NOTICEABLE_MS ? missed : 0;
     this.microphone.holdBack(late);
@@ -236,6 +261,7 @@ export class Talker {
     const begun = this.#ask({ type: "talk", on: true });
     await this.microphone.send(true);
     await begun;
+    utterance.begun = true;
     const cancelled = await over;
     const about = cancelled ? { cancel: true } : this.parts.about();
     if (!cancelled) await wait(late);

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from agent.speech import listener
+from agent.speech.ear import Ear
+from agent.speech.endpoint import EndpointRules
 from tests.e2e.on_voice import QUESTION, Talk, talking
 
 
@@ -48,6 +52,17 @@ def test_with_a_modifier_it_is_another_key(talk: Talk, modifier: str) -> None:
     talk.page.keyboard.up("v")
     talk.page.keyboard.up(modifier)
     assert talk.seen("tracks") == []
+
+
+def test_what_is_too_long_is_taken_as_far_as_it_goes(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page does not go on listening, as it seems, to what nobody hears."""
+    monkeypatch.setattr(listener, "Ear", partial(Ear, rules=EndpointRules(cap_s=2.0)))
+    start(talk)
+    talk.wait("document.querySelector('#ask-form .voice-words').textContent.includes('as long as it can be')")
+    expect_ended(talk)
+    talk.wait("seen.came.some(({ type }) => type === 'heard')")
+    talk.page.keyboard.up("v")
+    assert pressed(talk) == [True, False]
 
 
 def test_repetition_does_not_press_anew(talk: Talk) -> None:
