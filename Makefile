@@ -13,7 +13,7 @@ test: check rings
 
 # The quality gates take minutes of one core on a virtual clock, and what runs beside them cannot change their result.
 # The tests over the network and those in the browser wait most of their time: they run side by side.
-rings: .make/test .make/models .make/voice .make/browser .make/compiler .make/postgres .make/page
+rings: .make/test .make/models .make/voice .make/browser .make/compiler .make/postgres .make/mosquitto .make/page
 	@echo "The quality gates run beside the other tests and report when those are done, as do the integration tests."
 	@nice -n 19 $(MAKE) --no-print-directory quality >.make/quality.log 2>&1 & gates=$$!; \
 	$(MAKE) --no-print-directory unit kernels; alone=$$?; \
@@ -37,7 +37,7 @@ unit: .make/test .make/models
 kernels: .make/test .make/compiler
 	$(BIN)/python -m pytest tests/kernels
 
-integration: .make/test .make/models .make/voice .make/browser .make/postgres
+integration: .make/test .make/models .make/voice .make/browser .make/postgres .make/mosquitto
 	$(BIN)/python -m pytest tests/integration
 
 quality: .make/test .make/models
@@ -131,6 +131,16 @@ soak: .make/test .make/models .make/browser
 			echo "create_main_cluster = false" | $(SUDO) tee /etc/postgresql-common/createcluster.conf >/dev/null; } && \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } || { \
 		echo "The tests of the event store need PostgreSQL's server: install it first."; exit 1; }
+	@touch $@
+
+# The program alone: Debian would start a broker of its own.
+.make/mosquitto:
+	@mkdir -p .make
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || { \
+		echo "Installing mosquitto for the tests of MQTT …"; \
+		$(SUDO) apt-get update -qq && \
+		$(SUDO) env RUNLEVEL=1 apt-get install -y -qq --no-install-recommends mosquitto >/dev/null; } || { \
+		echo "The tests of MQTT need a broker: install mosquitto first."; exit 1; }
 	@touch $@
 
 .make/page: tests/page/package-lock.json
