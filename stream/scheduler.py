@@ -2,6 +2,9 @@
 
 One thread a process makes all calls to the engine and its trackers. Whatever else must happen there (a prompt, a
 model that was just loaded) is handed over with `run` and done between two steps.
+
+Who goes first and how often is decided in `stream.pacing`, what gives way under load in `stream.relief`. A stream's
+own rate, pause and gate are set on its `Lane`.
 """
 
 from __future__ import annotations
@@ -14,68 +17,52 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from stream.engines.base import Engine, StepError, Tracker
+from stream import relief
+from stream.engines.base import Engine, StepError, Yielding
 from stream.errors import EngineError
-from stream.slot import LatestSlot
+from stream.lane import STILL_STEP_S, Lane, StepResult
+from stream.pacing import in_turn
+from stream.relief import FULL, Effort, Limits, Load, Relief
 from stream.types import Frame, TrackUpdate
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-StepResult = TrackUpdate | StepError
 
 SWITCH_S = 0.0005
-STILL_STEP_S = 0.05
-"""How often a busy tracker is stepped on its last frame while no new one comes."""
+IDLE_S = 1.0
+"""How long the engine thread sleeps at most while nothing comes."""
 
 
-class Lane:
-    """One stream's place at the engine: a slot for its newest frame, its tracker, and who hears the result."""
-
-    def __init__(self, tracker: Tracker, on_result: Callable[[StepResult], None], wake: Callable[[], None]) -> None:
-        self.tracker = tracker
-        self.on_result = on_result
-        self.slot: LatestSlot[Frame] = LatestSlot(wake)
-        self.last_frame: Frame | None = None
-        self.last_step_s = 0.0
-
-    def next_frame(self, now_s: float) -> Frame | None:
-        """The newest frame not yet stepped, or the last one again where the tracker still owes an answer."""
-        frame = self.slot.take()
-        if frame is not None:
-            self.last_frame = frame
-            return frame
-        if now_s - self.last_step_s >= STILL_STEP_S and self.last_frame is not None and self.tracker.busy:
-            return self.last_frame
-        return None
-
-
-def pick(lanes: Sequence[Lane], start: int, limit: int, now_s: float) -> list[tuple[Lane, Frame]]:
-    """Up to `limit` lanes that have a frame to step, in turn from index `start` on."""
-    chosen: list[tuple[Lane, Frame]] = []
-    for offset in range(len(lanes)):
-        if len(chosen) == limit:
-            break
-        lane = lanes[(start + offset) % len(lanes)]
-        frame = lane.next_frame(now_s)
-        if frame is not None:
-            chosen.append((lane, frame))
-    return chosen
+def pick(lanes: Sequence[Lane], limit: int, now_s: float) -> list[tuple[Lane, Frame]]:
+    """Up to `limit` lanes that have a frame to step, those that waited longest first."""
+    ready = [lane for lane in lanes if lane.ready(now_s)]
+    chosen = [ready[index] for index in in_turn([lane.served for lane in ready], limit)]
+    taken = ((lane, lane.next_frame(now_s)) for lane in chosen)
+    return [(lane, frame) for lane, frame in taken if frame is not None]
 
 
 class Scheduler:
     """Owns the engine thread. `start` and `close` frame its life; all other methods may be called from any thread."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, limits: Limits | None = None) -> None:
         self.engine = engine
+        self.load = Load(0.0, 0.0, 0.0)
+        """Of the last whole second; may be read from any thread, as `relief` and `policy` may."""
+        self.relief = Relief()
+        self.policy: tuple[str, ...] = ()
+        """What gives way at present, in words."""
+        self._efforts: tuple[Effort, ...] = engine.efforts if isinstance(engine, Yielding) else ()
+        self._limits = limits or Limits()
+        self._window = _Window(time.monotonic())
         self._lanes: list[Lane] = []
         self._jobs: deque[Callable[[], None]] = deque()
         self._wake = threading.Event()
         self.closing = False
-        self._turn = 0
+        self._steps = 0
         self._thread = threading.Thread(target=self._main, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -114,6 +101,7 @@ class Scheduler:
 
         def work() -> Lane:
             lane = Lane(self.engine.open_tracker(first_track_id), on_result, self._wake.set)
+            lane.ceiling_fps = self.relief.ceiling_fps
             self._lanes.append(lane)
             return lane
 
@@ -132,12 +120,12 @@ class Scheduler:
             self._wake.clear()
             while self._jobs:
                 self._jobs.popleft()()
-            batch = pick(self._lanes, self._turn, self.engine.max_batch, time.monotonic())
+            self._measure(time.monotonic())
+            batch = pick(self._lanes, self.engine.max_batch, time.monotonic())
             if batch:
-                self._turn = (self._lanes.index(batch[-1][0]) + 1) % len(self._lanes)
                 self._step(batch)
             else:
-                self._wake.wait(STILL_STEP_S if any(lane.tracker.busy for lane in self._lanes) else 1.0)
+                self._wake.wait(STILL_STEP_S if any(lane.waits for lane in self._lanes) else IDLE_S)
         while self._jobs:
             self._jobs.popleft()()
         for lane in self._lanes:
@@ -146,6 +134,7 @@ class Scheduler:
 
     def _step(self, batch: list[tuple[Lane, Frame]]) -> None:
         started_s = time.monotonic()
+        self._steps += 1
         try:
             results = self.engine.step([(lane.tracker, frame) for lane, frame in batch])
         except Exception:
@@ -154,11 +143,49 @@ class Scheduler:
             failed = StepError(EngineError("The engine failed on this frame."))
             results = [failed] * len(batch)
         done_s = time.monotonic()
+        self._window.busy_s += done_s - started_s
+        self._window.stepped += len(batch)
         for (lane, frame), result in zip(batch, results, strict=True):
-            lane.last_step_s = done_s
+            lane.last_step_s, lane.served = done_s, self._steps
             if isinstance(result, TrackUpdate):
                 result = replace(result, timings_ms=_timings(frame, result, started_s, done_s))
             lane.on_result(result)
+
+    def _measure(self, now_s: float) -> None:
+        """Once a window: what the load was, and what follows from it."""
+        window = self._window
+        elapsed_s = now_s - window.since_s
+        if elapsed_s < self._limits.window_s:
+            return
+        drops = sum(lane.slot.drops for lane in self._lanes)
+        # A lane that was closed takes its count along.
+        late = max(0, drops - window.drops)
+        wanted_fps = max((lane.wanted_fps(now_s) for lane in self._lanes), default=0.0)
+        self.load = Load(min(1.0, window.busy_s / elapsed_s), late / max(1, late + window.stepped), wanted_fps)
+        self._window = _Window(now_s, drops)
+        before, self.relief = self.relief, relief.after(self.relief, self.load, len(self._efforts), self._limits)
+        if (self.relief.efforts, self.relief.ceiling_fps) != (before.efforts, before.ceiling_fps):
+            self._give_way()
+
+    def _give_way(self) -> None:
+        """Make what `relief` says hold."""
+        now = self.relief
+        self.policy = relief.in_words(now, self._efforts)
+        log.info("engine load: %s", "; ".join(self.policy) or "nothing gives way any more")
+        for lane in self._lanes:
+            lane.ceiling_fps = now.ceiling_fps
+        if isinstance(self.engine, Yielding):
+            self.engine.make_do(self._efforts[now.efforts - 1] if now.efforts else FULL)
+
+
+@dataclass(slots=True)
+class _Window:
+    """One measurement under way."""
+
+    since_s: float
+    drops: int = 0
+    busy_s: float = 0.0
+    stepped: int = 0
 
 
 def _timings(frame: Frame, update: TrackUpdate, started_s: float, done_s: float) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 1. A source pushes complete compressed pictures (`push`, event loop).
 2. They go to the viewers as they are, into the ring of the current group of pictures, and to the decoder's thread.
-3. Decoded frames go into the lane's slot (decoder thread), the newest is stepped (engine thread).
+3. Decoded frames go into the lane (decoder thread), the newest that is due is stepped (engine thread).
 4. The update comes back to the event loop and to every client.
 
 A stream outlives its source: prompts and ids are kept while it waits for the next one.
@@ -24,10 +24,11 @@ from stream.decode import DecoderThread
 from stream.engines.base import StepError
 from stream.errors import BadInput, NotFound, OnlookerError
 from stream.facts import FactLog, PromptFact, SourceChange, SourceFact, TrackFact
+from stream.lane import Lane, StepResult
 from stream.promptbook import PromptBook
 from stream.prompts import PromptDraft, check_label
 from stream.relay import PacketRelay
-from stream.scheduler import Lane, Scheduler, StepResult
+from stream.scheduler import Scheduler
 from stream.snapshot import encode_jpeg
 from stream.sources.base import Received, Source
 from stream.types import EncodedFrame, Frame, PromptChange, PromptState, TrackUpdate
@@ -163,6 +164,11 @@ class StreamSession:
     def next_ids(self) -> NextIds:
         return NextIds(self._book.next_id, self._next_track_id, self.facts.seq)
 
+    @property
+    def lane(self) -> Lane | None:
+        """Its place at the engine, where its rate, pause and gate are set; None before `open` and after `close`."""
+        return self._lane
+
     # --- what the source calls (MediaSink) -----------------------------------------------------------------------
 
     def connected(self) -> None:
@@ -211,12 +217,9 @@ class StreamSession:
 
     def status(self) -> StreamStatus:
         now_s = time.monotonic()
-        drops = dict(self._drops)
-        if self._lane is not None and self._lane.slot.drops:
-            drops["engine"] = self._lane.slot.drops
-        if self.relay.drops:
-            drops["viewer"] = self.relay.drops
-        note = self.source.note if self.source else None
+        lane, note = self._lane, self.source.note if self.source else None
+        more = {"viewer": self.relay.drops} | ({"engine": lane.slot.drops, **lane.skipped} if lane else {})
+        drops = self._drops | {stage: count for stage, count in more.items() if count}
         return StreamStatus(
             state=self.state,
             fps_in=round(self._fps_in.rate(now_s), 1),
@@ -225,7 +228,7 @@ class StreamSession:
             latency_ms_p50=round(self._latency_ms.at(50), 1),
             latency_ms_p95=round(self._latency_ms.at(95), 1),
             viewers=self.relay.viewers,
-            policy=(note,) if note else (),
+            policy=(*((note,) if note else ()), *self._scheduler.policy),
         )
 
     @property
@@ -309,7 +312,7 @@ class StreamSession:
     def _frame_from_decoder(self, frame: Frame) -> None:
         lane = self._lane
         if lane is not None:
-            lane.slot.put(frame)
+            lane.put(frame)
 
     def _result_from_engine(self, result: StepResult) -> None:
         lane = self._lane

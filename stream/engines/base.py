@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stream.errors import OnlookerError
+from stream.relief import Effort
 from stream.types import Frame, Prompt, PromptChange, PromptKind, TrackUpdate
 
 
@@ -116,4 +117,18 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free weights and stop background threads. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Yielding(Protocol):
+    """What an engine has besides, that can do with less work while the machine cannot keep up. Engine thread only."""
+
+    @property
+    def efforts(self) -> tuple[Effort, ...]:
+        """What it can do with, the first one the first to be tried; each includes those before it."""
+        ...
+
+    def make_do(self, effort: Effort) -> None:
+        """Put so much work into each picture from the next step on, with all tracks and prompts kept."""
         ...

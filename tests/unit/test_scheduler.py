@@ -12,7 +12,8 @@ import pytest
 
 from stream.engines.base import StepError, Tracker
 from stream.errors import EngineError
-from stream.scheduler import STILL_STEP_S, Lane, Scheduler, StepResult, pick
+from stream.lane import STILL_STEP_S, Lane, StepResult
+from stream.scheduler import Scheduler, pick
 from stream.types import Frame, TrackUpdate
 from tests.barcode import BarcodeEngine, BarcodeTracker
 
@@ -43,32 +44,34 @@ async def wait_for(check: object, timeout_s: float = 5.0) -> None:
         await asyncio.sleep(0.005)
 
 
-def test_lanes_take_turns_and_empty_ones_are_passed_over() -> None:
+def test_those_that_waited_longest_go_first_and_empty_lanes_are_passed_over() -> None:
     lanes = [lane() for _ in range(4)]
+    for one, served in zip(lanes, (5, 1, 7, 3), strict=True):
+        one.served = served
     for i in (0, 2, 3):
-        lanes[i].slot.put(frame(i))
-    assert [chosen for chosen, _ in pick(lanes, 2, 2, 0.0)] == [lanes[2], lanes[3]]
-    assert [chosen for chosen, _ in pick(lanes, 0, 2, 0.0)] == [lanes[0]]
-    assert pick(lanes, 1, 2, 0.0) == []
-    assert pick([], 0, 2, 0.0) == []
+        lanes[i].put(frame(i))
+    assert [chosen for chosen, _ in pick(lanes, 2, 0.0)] == [lanes[3], lanes[0]]
+    assert [chosen for chosen, _ in pick(lanes, 2, 0.0)] == [lanes[2]]
+    assert pick(lanes, 2, 0.0) == []
+    assert pick([], 2, 0.0) == []
 
 
 def test_a_busy_tracker_is_stepped_on_its_last_frame_while_no_new_one_comes() -> None:
     one = lane()
-    one.slot.put(frame(7))
-    assert pick([one], 0, 1, 10.0)
+    one.put(frame(7))
+    assert pick([one], 1, 10.0)
     one.last_step_s = 10.0
-    assert pick([one], 0, 1, 10.0 + 2 * STILL_STEP_S) == []
+    assert pick([one], 1, 10.0 + 2 * STILL_STEP_S) == []
     one.tracker.busy = True  # type: ignore[misc]
-    assert pick([one], 0, 1, 10.0 + STILL_STEP_S / 2) == []
-    ((_, again),) = pick([one], 0, 1, 10.0 + 2 * STILL_STEP_S)
+    assert pick([one], 1, 10.0 + STILL_STEP_S / 2) == []
+    ((_, again),) = pick([one], 1, 10.0 + 2 * STILL_STEP_S)
     assert again.index == 7
 
 
 async def test_the_newest_frame_is_stepped_and_its_stages_are_timed(scheduler: Scheduler) -> None:
     results: list[StepResult] = []
     one = await scheduler.open(results.append)
-    one.slot.put(frame(3))
+    one.put(frame(3))
     await wait_for(lambda: results)
     (update,) = results
     assert isinstance(update, TrackUpdate)
@@ -82,7 +85,7 @@ async def test_slow_steps_drop_frames_and_never_queue_them() -> None:
     results: list[StepResult] = []
     one = await scheduler.open(results.append)
     for index in range(50):
-        one.slot.put(frame(index))
+        one.put(frame(index))
         await asyncio.sleep(0.004)
     await wait_for(lambda: results and isinstance(results[-1], TrackUpdate) and results[-1].index == 49)
     assert one.slot.drops > 20
@@ -113,10 +116,10 @@ async def test_an_engine_that_raises_costs_one_frame(caplog: pytest.LogCaptureFi
     scheduler.start()
     results: list[StepResult] = []
     one = await scheduler.open(results.append)
-    one.slot.put(frame(0))
+    one.put(frame(0))
     await wait_for(lambda: len(results) == 1)
     assert isinstance(results[0], StepError)
-    one.slot.put(frame(1))
+    one.put(frame(1))
     await wait_for(lambda: len(results) == 2)
     assert isinstance(results[1], TrackUpdate)
     assert "engine step failed" in caplog.text
