@@ -24,6 +24,7 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from stream.bitstream import ParameterSets, is_keyframe
+from stream.encode import TICKS, open_encoder
 from stream.errors import SourceError
 from stream.types import CLOCK_HZ, Codec
 
@@ -38,7 +39,6 @@ MAX_KEYFRAME_GAP_S = 4.0
 MAX_TRANSCODED_PIXELS = 1920 * 1088
 SKIP_LATE_S = 0.1
 TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
-TICKS = Fraction(1, CLOCK_HZ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Reading:
             width, height = _fitting(frame.width, frame.height)
             shown = (height, width) if self._layout.quarter_turns % 2 else (width, height)
             if encoder is None or (encoder.width, encoder.height) != shown:
-                encoder = _open_encoder(*shown)
+                encoder = open_encoder(*shown)
                 keyframe_at = ticks
             plain = turned(frame.reformat(width=width, height=height, format="yuv420p"), self._layout.quarter_turns)
             plain.pts, plain.time_base = ticks, TICKS
@@ -246,17 +246,3 @@ def _fitting(width: int, height: int) -> tuple[int, int]:
     while width * height > MAX_TRANSCODED_PIXELS:
         width, height = width // 2, height // 2
     return max(2, width & ~1), max(2, height & ~1)
-
-
-def _open_encoder(width: int, height: int) -> VideoCodecContext:
-    encoder = av.CodecContext.create("libx264", "w")
-    assert isinstance(encoder, VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-    encoder.time_base = TICKS
-    encoder.thread_count = 1
-    encoder.max_b_frames = 0
-    encoder.options = {
-        "preset": "ultrafast", "tune": "zerolatency", "profile": "baseline", "crf": "23", "forced-idr": "1",
-        "x264-params": "keyint=infinite:repeat-headers=1",
-    }  # fmt: skip
-    return encoder
