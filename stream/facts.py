@@ -132,6 +132,7 @@ class FactLog:
     def __init__(self, last_seq: int = 0) -> None:
         self._kept: deque[Fact] = deque(maxlen=KEPT_FACTS)
         self._subscriptions: set[Subscription] = set()
+        self._watchers: list[Callable[[TrackUpdate], None]] = []
         self.seq = last_seq
 
     @property
@@ -147,7 +148,13 @@ class FactLog:
             subscription.offer_fact(fact)
         return fact
 
+    def watch_updates(self, watcher: Callable[[TrackUpdate], None]) -> None:
+        """Call `watcher` with every update, none left out, for as long as the stream lives."""
+        self._watchers.append(watcher)
+
     def publish_update(self, update: TrackUpdate) -> None:
+        for watcher in self._watchers:
+            watcher(update)
         for subscription in self._subscriptions:
             subscription.offer_update(update)
 

@@ -26,6 +26,16 @@ class PacketViewer(Protocol):
     async def close(self) -> None: ...
 
 
+class PacketTap(Protocol):
+    """Who takes what viewers get, without being one: it asks for no keyframe and is not counted."""
+
+    def push(self, frame: EncodedFrame) -> None: ...
+
+    def clear(self) -> None:
+        """What came before may no longer be seen by anybody."""
+        ...
+
+
 class PacketRelay:
     """The viewers of one stream. Event loop only."""
 
@@ -34,6 +44,7 @@ class PacketRelay:
         self._group_bytes = 0
         self._viewers: dict[str, PacketViewer] = {}
         self._drops_of_gone = 0
+        self._taps: list[PacketTap] = []
 
     @property
     def viewers(self) -> int:
@@ -54,11 +65,23 @@ class PacketRelay:
                 self.reset()
         for viewer in self._viewers.values():
             viewer.push(frame)
+        for tap in self._taps:
+            tap.push(frame)
 
     def reset(self) -> None:
         """Forget the group: what follows does not continue it."""
         self._group.clear()
         self._group_bytes = 0
+
+    def forget(self) -> None:
+        """Let nobody see what came before: the group goes, and what taps have kept."""
+        self.reset()
+        for tap in self._taps:
+            tap.clear()
+
+    def tap(self, tap: PacketTap) -> None:
+        """Give `tap` every picture from now on."""
+        self._taps.append(tap)
 
     def add(self, viewer: PacketViewer) -> bool:
         """Serve `viewer` from now on, the current group first. False when it must wait for a keyframe."""
