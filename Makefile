@@ -43,7 +43,7 @@ integration: .make/test .make/models .make/voice .make/browser .make/postgres .m
 quality: .make/test .make/models
 	$(BIN)/python -m pytest tests/quality
 
-e2e: .make/test .make/models .make/voice .make/browser .make/page
+e2e: .make/test .make/models .make/voice .make/browser .make/feeds .make/page
 	$(BIN)/python -m pytest tests/e2e
 
 bench: .make/bench .make/models .make/voice .make/browser
@@ -141,6 +141,17 @@ soak: .make/test .make/models .make/browser
 		$(SUDO) apt-get update -qq && \
 		$(SUDO) env RUNLEVEL=1 apt-get install -y -qq --no-install-recommends mosquitto >/dev/null; } || { \
 		echo "The tests of MQTT need a broker: install mosquitto first."; exit 1; }
+	@touch $@
+
+# GStreamer's RTSP server with the system's Python: the cameras of the tests.
+.make/feeds:
+	@mkdir -p .make
+	@/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null || { \
+		echo "Installing an RTSP server for the tests of cameras …"; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends python3-gi \
+			gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+			gstreamer1.0-plugins-bad >/dev/null; } || { \
+		echo "The tests of cameras need GStreamer's RTSP server with its Python bindings: install them first."; exit 1; }
 	@touch $@
 
 .make/page: tests/page/package-lock.json
