@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration: a store at this revision is opened without loading Alembic."""
 
 
@@ -59,6 +59,8 @@ events = sa.Table(
     sa.Column("value", sa.Float),
     sa.Column("evidence", Json),
     sa.Column("picture_bytes", sa.Integer, nullable=False),
+    sa.Column("keep", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("note", sa.Text),
     sa.Index("events_at", "at"),
     sa.Index("events_stream", "stream", "seq"),
 )
@@ -154,4 +156,40 @@ deliveries = sa.Table(
     sa.Column("dead", sa.Boolean, nullable=False),
     sa.Column("error", sa.Text),
     sa.Index("deliveries_at", "at"),
+)
+clips = sa.Table(
+    "clips",
+    metadata,
+    sa.Column("seq", Seq, primary_key=True),
+    sa.Column("id", Uuid, nullable=False, unique=True),
+    sa.Column("boot", Uuid, nullable=False),
+    sa.Column("stream", StreamId, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("suffix", sa.String(8), nullable=False),
+    sa.Column("codec", sa.String(8), nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("duration_s", sa.Float, nullable=False),
+    sa.Column("pictures", sa.Integer, nullable=False),
+    sa.Column("annotated", sa.Integer, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Index("clips_at", "at"),
+    sa.Index("clips_stream", "stream", "at"),
+)
+event_clips = sa.Table(
+    "event_clips",
+    metadata,
+    # Not a foreign key: a clip outlives an event that could not be written, and goes when it is old.
+    sa.Column("event_id", Uuid, primary_key=True),
+    sa.Column("clip_id", Uuid, sa.ForeignKey("clips.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("offset_s", sa.Float),
+    sa.Index("event_clips_clip", "clip_id"),
+)
+clip_settings = sa.Table(
+    "clip_settings",
+    metadata,
+    sa.Column("stream", StreamId, primary_key=True),
+    sa.Column("enabled", sa.Boolean),
+    sa.Column("max_age_days", sa.Float),
+    sa.Column("max_gb", sa.Float),
 )
