@@ -51,7 +51,7 @@ class Lane:
         self.last_frame: Frame | None = None
         self.last_step_s = 0.0
         self.served = 0
-        """The number of the step that it was last in."""
+        """When it was last stepped, counted over all lanes that are."""
         self._pace = Pace()
         self._early: Frame | None = None
         """The newest picture that was passed over for its rate: stepped after all where no later one comes."""
@@ -69,7 +69,8 @@ class Lane:
         with self._lock:
             self._rate.tick(at_s)
             self._pace = self._pace.at(period_s(self.target_fps, self.ceiling_fps))
-            taken = self._pace.takes(at_s)
+            rate = self._rate.rate(at_s)
+            taken = self._pace.takes(at_s, 1 / rate if rate else 0.0)
             self.skipped["rate"] += self._early is not None
             self._early = None if taken else frame
             if taken:

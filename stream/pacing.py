@@ -11,9 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-SLACK = 0.25
-"""Of a period: a picture that comes this much too early is taken rather than the next, which would be too late."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -29,9 +26,10 @@ class Pace:
             return self
         return replace(self, period_s=period_s, due_s=self.due_s - max(0.0, self.period_s - period_s))
 
-    def takes(self, at_s: float) -> bool:
-        """Whether a picture that came at `at_s` is stepped."""
-        return self.period_s <= 0 or at_s >= self.due_s - SLACK * self.period_s
+    def takes(self, at_s: float, every_s: float) -> bool:
+        """Whether a picture that came at `at_s` is stepped, where one comes every `every_s`: the one nearest to when
+        it is due."""
+        return self.period_s <= 0 or at_s >= self.due_s - min(every_s, self.period_s) / 2
 
     def after(self, at_s: float) -> Self:
         """The rhythm once that picture is taken. One that is late does not shorten the time to the next by more than
@@ -47,6 +45,7 @@ def period_s(target_fps: float | None, ceiling_fps: float | None) -> float:
 
 
 def in_turn(served: Sequence[int], limit: int) -> list[int]:
-    """Which of several that have a picture go into the next batch of at most `limit`. `served`: for each, the number
-    of the step that it was last in, 0 for never. Returns indices, those that waited longest first."""
+    """Which of several that have a picture go into the next batch of at most `limit`. `served`: for each, when it
+    was last served, 0 for never, counted over all that are served, so that no two have the same. Returns indices, those
+    that waited longest first."""
     return sorted(range(len(served)), key=lambda index: served[index])[: max(0, limit)]

@@ -134,7 +134,6 @@ class Scheduler:
 
     def _step(self, batch: list[tuple[Lane, Frame]]) -> None:
         started_s = time.monotonic()
-        self._steps += 1
         try:
             results = self.engine.step([(lane.tracker, frame) for lane, frame in batch])
         except Exception:
@@ -146,6 +145,7 @@ class Scheduler:
         self._window.busy_s += done_s - started_s
         self._window.stepped += len(batch)
         for (lane, frame), result in zip(batch, results, strict=True):
+            self._steps += 1
             lane.last_step_s, lane.served = done_s, self._steps
             if isinstance(result, TrackUpdate):
                 result = replace(result, timings_ms=_timings(frame, result, started_s, done_s))

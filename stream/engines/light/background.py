@@ -48,6 +48,11 @@ class Background:
     def waiting(self) -> bool:
         return bool(self._requests or self.naming.waiting or self._lane.busy)
 
+    @property
+    def asked(self) -> bool:
+        """Whether something that was pointed at waits for its answer."""
+        return bool(self._asked)
+
     def ask(self, request: Request) -> None:
         """A prompt; prompts go before everything else."""
         self._requests.append(request)

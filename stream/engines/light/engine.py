@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import cv2
 
 from stream.engines.base import Note, StepError, Tracker
+from stream.engines.light.effort import EFFORTS
 from stream.engines.light.fallback import MOVING, PlainSight
 from stream.engines.light.tracker import Eyes, LightTracker
 from stream.engines.light.tuning import TUNING, Tuning
@@ -15,6 +17,7 @@ from stream.engines.light.words import COCO_NAMES
 from stream.engines.light.worker import Worker
 from stream.errors import EngineError, ModelMissing, OnlookerError
 from stream.models.store import ModelStore
+from stream.relief import Effort
 from stream.types import Frame, PromptKind, TrackUpdate
 
 log = logging.getLogger(__name__)
@@ -67,7 +70,9 @@ class LightEngine:
                 failure = error
 
         def use() -> None:
-            self._models, self._error, self._eyes = models, failure, eyes or self._eyes
+            self._models, self._error = models, failure
+            if eyes is not None:
+                self._eyes = replace(eyes, effort=self._eyes.effort)
 
         return use
 
@@ -110,6 +115,13 @@ class LightEngine:
     @property
     def max_batch(self) -> int:
         return 1
+
+    @property
+    def efforts(self) -> tuple[Effort, ...]:
+        return EFFORTS
+
+    def make_do(self, effort: Effort) -> None:
+        self._eyes = replace(self._eyes, effort=effort)
 
     def open_tracker(self, first_track_id: int = 1) -> LightTracker:
         return LightTracker(lambda: self._eyes, self._worker.join(), self._tuning, first_track_id)

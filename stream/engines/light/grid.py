@@ -36,10 +36,11 @@ class Grid:
     flow: tuple[int, int]
 
     @staticmethod
-    def of(width: int, height: int) -> Grid:
+    def of(width: int, height: int, detail: float = 1.0) -> Grid:
+        """For frames of this size; `detail` shrinks the mask and flow grids' longest sides."""
         longest = max(width, height)
-        mask = min(1.0, MASK_LONG / longest)
-        flow = min(FLOW_LONG, max(2 * FLOW_LEAST, longest)) / longest
+        mask = min(1.0, detail * MASK_LONG / longest)
+        flow = min(detail * FLOW_LONG, max(2 * FLOW_LEAST, longest)) / longest
         return Grid(
             (width, height),
             (max(1, round(width * mask)), max(1, round(height * mask))),

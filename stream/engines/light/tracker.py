@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from stream.engines.light import concepts, prompts
 from stream.engines.light.background import Background
 from stream.engines.light.concepts import Concepts
+from stream.engines.light.effort import tuned
 from stream.engines.light.fallback import MOVING, MovingThings
 from stream.engines.light.grid import Grid, picture_of
 from stream.engines.light.prompts import Request
@@ -18,6 +19,7 @@ from stream.engines.light.tuning import Tuning
 from stream.engines.light.worker import Lane
 from stream.engines.mediaclock import MediaClock
 from stream.errors import BadInput, NotFound
+from stream.relief import FULL, Effort
 from stream.types import Frame, Prompt, PromptChange, PromptKind, PromptState, TrackUpdate
 
 
@@ -27,6 +29,7 @@ class Eyes:
 
     sight: Sight
     detector: bool
+    effort: Effort = FULL
 
 
 class LightTracker:
@@ -186,14 +189,17 @@ class LightTracker:
 
     def _ready(self, frame: Frame) -> tuple[Scene, Background]:
         """The state for pictures of this size."""
-        grid = Grid.of(frame.width, frame.height)
+        eyes = self._eyes()
+        grid = Grid.of(frame.width, frame.height, eyes.effort.detail)
         if self._scene is None or self._background is None:
             self._scene = Scene(grid, self._tuning, self._first_track_id)
             self._background = Background(self._scene, self._lane, lambda: self._eyes().sight, self._labels)
-        elif grid != self._scene.grid:
+        elif grid != self._scene.grid and not (grid.frame == self._scene.grid.frame and self._background.asked):
+            # Other detail waits until what was pointed at is answered: answers hold on their own grid only.
             self._scene.resize(grid)
             self._moving = None
-        self._background.naming.by_detector = self._eyes().detector
+        self._scene.tuning = tuned(self._tuning, eyes.effort)
+        self._background.naming.by_detector = eyes.detector
         return self._scene, self._background
 
     def _labels(self) -> dict[str, int]:

@@ -19,6 +19,7 @@ from stream.engines.sam3.stepping import Stepper
 from stream.engines.sam3.tracker import Parts, Sam3Tracker
 from stream.engines.sam3.turn import Orders, Turn
 from stream.errors import EngineError, OnlookerError
+from stream.relief import Effort
 from stream.types import Frame, PromptKind, TrackUpdate
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,9 @@ CAPACITY = 64
 DEFAULT = Policy()
 MOST_STREAMS = 4
 """Frames in one step."""
+
+EFFORTS = (Effort(looks=0.5), Effort(looks=0.25))
+"""Memories are of one input side, so that objects could not be kept at another: the resolution stays."""
 
 WARM_UP_WORD = "person"
 
@@ -94,6 +98,13 @@ class Sam3Engine:
     @property
     def max_batch(self) -> int:
         return MOST_STREAMS
+
+    @property
+    def efforts(self) -> tuple[Effort, ...]:
+        return EFFORTS
+
+    def make_do(self, effort: Effort) -> None:
+        self.parts.effort = effort
 
     def warm_up(self, streams: int = MOST_STREAMS) -> None:
         """Record and compile what steps of up to so many streams need; takes seconds, with compiling minutes."""

@@ -22,6 +22,8 @@ from stream.engines.sam3.scene import FULL, Scene
 from stream.engines.sam3.stepping import Given, Stepper
 from stream.engines.sam3.turn import Orders, Prompted, Sight, Turn
 from stream.errors import BadInput, EngineError, LimitReached, OnlookerError
+from stream.relief import FULL as FULL_EFFORT
+from stream.relief import Effort
 from stream.types import BoxXyxyPx, Frame, Prompt, PromptChange, PromptKind, PromptState, TrackState, TrackUpdate
 
 log = logging.getLogger(__name__)
@@ -30,15 +32,16 @@ LABEL = "object"
 BEGAN_AGAIN = "Tracking had to begin again."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parts:
-    """What all trackers of an engine share."""
+    """What all trackers of an engine share. `effort` changes while the machine cannot keep up."""
 
     network: Network
     stepper: Stepper
     concepts: ConceptStore
     preprocessor: Callable[[Sequence[Frame]], Tensor]
     policy: Policy
+    effort: Effort = FULL_EFFORT
 
 
 class Sam3Tracker:
@@ -157,9 +160,10 @@ class Sam3Tracker:
         corrected, begun = self._prompted(frame)
         taken = {one.thing for one in (*corrected, *begun)}
         followed = [thing for thing in scene.objects if thing not in taken]
-        wanted = self._wanted() if is_due(since, self._doubt(), self._parts.policy) else []
+        pace = self._parts.policy.looking(self._parts.effort.looks)
+        wanted = self._wanted() if is_due(since, self._doubt(), pace) else []
         # After a long time without a look, the first one says no more than any other.
-        since = min(since, 2 * self._parts.policy.detect_every)
+        since = min(since, 2 * pace.detect_every)
         turn = Turn(
             frame, scene.number, followed, corrected, begun, wanted, since,
             newcomers=[thing for thing in followed if thing.id is None],
