@@ -11,10 +11,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocketClose
 
 from agent.loop import Agents, AgentSettings
 from agent.vlm.facts import FactsBackend
@@ -37,6 +33,7 @@ from web.feeds import follow_again, open_feed
 from web.guard import Guard, is_address, make_reach
 from web.jobs import Jobs
 from web.models import fetch_into_engine
+from web.page import Page
 from web.recording import make_recording
 from web.state import State
 from web.tls import own_names
@@ -91,7 +88,7 @@ def create_app(
     for part in (whip, microphone, streams, agent, events, system, live, docs):
         app.include_router(part.router)
     # Not mounted at "/": a mount takes every path, so that a wrong method on an API path would not be told as such.
-    app.router.default = Page(directory=STATIC, html=True)
+    app.router.default = Page(STATIC)
     server = config.server
     hosts = [*server.allowed_hosts, *([] if server.loopback else [*own_names(), server.host])]
     app.add_middleware(Guard, reach=make_reach(server.loopback, hosts, list(server.allowed_origins)), auth=auth)
@@ -134,21 +131,6 @@ def _fetch_beside(
                 await follow_again(session, feed)
 
     state.jobs.background("feeds", upgrade())
-
-
-class Page(StaticFiles):
-    """The page's files, asked for again each time and then not sent if they are the same."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await super().__call__(scope, receive, send)
-        else:
-            await WebSocketClose(4404, "There is nothing at this address.")(scope, receive, send)
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers["cache-control"] = "no-cache"
-        return response
 
 
 def token_path(config: Config) -> Path:

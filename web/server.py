@@ -101,8 +101,10 @@ def _optional(optional: bool) -> Any:
 
 def _bound(host: str, port: int) -> socket.socket:
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(family, kind)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # Only of sockets that name their protocol does asyncio switch off Nagle's algorithm, which holds back a small
+        # write for up to 40 ms while an earlier one is not acknowledged.
+        sock = socket.socket(family, kind, protocol)
     except OSError as error:
         raise BadInput(f"{host} is not an address of this machine.", action="Correct --host.") from error
     try:
