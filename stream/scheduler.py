@@ -165,16 +165,16 @@ class Scheduler:
         self._window = _Window(now_s, drops)
         before, self.relief = self.relief, relief.after(self.relief, self.load, len(self._efforts), self._limits)
         if (self.relief.efforts, self.relief.ceiling_fps) != (before.efforts, before.ceiling_fps):
-            self._give_way()
+            self._give_way(before)
 
-    def _give_way(self) -> None:
+    def _give_way(self, before: Relief) -> None:
         """Make what `relief` says hold."""
         now = self.relief
         self.policy = relief.in_words(now, self._efforts)
         log.info("engine load: %s", "; ".join(self.policy) or "nothing gives way any more")
         for lane in self._lanes:
             lane.ceiling_fps = now.ceiling_fps
-        if isinstance(self.engine, Yielding):
+        if isinstance(self.engine, Yielding) and now.efforts != before.efforts:
             self.engine.make_do(self._efforts[now.efforts - 1] if now.efforts else FULL)
 
 

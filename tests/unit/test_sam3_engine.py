@@ -14,6 +14,7 @@ from stream.engines.sam3.detection import ConceptStore, Doubt, crosses, is_due
 from stream.engines.sam3.engine import Sam3Engine
 from stream.engines.sam3.policy import Policy
 from stream.engines.sam3.tracker import Parts
+from stream.relief import FULL
 from stream.types import Prompt, PromptKind, TrackUpdate
 from tests.sam3_scene import pictures
 from tests.sam3_stock import Appearance, LetterTokens, Stock, StockNetwork, StockStepper
@@ -63,6 +64,21 @@ def test_a_calm_stream_is_looked_at_every_fourth_frame_and_on_request() -> None:
     stage.tracker.look_soon()
     stage.see()
     assert len(stage.network.asked) - before == 6
+
+
+def test_with_less_effort_it_looks_half_as_often_and_keeps_its_tracks() -> None:
+    stage = Stage(World({"cup": Thing("cup", still(0.1, 0.1, 0.4, 0.4))}))
+    follow(stage, "cup")
+    before = stage.see(16)
+    stage.engine.make_do(stage.engine.efforts[0])
+    asked = len(stage.network.asked)
+    after = stage.see(32)
+    assert len(stage.network.asked) - asked == 4
+    assert states(after) == states(before)
+    stage.engine.make_do(FULL)
+    asked = len(stage.network.asked)
+    stage.see(16)
+    assert len(stage.network.asked) - asked == 4
 
 
 # --- lives

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from stream.engines.base import StepError, Tracker
 from stream.errors import EngineError
 from stream.lane import STILL_STEP_S, Lane, StepResult
+from stream.relief import Effort, Limits
 from stream.scheduler import Scheduler, pick
 from stream.types import Frame, TrackUpdate
 from tests.barcode import BarcodeEngine, BarcodeTracker
@@ -142,3 +144,95 @@ async def test_closing_frees_trackers_and_engine_and_ends_the_thread() -> None:
     assert not any(thread.name == "engine" for thread in threading.enumerate())
     with pytest.raises(EngineError):
         await scheduler.run(lambda: None)
+
+
+async def test_a_rate_passes_pictures_over_and_the_last_one_is_not_lost(scheduler: Scheduler) -> None:
+    results: list[StepResult] = []
+    one = await scheduler.open(results.append)
+    one.target_fps = 2.0
+    for index in range(6):
+        one.put(frame(index))
+        await asyncio.sleep(0.01)
+    await wait_for(lambda: len(results) == 2)
+    first, last = results
+    assert isinstance(first, TrackUpdate)
+    assert isinstance(last, TrackUpdate)
+    assert (first.index, last.index) == (0, 5)
+    assert one.skipped == {"rate": 4, "gate": 0}
+    assert one.slot.drops == 0
+
+
+async def test_a_paused_or_gated_lane_steps_nothing_new(scheduler: Scheduler) -> None:
+    results: list[StepResult] = []
+    one = await scheduler.open(results.append)
+    one.paused = True
+    one.put(frame(0))
+    one.paused = False
+    one.gate = lambda picture: picture.index != 1
+    one.put(frame(1))
+    one.put(frame(2))
+    await wait_for(lambda: results)
+    assert [result.index for result in results if isinstance(result, TrackUpdate)] == [2]
+    assert one.skipped == {"rate": 0, "gate": 2}
+
+
+async def test_eight_streams_get_equal_shares_of_a_machine_that_cannot_keep_up() -> None:
+    engine = BarcodeEngine(step_s=0.004, max_batch=3)
+    scheduler = Scheduler(engine)
+    scheduler.start()
+    steps: Counter[int] = Counter()
+    lanes = [await scheduler.open(lambda result, at=at: steps.update([at])) for at in range(8)]
+    index = 0
+    while steps.total() < 160:
+        index += 1
+        for at, one in enumerate(lanes):
+            if at != 7 or index % 2:  # one at half the rate of the others
+                one.put(frame(index))
+        await asyncio.sleep(0.001)
+    await asyncio.to_thread(scheduler.close)
+    assert min(steps.values()) >= 0.8 * max(steps.values())
+
+
+class PatientEngine(BarcodeEngine):
+    """One that can do with less: each effort takes half as long."""
+
+    efforts = (Effort(looks=0.5), Effort(looks=0.25))
+
+    def __init__(self) -> None:
+        super().__init__(max_batch=1)
+        self.made_do: list[Effort] = []
+        self.full_s = 0.03
+
+    def make_do(self, effort: Effort) -> None:
+        self.made_do.append(effort)
+
+    def step(self, batch: Sequence[tuple[Tracker, Frame]]) -> list[TrackUpdate | StepError]:
+        self.step_s = self.full_s * (self.made_do[-1].looks if self.made_do else 1.0)
+        return super().step(batch)
+
+
+async def test_under_load_the_engine_does_with_less_then_the_rate_falls_and_all_of_it_comes_back() -> None:
+    engine = PatientEngine()
+    scheduler = Scheduler(engine, Limits(window_s=0.1, give_windows=2, take_windows=2))
+    scheduler.start()
+    one = await scheduler.open(lambda result: None)
+
+    async def feed(until: Callable[[], bool]) -> None:
+        index = 0
+        while not until():
+            one.put(frame(index := index + 1))
+            await asyncio.sleep(0.004)
+
+    async with asyncio.timeout(30):
+        await feed(lambda: one.ceiling_fps is not None)
+        assert engine.made_do == list(engine.efforts)
+        assert scheduler.policy[0] == "the detector looks 25% as often"
+        assert "pictures a second" in scheduler.policy[1]
+        late = await scheduler.open(lambda result: None)
+        assert late.ceiling_fps == one.ceiling_fps or one.ceiling_fps is None
+        engine.full_s = 0.0
+        await feed(lambda: scheduler.relief.none)
+    assert one.ceiling_fps is None
+    assert engine.made_do[-1] == Effort()
+    assert scheduler.policy == ()
+    await asyncio.to_thread(scheduler.close)
