@@ -59,12 +59,12 @@ class Lane:
         self._wake = wake
         self._rate = RateMeter()
 
-    def put(self, frame: Frame) -> None:
-        """Hand over a decoded frame. Never blocks."""
+    def put(self, frame: Frame) -> bool:
+        """Hand over a decoded frame. Never blocks. False where it was not worth a step, for `paused` or `gate`."""
         gate = self.gate
         if self.paused or (gate is not None and not gate(frame)):
             self.skipped["gate"] += 1
-            return
+            return False
         at_s = frame.received_s
         with self._lock:
             self._rate.tick(at_s)
@@ -79,6 +79,7 @@ class Lane:
             self.slot.put(frame)
         else:
             self._wake()
+        return True
 
     def wanted_fps(self, now_s: float) -> float:
         """Pictures a second that it would be stepped on if there were no ceiling."""

@@ -23,6 +23,10 @@ class PacketViewer(Protocol):
 
     def push(self, frame: EncodedFrame) -> None: ...
 
+    def restart(self) -> None:
+        """Forget every picture that has not left yet, or is kept: none of them may leave. A keyframe comes next."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -82,6 +86,12 @@ class PacketRelay:
     def tap(self, tap: PacketTap) -> None:
         """Give `tap` every picture from now on."""
         self._taps.append(tap)
+
+    def restart(self) -> None:
+        """Nothing of what came so far may leave any more; every viewer goes on with a keyframe."""
+        self.reset()
+        for viewer in self._viewers.values():
+            viewer.restart()
 
     def add(self, viewer: PacketViewer) -> bool:
         """Serve `viewer` from now on, the current group first. False when it must wait for a keyframe."""

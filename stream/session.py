@@ -1,9 +1,9 @@
 """One stream's life: packets in, frames decoded, tracks out, prompts kept.
 
 1. A source pushes complete compressed pictures (`push`, event loop).
-2. They go to the viewers as they are, into the ring of the current group of pictures, and to the decoder's thread.
+2. They go to the decoder's thread and, unless something is hidden, to the viewers as they are.
 3. Decoded frames go into the lane (decoder thread), the newest that is due is stepped (engine thread).
-4. The update comes back to the event loop and to every client.
+4. The screen hides what is private, or lets pass; the update comes back to the event loop and to every client.
 
 A stream outlives its source: prompts and ids are kept while it waits for the next one.
 """
@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 
 from stream.changes import TrackHistory
 from stream.clock import RateMeter, RollingPercentiles, RtpUnwrapper
@@ -25,12 +24,15 @@ from stream.engines.base import StepError
 from stream.errors import BadInput, NotFound, OnlookerError
 from stream.facts import FactLog, PromptFact, SourceChange, SourceFact, TrackFact
 from stream.lane import Lane, StepResult
+from stream.privacy.screen import Screen
+from stream.privacy.settings import Privacy
 from stream.promptbook import PromptBook
 from stream.prompts import PromptDraft, check_label
 from stream.relay import PacketRelay
 from stream.scheduler import Scheduler
 from stream.snapshot import encode_jpeg
 from stream.sources.base import Received, Source
+from stream.status import StreamState, StreamStatus
 from stream.types import EncodedFrame, Frame, PromptChange, PromptState, TrackUpdate
 
 log = logging.getLogger(__name__)
@@ -39,28 +41,6 @@ QUIET_S = 1.5
 """No picture for this long: the stream is still or stalled."""
 HEARD_S = 5.0
 """A sender heard within this time is alive, though it sends no pictures."""
-
-
-class StreamState(StrEnum):
-    WAITING = "waiting"
-    LIVE = "live"
-    STILL = "still"
-    STALLED = "stalled"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStatus:
-    """Rates in pictures a second, latency from the last packet of a picture to its tracks, drops by stage."""
-
-    state: StreamState
-    fps_in: float
-    fps_out: float
-    drops: dict[str, int]
-    latency_ms_p50: float
-    latency_ms_p95: float
-    viewers: int
-    policy: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +74,7 @@ class StreamSession:
         self.facts = FactLog(ids.fact)
         self.source: Source | None = None
         self.relay = PacketRelay()
+        self.screen = Screen(stream_id, self.relay, scheduler, self._post, self._deliver)
         self._kind = "webrtc"
         self._url: str | None = None
         self._scheduler = scheduler
@@ -133,6 +114,7 @@ class StreamSession:
         lane, self._lane = self._lane, None
         if lane is not None and not self._scheduler.closing:
             await self._scheduler.close_lane(lane)
+        await self.screen.close()
         await self.relay.close()
         self.facts.close()
 
@@ -173,9 +155,16 @@ class StreamSession:
 
     def connected(self) -> None:
         self.epoch += 1
+        self.error = None
         self._unwrapper = RtpUnwrapper()
         self.relay.reset()
         self._tell_source("connected")
+
+    def lost(self, error: OnlookerError) -> None:
+        first = self.error is None or self.error.message != error.message
+        self.error = error
+        if first:
+            self._tell_source("lost", error.message)
 
     def push(self, received: Received) -> None:
         frame = EncodedFrame(
@@ -184,8 +173,8 @@ class StreamSession:
         )  # fmt: skip
         self._last_push_s = received.received_s
         self._fps_in.tick(received.received_s)
-        self.codec = received.codec
-        self.relay.push(frame)
+        self.codec = self.screen.codec or received.codec
+        self.screen.pass_on(frame)
         if self._decoder is not None:
             self._decoder.push(frame)
 
@@ -193,10 +182,20 @@ class StreamSession:
         self._drops[stage] = self._drops.get(stage, 0) + count
 
     def request_keyframe(self) -> None:
+        self.screen.request_keyframe()
         if self.source is not None:
             self.source.request_keyframe()
 
     # --- what clients ask ---------------------------------------------------------------------------------------
+
+    def hide(self, privacy: Privacy | None) -> None:
+        """Hide this from everybody from now on; None for nothing. Takes effect at once."""
+        if privacy != self.screen.privacy:
+            self.latest_frame = None
+            self.screen.set(privacy)
+            self.codec = self.screen.codec
+            self.screen.offer(self._lane.last_frame if self._lane else None, None)
+            self.request_keyframe()
 
     @property
     def fps(self) -> float:
@@ -228,7 +227,7 @@ class StreamSession:
             latency_ms_p50=round(self._latency_ms.at(50), 1),
             latency_ms_p95=round(self._latency_ms.at(95), 1),
             viewers=self.relay.viewers,
-            policy=(*((note,) if note else ()), *self._scheduler.policy),
+            policy=(*((note,) if note else ()), *self.screen.notes, *self._scheduler.policy),
         )
 
     @property
@@ -311,13 +310,13 @@ class StreamSession:
 
     def _frame_from_decoder(self, frame: Frame) -> None:
         lane = self._lane
-        if lane is not None:
-            lane.put(frame)
+        if lane is not None and not lane.put(frame) and self.relay.viewers and self.screen.privacy is not None:
+            # Nobody asked for it to be tracked, but somebody looks.
+            self.screen.offer(frame, None)
 
     def _result_from_engine(self, result: StepResult) -> None:
         lane = self._lane
-        frame = lane.last_frame if lane else None
-        self._post(lambda: self._deliver(result, frame))
+        self.screen.offer(lane.last_frame if lane else None, result)
 
     def _post(self, call: Callable[[], None]) -> None:
         try:
@@ -325,8 +324,12 @@ class StreamSession:
         except RuntimeError:
             log.debug("event loop has closed; a result of %s is dropped", self.id)
 
-    def _deliver(self, result: StepResult, frame: Frame | None) -> None:
+    def _deliver(self, result: StepResult | None, frame: Frame | None) -> None:
+        """`frame` as everybody may see it; None where it may not be seen or was passed over."""
         if self._ended:
+            return
+        self.latest_frame = frame or self.latest_frame
+        if result is None:
             return
         if isinstance(result, StepError):
             self.dropped("engine_error")
@@ -334,7 +337,7 @@ class StreamSession:
             return
         self._resized(result)
         update = self._labelled(result)
-        self.latest, self.latest_frame = update, frame
+        self.latest = update
         if frame is not None and frame.ref.rtp == update.rtp:
             self._latency_ms.add((time.monotonic() - frame.received_s) * 1000)
         self._fps_out.tick(time.monotonic())

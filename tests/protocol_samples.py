@@ -37,7 +37,8 @@ from agent.types import (
 from stream.engines.base import Note
 from stream.errors import NotFound, UnknownWord
 from stream.facts import Fact, GapFact, PromptFact, SourceFact, TrackFact
-from stream.session import StreamSession, StreamState, StreamStatus
+from stream.session import StreamSession
+from stream.status import StreamState, StreamStatus
 from stream.types import (
     FrameRef,
     Point,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.webhooks import SinkState
 from stream.errors import ModelMissing, VoiceMissing
-from stream.session import StreamState
+from stream.status import StreamState
 from web.state import State
 from web.wire import Json
 

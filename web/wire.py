@@ -19,7 +19,8 @@ from agent.speech.types import VoiceStatus
 from stream.engines.base import Engine
 from stream.errors import OnlookerError, UnknownWord
 from stream.facts import Fact, GapFact, PromptFact, SourceFact, TrackFact
-from stream.session import StreamSession, StreamStatus
+from stream.session import StreamSession
+from stream.status import StreamStatus
 from stream.types import BoxXyxyPx, Prompt, Rle, Track, TrackUpdate
 from web.agent_wire import agent_fact, region_body, vlm_body, voice_body, watch_body
 from web.protocol.parts import VERSION

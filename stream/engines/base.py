@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from stream.errors import OnlookerError
 from stream.relief import Effort
-from stream.types import Frame, Prompt, PromptChange, PromptKind, TrackUpdate
+from stream.types import BoxXyxyPx, Frame, Prompt, PromptChange, PromptKind, TrackUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +131,35 @@ class Yielding(Protocol):
 
     def make_do(self, effort: Effort) -> None:
         """Put so much work into each picture from the next step on, with all tracks and prompts kept."""
+        ...
+
+
+class Finder(Protocol):
+    """Finds all things of some concepts in single frames, beside all tracking: nothing is kept of a frame, and what is
+    doubtful is said rather than left out."""
+
+    @property
+    def labels(self) -> Sequence[frozenset[str]]:
+        """For each concept, what tracks of such things may be labelled."""
+        ...
+
+    @property
+    def on_engine(self) -> bool:
+        """Whether `find` may be called on the engine thread only; else on any thread."""
+        ...
+
+    def find(self, frame: Frame) -> Sequence[Sequence[BoxXyxyPx]]:
+        """For each concept, in order, the boxes of what is there. Raises `EngineError` where it cannot look."""
+        ...
+
+
+@runtime_checkable
+class Finding(Protocol):
+    """What an engine has besides, that can look at frames one by one."""
+
+    def finder(self, concepts: Sequence[str]) -> Finder:
+        """Any thread; may take a second, in which models are loaded.
+
+        Raises `UnknownWord`, `BadInput`, or `ModelMissing` where models have to be fetched first.
+        """
         ...

@@ -147,6 +147,11 @@ class Viewer(Peer):
             return
         track.put(frame)
 
+    def restart(self) -> None:
+        """Send nothing of what waits, and go on with a keyframe."""
+        self._track.flush()
+        self._awaits_keyframe = True
+
     async def rtp_offset(self) -> int:
         """Wire timestamp minus stream timestamp (u32); waits until the first picture has been sent.
 

@@ -11,8 +11,8 @@ import pytest
 from stream.errors import BadInput, Conflict, LimitReached, NotFound, OnlookerError
 from stream.hub import Answer, HubLimits, StreamHub
 from stream.prompts import PromptDraft
-from stream.session import StreamState
 from stream.sources.webrtc import WebRtcConfig
+from stream.status import StreamState
 from stream.types import PromptKind
 from tests.barcode import BarcodeEngine
 from tests.integration.test_streams import until

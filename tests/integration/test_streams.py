@@ -17,10 +17,11 @@ from stream.errors import BadInput, Conflict, LimitReached, NotFound, OnlookerEr
 from stream.facts import Fact, PromptFact, SourceFact, TrackFact
 from stream.hub import HubLimits, StreamHub
 from stream.prompts import PromptDraft
-from stream.session import StreamSession, StreamState
+from stream.session import StreamSession
 from stream.sources.base import MediaSink, Received
 from stream.sources.file import FileSource
 from stream.sources.webrtc import WebRtcConfig
+from stream.status import StreamState
 from stream.types import PromptKind, PromptState, TrackUpdate
 from tests.barcode import BarcodeEngine, picture, write_clip
 

@@ -12,9 +12,13 @@ class Viewer:
         self.dropped = 0
         self.got: list[int] = []
         self.closed = False
+        self.restarts = 0
 
     def push(self, frame: EncodedFrame) -> None:
         self.got.append(frame.rtp)
+
+    def restart(self) -> None:
+        self.restarts += 1
 
     async def close(self) -> None:
         self.closed = True
@@ -59,3 +63,14 @@ async def test_closing_ends_every_viewer_and_drops_of_the_gone_still_count() -> 
     await relay.close()
     assert second.closed
     assert relay.viewers == 0
+
+
+def test_after_a_restart_nobody_gets_what_came_before() -> None:
+    relay, old, new = PacketRelay(), Viewer("old"), Viewer("new")
+    relay.add(old)
+    relay.push(frame(0, key=True))
+    relay.restart()
+    assert old.restarts == 1
+    assert not relay.add(new)
+    relay.push(frame(1, key=True))
+    assert new.got == [1]

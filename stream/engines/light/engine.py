@@ -11,6 +11,7 @@ import cv2
 from stream.engines.base import Note, StepError, Tracker
 from stream.engines.light.effort import EFFORTS
 from stream.engines.light.fallback import MOVING, PlainSight
+from stream.engines.light.finder import LightFinder
 from stream.engines.light.tracker import Eyes, LightTracker
 from stream.engines.light.tuning import TUNING, Tuning
 from stream.engines.light.words import COCO_NAMES
@@ -26,7 +27,7 @@ KINDS = frozenset({PromptKind.TEXT, PromptKind.POINTS, PromptKind.BOX, PromptKin
 
 
 class LightEngine:
-    """Implements `stream.engines.base.Engine`.
+    """Implements `stream.engines.base.Engine`, `Yielding` and `Finding`.
 
     Without models (`None`, or a store that lacks some) it follows what moves and what is pointed at with what OpenCV
     has built in, and `notes` says so. `background=False` runs SAM inline on a virtual clock, its answers coming
@@ -122,6 +123,9 @@ class LightEngine:
 
     def make_do(self, effort: Effort) -> None:
         self._eyes = replace(self._eyes, effort=effort)
+
+    def finder(self, concepts: Sequence[str]) -> LightFinder:
+        return LightFinder(self._models, concepts)
 
     def open_tracker(self, first_track_id: int = 1) -> LightTracker:
         return LightTracker(lambda: self._eyes, self._worker.join(), self._tuning, first_track_id)

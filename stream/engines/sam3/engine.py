@@ -11,6 +11,7 @@ import torch
 
 from stream.engines.base import Note, StepError, Tracker
 from stream.engines.sam3.detection import ConceptStore, Tokens
+from stream.engines.sam3.finder import Sam3Finder
 from stream.engines.sam3.looking import Look, Looker
 from stream.engines.sam3.network import Network
 from stream.engines.sam3.policy import Policy
@@ -111,6 +112,9 @@ class Sam3Engine:
         concept = self.parts.concepts.get(WARM_UP_WORD)
         for pictures in range(1, streams + 1):
             self.parts.stepper.warm_up(pictures, concept=concept)
+
+    def finder(self, concepts: Sequence[str]) -> Sam3Finder:
+        return Sam3Finder(self.parts, concepts)
 
     def open_tracker(self, first_track_id: int = 1) -> Sam3Tracker:
         return Sam3Tracker(self.parts, first_track_id)

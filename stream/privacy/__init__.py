@@ -1,0 +1,1 @@
+"""What must not be seen is hidden before a picture leaves: for viewers, clips, thumbnails and models alike."""
