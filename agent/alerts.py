@@ -1,4 +1,6 @@
-"""From an event that a watch waits for to an alert: through the gate, verified by the model where that is wanted."""
+"""From an event that a watch waits for to an alert: through the gate, verified by the model where that is wanted.
+
+Rules of regions say it all: theirs goes the last part of the way."""
 
 from __future__ import annotations
 
@@ -13,6 +15,8 @@ from typing import TYPE_CHECKING
 from agent.backend import AlertQuery
 from agent.gate import Admission, Gate
 from agent.keyframes import ref_of, tracks_of
+from agent.rules import Firing
+from agent.rules.words import rule_words
 from agent.types import Event, EventKind, Evidence, Moment, Verdict, VerdictKind, Watch
 from agent.worker import Job, Priority
 from stream.errors import FrameTooOld, ModelServerAway, ModelServerError, NotFound
@@ -54,6 +58,16 @@ class Alerts:
                 self._by_rule(watch, event)
             else:
                 self._verify_later(watch, event)
+
+    def fire(self, firing: Firing) -> None:
+        """A rule of a region has seen what it waits for: it says it all."""
+        event = Event(
+            uuid.uuid4().hex, EventKind.ALERT, firing.text, firing.track_ids, firing.frame, firing.pts, firing.at,
+            boxes_xyxy=firing.boxes_xyxy, labels=firing.labels, severity=firing.rule.severity,
+            region_id=firing.region.id, rule_id=firing.rule.id, value=firing.value,
+        )  # fmt: skip
+        prompt = rule_words(firing.rule, firing.region)
+        self._tell(replace(event, evidence=self._evidence(prompt, event, firing.track_ids)))
 
     def forget(self, watch_id: str) -> None:
         """The watch was changed or removed."""
@@ -131,14 +145,16 @@ class Alerts:
             boxes_xyxy=tuple(boxes[track_id] for track_id in ids if track_id in boxes),
             severity=verdict.severity,
             watch_id=watch.id,
-            evidence=self._evidence(watch, event, ids, moment),
+            evidence=self._evidence(watch.verify or watch.condition, event, ids, moment),
         )
         self._alerted[watch.id] = event.at
+        self._tell(alert)
+
+    def _tell(self, alert: Event) -> None:
         self._agent.scene.add_event(alert)
         self._agent.tell(alert)
 
-    def _evidence(self, watch: Watch, event: Event, ids: tuple[int, ...], moment: Moment | None) -> Evidence:
-        prompt = watch.verify or watch.condition
+    def _evidence(self, prompt: str, event: Event, ids: tuple[int, ...], moment: Moment | None = None) -> Evidence:
         if moment is not None:
             model, frame, tracks = self._agent.backend.name, moment.frame, moment.tracks
         else:

@@ -18,6 +18,7 @@ EDGES = ("left", "top", "right", "bottom")
 _INWARD: tuple[XY, ...] = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
 _TOUCHING = 0.015
 _LOOK_AHEAD_S = 0.5
+_HAIR = 0.002
 
 
 def centre(box: BoxXyxy) -> XY:
@@ -27,6 +28,19 @@ def centre(box: BoxXyxy) -> XY:
 def ground_point(box: BoxXyxy) -> XY:
     """Where the object stands: the middle of the box's lower side."""
     return (box[0] + box[2]) / 2, box[3]
+
+
+def standing_point(box: BoxXyxy) -> XY:
+    """The ground point, pulled a hair into the picture: whom its lower edge cuts off is in a zone that ends there."""
+    x, y = ground_point(box)
+    return min(max(x, _HAIR), 1.0 - _HAIR), min(max(y, _HAIR), 1.0 - _HAIR)
+
+
+def border_distance(point: XY, polygon: Sequence[XY], aspect: float) -> float:
+    """Distance of a point from a zone's border, in heights of the picture. Sides along the picture's edges do not
+    count: nobody can be on their other side."""
+    sides = [side for side in zip(polygon, (*polygon[1:], polygon[0]), strict=True) if not _on_edge(*side)]
+    return min((point_to_polyline(point, side, aspect) for side in sides), default=math.inf)
 
 
 def area(box: BoxXyxy) -> float:
@@ -140,6 +154,12 @@ def _edge(box: BoxXyxy, inward: XY) -> int | None:
         if close and speed > best_speed:
             best, best_speed = number, speed
     return best
+
+
+def _on_edge(a: XY, b: XY) -> bool:
+    return any(
+        (a[i] <= 2 * _HAIR and b[i] <= 2 * _HAIR) or (a[i] >= 1 - 2 * _HAIR and b[i] >= 1 - 2 * _HAIR) for i in (0, 1)
+    )
 
 
 def _turn(a: XY, b: XY, p: XY) -> float:

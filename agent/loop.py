@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,19 +23,18 @@ from agent.describe import Describer
 from agent.keyframes import Keyframe, Keyframes, Shot
 from agent.perceive import Perception
 from agent.referring import Referring
+from agent.regions import RegionBook
+from agent.rules.history import TrackHistory
 from agent.scene import SceneLog
 from agent.toolbox import StreamToolbox
 from agent.tools import CHANGING, LOOKING, Tools
 from agent.types import (
-    XY,
     Event,
     EventFact,
     EventKind,
     Moment,
     Question,
     Region,
-    RegionFact,
-    RegionKind,
     Severity,
     Speech,
     Watch,
@@ -44,19 +42,20 @@ from agent.types import (
 )
 from agent.watches import WatchBook
 from agent.worker import Worker
-from stream.errors import BadInput, FrameTooOld, LimitReached, NotFound
+from stream.errors import FrameTooOld, LimitReached, NotFound
 from stream.facts import PromptFact, TrackFact
 from stream.session import StreamSession
 from stream.types import FrameRef, TrackUpdate
 
 if TYPE_CHECKING:
+    from agent.clips.recorder import StreamClips
+    from agent.clips.service import Clips
     from agent.recorder import Recorder
     from agent.recording import Recording
 
 log = logging.getLogger(__name__)
 
 LOOK_BACK_S = 60.0
-MOST_REGIONS = 32
 RESTART_S = 1.0
 MOST_PROVING = 8
 UNTOLD = frozenset({EventKind.TICK, EventKind.CHANGE})
@@ -87,8 +86,10 @@ class StreamAgent:
         self.describer = Describer(self)
         self.referring = Referring(self)
         self.recorder: Recorder | None = None
+        self.clips: StreamClips | None = None
         self._perception = Perception()
-        self._regions: dict[str, Region] = {}
+        self.zones = RegionBook(self._regions_changed, session.facts.publish)
+        self.history = TrackHistory()
         self._encoding: asyncio.Task[Keyframe] | None = None
         self._proving: set[asyncio.Task[None]] = set()
 
@@ -143,6 +144,10 @@ class StreamAgent:
                 self.tell(event)
             self.alerts.consider(event, at)
             self.describer.changed(event)
+        if self._perception.observed is not None:
+            for firing in self.zones.running.step(self._perception.observed):
+                self.alerts.fire(firing)
+        self.history.add(update, at)
         self.referring.consider(update)
         self.describer.consider(update, at)
 
@@ -157,7 +162,8 @@ class StreamAgent:
     def tell(self, event: Event) -> None:
         """Tell an event, with a picture that shows it, which is not yet or no longer kept otherwise."""
         thumb = self.recorder is not None and self.recorder.expect(event)
-        self.session.facts.publish(EventFact(event, thumb))
+        clip = self.clips.expect(event) if self.clips is not None else None
+        self.session.facts.publish(EventFact(event, thumb, clip))
         try:
             found = self.keyframes.showing(event.frame, event.track_ids)
         except (NotFound, FrameTooOld):
@@ -220,7 +226,9 @@ class StreamAgent:
         self, condition: str, *, cooldown_s: float = 60.0, severity: Severity = Severity.WARN, enabled: bool = True
     ) -> Watch:
         """Raises `BadInput` or `LimitReached`."""
-        watch = self.watches.add(condition, self.regions, cooldown_s=cooldown_s, severity=severity, enabled=enabled)
+        watch = self.watches.add(
+            condition, self.regions, cooldown_s=cooldown_s, severity=severity, enabled=enabled
+        )
         return self._watching(watch)
 
     def change_watch(
@@ -248,41 +256,20 @@ class StreamAgent:
         self._perception.replace_rules(self.watches.rules)
         self.session.facts.publish(WatchFact(watch, removed=True))
 
-    @property
-    def regions(self) -> tuple[Region, ...]:
-        return tuple(self._regions.values())
-
-    def put_region(self, name: str, kind: RegionKind, points: Iterable[XY], region_id: str | None = None) -> Region:
-        """A new region, or another shape for an old one. Raises `BadInput`, `NotFound` or `LimitReached`."""
-        points = tuple(points)
-        if len(points) < (3 if kind is RegionKind.ZONE else 2):
-            raise BadInput("A zone has three corners or more, a line two ends or more.")
-        if region_id is not None and region_id not in self._regions:
-            raise NotFound("There is no such region.", code="unknown_region")
-        if region_id is None and len(self._regions) >= MOST_REGIONS:
-            raise LimitReached(f"At most {MOST_REGIONS} regions on a stream.", action="Remove one first.")
-        region = Region(region_id or uuid.uuid4().hex, name, kind, points)
-        self._regions[region.id] = region
-        self._perceive_regions()
-        self.session.facts.publish(RegionFact(region))
-        return region
-
-    def remove_region(self, region_id: str) -> None:
-        """Raises `NotFound`."""
-        region = self._regions.pop(region_id, None)
-        if region is None:
-            raise NotFound("There is no such region.", code="unknown_region")
-        self._perceive_regions()
-        self.session.facts.publish(RegionFact(region, removed=True))
-
-    def restore(self, regions: Iterable[Region], watches: Iterable[Watch]) -> None:
+    def restore(self, regions: Iterable[Region], watches: Iterable[Watch], armed: bool = True) -> None:
         """Take back what the stream had when it was last open."""
-        self._regions = {region.id: region for region in regions}
-        self._perceive_regions()
-        for region in self.regions:
-            self.session.facts.publish(RegionFact(region))
+        self.zones.restore(regions, armed)
         for watch in watches:
             self._watching(self.watches.restore(watch, self.regions))
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        return self.zones.all()
+
+    @property
+    def needs_tracks(self) -> bool:
+        """Whether a rule or a watch waits for what is tracked, whoever looks on."""
+        return self.zones.running.waits or bool(self.watches.rules)
 
     def described(self, track_id: int, text: str) -> None:
         """An object's description is known now."""
@@ -295,9 +282,9 @@ class StreamAgent:
         self.session.facts.publish(WatchFact(watch))
         return watch
 
-    def _perceive_regions(self) -> None:
-        self._perception.replace_regions(self.regions)
-        self.scene.regions = self.regions
+    def _regions_changed(self, regions: tuple[Region, ...]) -> None:
+        self._perception.replace_regions(regions)
+        self.scene.regions = regions
 
 
 class Agents:

@@ -27,6 +27,7 @@ from agent.types import (
     AnswerFact,
     CaptionFact,
     Event,
+    ArmedFact,
     EventFact,
     EventKind,
     QuestionFact,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RECORDED = (EventFact, CaptionFact, QuestionFact, AnswerFact, RegionFact, WatchFact)
+RECORDED = (EventFact, CaptionFact, QuestionFact, AnswerFact, RegionFact, ArmedFact, WatchFact)
 MOST_WAITING = 2000
 MOST_WAITING_BYTES = 32 * 1024 * 1024
 MOST_PICTURES = 8

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from agent.store.faults import RowRefused
 from agent.store.retention import Limits, retain
 from agent.store.rows import Entry
 from agent.store.store import EventStore, Kept
-from agent.webhooks import Webhooks
+from agent.types import ArmedFact
 from stream.errors import StoreError
 
 if TYPE_CHECKING:
@@ -118,16 +118,24 @@ class Recording:
         task.add_done_callback(self._ended)
         kept = self._kept.pop(agent.session.id, None)
         if kept is not None:
-            agent.restore(kept.regions, kept.watches)
+            agent.restore(kept.regions, kept.watches, kept.armed)
         return recorder
 
     def release(self, agent: StreamAgent) -> None:
         """Remember what a stream that ends was given."""
-        self._kept[agent.session.id] = Kept(agent.regions, tuple(agent.watches.all()))
+        self._kept[agent.session.id] = Kept(agent.regions, tuple(agent.watches.all()), agent.zones.armed)
         while len(self._kept) > REMEMBERED_STREAMS:
             self._kept.popitem(last=False)
 
     async def write(self, stream: str, entries: list[Entry]) -> None:
+    async def arm(self, armed: bool) -> None:
+        """Arm or disarm the rules of all streams that are not open. Raises `StoreError`."""
+        entry = Entry(ArmedFact(armed), datetime.now(UTC))
+        for stream, kept in self._kept.items():
+            if kept.armed is not armed:
+                self._kept[stream] = replace(kept, armed=armed)
+                await self.write(stream, [entry])
+
         """Raises `StoreError`, which `/health` shows until a write succeeds."""
         try:
             await self.store.write(self.boot, stream, entries)
@@ -177,7 +185,7 @@ class Recording:
                 self._kept.setdefault(stream, given)
             elif not agent.regions and not agent.watches.all():
                 # It was opened while there was no store, and nobody has given it anything since.
-                agent.restore(given.regions, given.watches)
+                agent.restore(given.regions, given.watches, given.armed)
 
     async def _keep_up(self) -> None:
         while self._store is None:

@@ -14,6 +14,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.schedule import Schedule
 from stream.types import FrameRef, Rle, Track
 
 U8 = NDArray[np.uint8]
@@ -48,7 +49,9 @@ class EventKind(StrEnum):
     """An object looks different from when it was last described."""
     TICK = "tick"
     ALERT = "alert"
-    """A watch has seen what it waits for."""
+    """A watch, or a rule of a region, has seen what it waits for."""
+    SAVED = "saved"
+    """Somebody wanted what was in the picture to be kept as a clip."""
 
 
 class Severity(StrEnum):
@@ -62,6 +65,58 @@ class RegionKind(StrEnum):
     LINE = "line"
 
 
+class RuleKind(StrEnum):
+    """What a rule of a region waits for; all but CROSS are about zones."""
+
+    ENTER = "enter"
+    LEAVE = "leave"
+    DWELL = "dwell"
+    """An object has been in the zone for some seconds without a break."""
+    LOITER = "loiter"
+    """The same, though it may step out for a moment."""
+    COUNT = "count"
+    """The number of objects in the zone has been over or under a limit for some seconds."""
+    CROSS = "cross"
+    LEFT = "left"
+    """A thing was put down by somebody who then went away from it, some seconds ago."""
+    REMOVED = "removed"
+    """A thing that had its place in the zone has been gone from it for some seconds."""
+
+
+class Direction(StrEnum):
+    """Of a line: FORWARD is to its right-hand side, seen along it from its first point in the picture as shown."""
+
+    FORWARD = "forward"
+    BACKWARD = "backward"
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRule:
+    """What to raise an alert for at a region; `None` means any.
+
+    Areas are shares of the picture, speeds are in heights of the picture a second. `seconds` is how long it must
+    hold; `op` and `value` compare a count. After an alert the rule rests for `cooldown_s` as far as the same object
+    is concerned. `enabled`: it is armed; `sound`: the page rings.
+    """
+
+    id: str
+    kind: RuleKind
+    label: str | None = None
+    seconds: float = 0.0
+    op: str = ">="
+    value: float = 1.0
+    direction: Direction | None = None
+    min_area: float | None = None
+    max_area: float | None = None
+    min_speed: float | None = None
+    max_speed: float | None = None
+    schedule: Schedule | None = None
+    severity: Severity = Severity.WARN
+    cooldown_s: float = 30.0
+    enabled: bool = True
+    sound: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """A zone (a polygon of three points or more) or a line (two points or more) in the picture."""
@@ -70,6 +125,7 @@ class Region:
     name: str
     kind: RegionKind
     points: tuple[XY, ...]
+    rules: tuple[RegionRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +158,8 @@ class Event:
     severity: Severity = Severity.INFO
     region_id: str | None = None
     watch_id: str | None = None
+    rule_id: str | None = None
+    """Of an alert: which rule of the region raised it."""
     value: float | None = None
     """What the kind measures: seconds of a dwell, the count, the side of a line (+1, -1)."""
     evidence: Evidence | None = None
@@ -287,6 +345,13 @@ class RegionFact:
 
 
 @dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
+class ArmedFact:
+    """Whether the stream's rules raise alerts at all."""
+
+    armed: bool
+
+
 class WatchFact:
     watch: Watch
     removed: bool = False

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 from agent.loop import StreamAgent
 from agent.orders import Done
+from agent.schedule import Schedule
 from agent.speech.types import Heard, Ignored, SpeechNews, SpeechState, VoiceStatus
 from agent.types import (
     AgentError,
     Answer,
     AnswerFact,
     AnswerState,
+    ArmedFact,
     Caption,
     CaptionFact,
     DeltaFact,
+    Direction,
     Event,
     EventFact,
     EventKind,
@@ -29,7 +32,9 @@ from agent.types import (
     Region,
     RegionFact,
     RegionKind,
+    RegionRule,
     Rule,
+    RuleKind,
     Severity,
     Watch,
     WatchFact,
@@ -106,7 +111,15 @@ ALERT = replace(
     EVENT, kind=EventKind.ALERT, severity=Severity.WARN, watch_id="f" * 32,
     evidence=Evidence("someone leaves a bag", "gemma", FrameRef(1, 93_000), ((3, MASK),)),
 )  # fmt: skip
-DOOR = Region("e" * 32, "door", RegionKind.ZONE, ((0.0, 0.0), (0.2, 0.0), (0.2, 1.0)))
+STAY = RegionRule(
+    "a" * 32, RuleKind.DWELL, "person", 30.0, min_area=0.01,
+    schedule=Schedule(frozenset({0, 4}), time(22), time(6, 30), "Europe/Berlin"),
+)  # fmt: skip
+DOOR = Region("e" * 32, "door", RegionKind.ZONE, ((0.0, 0.0), (0.2, 0.0), (0.2, 1.0)), (STAY,))
+FENCE = Region(
+    "b" * 32, "fence", RegionKind.LINE, ((0.0, 0.5), (1.0, 0.5)),
+    (RegionRule("c" * 32, RuleKind.CROSS, direction=Direction.BACKWARD, enabled=False, sound=True),),
+)  # fmt: skip
 WATCH = Watch(
     "f" * 32, "someone leaves a bag", (Rule(EventKind.APART, "bag", near_label="person"),), "someone leaves a bag",
     note="The model decides.",
@@ -123,6 +136,7 @@ AGENT = SimpleNamespace(
     backend=SimpleNamespace(name="gemma", is_model=True, can=frozenset({"image", "tools"}), missing=None),
     describer=SimpleNamespace(on=True),
     regions=(DOOR,),
+    zones=SimpleNamespace(armed=True),
     watches=SimpleNamespace(all=lambda: [WATCH]),
 )
 
@@ -158,6 +172,7 @@ def server_samples() -> dict[str, Any]:
         "track-described": CaptionFact(Caption(3, "a man in a blue coat", FrameRef(1, 90_000), AT, "gemma")),
         "event": EventFact(EVENT),
         "event-alert": EventFact(ALERT, thumb=True),
+        "event-rule": EventFact(replace(ALERT, watch_id=None, rule_id="a" * 32), thumb=True),
         "question": QuestionFact(QUESTION),
         "question-spoken": QuestionFact(replace(QUESTION, spoken=True, language="de")),
         "delta": DeltaFact("a" * 32, 0, "A folder, "),
@@ -165,6 +180,8 @@ def server_samples() -> dict[str, Any]:
         "answer-spoken": AnswerFact(replace(ANSWER, language="en")),
         "answer-failed": AnswerFact(FAILED),
         "region": RegionFact(DOOR),
+        "region-line": RegionFact(FENCE, removed=True),
+        "armed": ArmedFact(False),
         "watch": WatchFact(WATCH, removed=True),
     }
     return {

@@ -17,6 +17,7 @@ from agent.types import (
     AnswerFact,
     CaptionFact,
     DeltaFact,
+    ArmedFact,
     Event,
     EventFact,
     Evidence,
@@ -53,6 +54,8 @@ def agent_fact(body: object) -> Json:
             return {"type": "region", "region": region_body(body.region), "removed": body.removed}
         case WatchFact():
             return {"type": "watch", "watch": watch_body(body.watch), "removed": body.removed}
+        case ArmedFact():
+            return {"type": "armed", "armed": body.armed}
         case _:
             raise TypeError(f"no wire message for {type(body).__name__}")
 
@@ -116,6 +119,7 @@ def event_body(event: Event, *, thumb: bool = False) -> Json:
         watch_id=event.watch_id,
         thumb=f"/v1/events/{event.id}/thumb.jpg" if thumb else None,
         evidence=_evidence(event.evidence) if event.evidence else None,
+        rule_id=event.rule_id,
     )
 
 
@@ -192,6 +196,7 @@ def region_body(region: Region) -> Json:
     }
 
 
+        "rules": [rule_plain(rule) for rule in region.rules],
 def watch_body(watch: Watch) -> Json:
     compiled: Json = {"rules": [_rule(rule) for rule in watch.rules], "verify": watch.verify}
     return {

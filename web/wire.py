@@ -131,6 +131,7 @@ def hello_message(
         "microphone": microphone,
         "prompts": prompt_bodies(session.prompts),
         "regions": [region_body(region) for region in agent.regions],
+        "armed": agent.zones.armed,
         "watches": [watch_body(watch) for watch in agent.watches.all()],
         "fact_seq": session.facts.seq,
         "at": time_at(datetime.now(UTC)),

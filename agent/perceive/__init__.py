@@ -12,7 +12,7 @@ from datetime import datetime
 from agent.perceive.matching import matches
 from agent.perceive.pairs import Meeting, Pairs
 from agent.perceive.presences import Change, Presences
-from agent.perceive.regions import Crossing, Regions
+from agent.perceive.regions import Crossing, Observed, Regions
 from agent.perceive.rules import Looks, Proposal, Rules
 from agent.perceive.state import NewId, Sighting, Step, new_id
 from agent.types import Event, EventKind, Region, Rule
@@ -35,8 +35,9 @@ class Perception:
         self._pairs = Pairs()
         self._rules = Rules(rules)
         self._looks = Looks()
+        self.observed: Observed | None = None
+        """What the newest update showed, for the rules of regions."""
         self._ids = ids
-        self._last: Step | None = None
 
     @property
     def regions(self) -> tuple[Region, ...]:
@@ -57,21 +58,21 @@ class Perception:
 
     def described(self, track_id: int) -> None:
         """The object's present look has been put into words: CHANGE is told once it has another."""
-        presence = self._last.presences.get(track_id) if self._last is not None else None
+        presence = self.observed.step.presences.get(track_id) if self.observed is not None else None
         if presence is not None:
             self._looks.described(presence)
 
     def step(self, update: TrackUpdate, at: datetime) -> list[Event]:
         """The events that became sure with this update, oldest first. `at` is when its frame was captured."""
         step, changes = self._presences.step(update, at)
-        self._last = step
+        crossings = self._regions.step(step, changes)
+        self.observed = Observed(step, crossings, self._regions)
         events: list[Event] = []
         for change in changes:
             events.append(self._of_change(change))
             if change.kind is EventKind.EXIT:
-                events += [self._of_crossing(crossing) for crossing in self._regions.left(change.presence)]
                 events += [self._of_meeting(meeting) for meeting in self._pairs.left(change.presence)]
-        events += [self._of_crossing(crossing) for crossing in self._regions.step(step)]
+        events += [self._of_crossing(crossing) for crossing in crossings]
         events += [self._of_meeting(meeting) for meeting in self._pairs.step(step, self._rules.rules)]
         events += [self._of_proposal(proposal, step) for proposal in self._rules.step(step, self._regions)]
         events += [self._of_proposal(proposal, step) for proposal in self._looks.step(step)]

@@ -21,6 +21,9 @@ RETURN = timedelta(seconds=0.3)
 FORGET = timedelta(seconds=90)
 """A track that no update mentions any more is forgotten after this time."""
 
+GAP = timedelta(seconds=3.0)
+"""Pictures that are so far apart show no way from one to the next."""
+
 EDGE_WORDS = ("on the left", "at the top", "on the right", "at the bottom")
 
 
@@ -40,6 +43,7 @@ class Presences:
 
     def __init__(self) -> None:
         self._by_id: dict[int, Presence] = {}
+        self._last: tuple[int, datetime] | None = None
 
     @property
     def kept(self) -> int:
@@ -48,6 +52,7 @@ class Presences:
     def step(self, update: TrackUpdate, at: datetime) -> tuple[Step, list[Change]]:
         """Take in an update: the state after it, and what changed, oldest first."""
         frame = FrameRef(update.epoch, update.rtp)
+        resumed = self._resumed(update.epoch, at)
         changes: list[Change] = []
         live = set()
         for track in update.tracks:
@@ -66,7 +71,15 @@ class Presences:
             if not presence.in_sight and (presence.id not in known or at - presence.last.at > _kept(presence)):
                 del self._by_id[presence.id]
         changes.sort(key=lambda change: change.sighting.at)
-        return Step(at, frame, update.pts, update.width / update.height, self._by_id), changes
+        return Step(at, frame, update.pts, update.width / update.height, self._by_id, resumed), changes
+
+    def _resumed(self, epoch: int, at: datetime) -> bool:
+        before, self._last = self._last, (epoch, at)
+        if before is None or (before[0] == epoch and at - before[1] <= GAP):
+            return False
+        for presence in self._by_id.values():
+            presence.live = False
+        return True
 
 
 def _seen(presence: Presence, sighting: Sighting) -> Iterator[Change]:

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agent import geometry
+from agent.perceive.presences import Change
 from agent.perceive.state import Presence, Sighting, Step, capital, name
 from agent.types import XY, EventKind, Region, RegionKind
 
 INSIDE = timedelta(seconds=0.3)
 OUTSIDE = timedelta(seconds=0.5)
+SURE = timedelta(seconds=2.0)
+"""Who stays so long on the other side of a zone's border has passed it, however near it is."""
+BORDER_WIDTH = 0.01
+"""A zone's border is passed once this far beyond it, in heights of the picture."""
 LINE_WIDTH = 0.02
 """A line is crossed once this far beyond it, in heights of the picture."""
 
@@ -30,10 +35,20 @@ class Crossing:
 
 @dataclass(slots=True)
 class _Stay:
-    """Whether an object is in a zone; `turn` is its first sighting on the other side, while that is not sure."""
+    """Whether an object is in a zone; `turn` is its first sighting on the other side, while that is not sure, and
+    `clear` whether it was seen well beyond the border since."""
 
     inside: bool = False
     since: datetime | None = None
+    turn: Sighting | None = None
+    clear: bool = False
+
+
+@dataclass(slots=True)
+class _Anchor:
+    """Where an object was last seen well away from a line; `turn` is its first sighting on the other side since."""
+
+    point: XY
     turn: Sighting | None = None
 
 
@@ -42,7 +57,7 @@ class Regions:
 
     def __init__(self, regions: Iterable[Region] = ()) -> None:
         self._stays: dict[tuple[str, int], _Stay] = {}
-        self._anchors: dict[tuple[str, int], XY] = {}
+        self._anchors: dict[tuple[str, int], _Anchor] = {}
         self.regions = tuple(regions)
 
     @property
@@ -50,12 +65,12 @@ class Regions:
         return len(self._stays) + len(self._anchors)
 
     def replace(self, regions: Iterable[Region]) -> None:
-        """Other regions from now on; what is known of those that stay the same is kept."""
-        before = set(self.regions)
+        """Other regions from now on; what is known of those whose shape stays the same is kept."""
+        before = {(region.id, region.points) for region in self.regions}
         self.regions = tuple(regions)
-        kept = {region.id for region in self.regions if region in before}
+        kept = {region.id for region in self.regions if (region.id, region.points) in before}
         self._stays = {key: stay for key, stay in self._stays.items() if key[0] in kept}
-        self._anchors = {key: point for key, point in self._anchors.items() if key[0] in kept}
+        self._anchors = {key: anchor for key, anchor in self._anchors.items() if key[0] in kept}
 
     def inside_since(self, region_id: str, track_id: int) -> datetime | None:
         """Since when an object is in a zone, None where it is not."""
@@ -65,12 +80,14 @@ class Regions:
     def inside(self, region_id: str) -> list[int]:
         return sorted(track for (region, track), stay in self._stays.items() if region == region_id and stay.inside)
 
-    def step(self, step: Step) -> list[Crossing]:
-        """What happened at the regions, in the order of regions and objects."""
-        found: list[Crossing] = []
+    def step(self, step: Step, changes: Iterable[Change] = ()) -> list[Crossing]:
+        """What happened at the regions: who left the picture, then in the order of regions and objects."""
+        found = [left for change in changes if change.kind is EventKind.EXIT for left in self._left(change.presence)]
+        if step.resumed:
+            self._lose_ways()
         for region in self.regions:
             for presence in step.presences.values():
-                if presence.in_sight and presence.live:
+                if presence.live:
                     if region.kind is RegionKind.ZONE:
                         found += self._in_zone(region, presence, step)
                     else:
@@ -78,52 +95,78 @@ class Regions:
         self._forget(step)
         return found
 
-    def left(self, presence: Presence) -> list[Crossing]:
+    def _left(self, presence: Presence) -> Iterator[Crossing]:
         """An object went out of the picture: it is in no zone any more."""
-        found = []
         for region in self.regions:
             stay = self._stays.pop((region.id, presence.id), None)
             if stay is not None and stay.inside:
-                text = f"{capital(name(presence))} left {_the(region)} and the picture."
-                found.append(Crossing(EventKind.ZONE_LEAVE, presence, presence.last, region, text))
-        return found
+                text = f"{capital(name(presence))} left {the(region)} and the picture."
+                yield Crossing(EventKind.ZONE_LEAVE, presence, stay.turn or presence.last, region, text)
 
     def _in_zone(self, region: Region, presence: Presence, step: Step) -> Iterator[Crossing]:
         stay = self._stays.setdefault((region.id, presence.id), _Stay())
-        if geometry.in_polygon(geometry.ground_point(presence.last.box), region.points) is stay.inside:
+        point = geometry.standing_point(presence.last.box)
+        if geometry.in_polygon(point, region.points) is stay.inside:
             stay.turn = None
             return
-        stay.turn = stay.turn or presence.last
-        if step.at - stay.turn.at < (OUTSIDE if stay.inside else INSIDE):
+        if stay.turn is None:
+            stay.turn, stay.clear = presence.last, False
+        held = step.at - stay.turn.at
+        stay.clear = stay.clear or geometry.border_distance(point, region.points, step.aspect) >= BORDER_WIDTH
+        if not presence.in_sight or held < (OUTSIDE if stay.inside else INSIDE) or not (stay.clear or held >= SURE):
             return
         turn, stay.turn, stay.inside = stay.turn, None, not stay.inside
         stay.since = turn.at if stay.inside else None
         kind = EventKind.ZONE_ENTER if stay.inside else EventKind.ZONE_LEAVE
         verb = "is at" if stay.inside else "left"
-        yield Crossing(kind, presence, turn, region, f"{capital(name(presence))} {verb} {_the(region)}.")
+        yield Crossing(kind, presence, turn, region, f"{capital(name(presence))} {verb} {the(region)}.")
 
     def _over_line(self, region: Region, presence: Presence, step: Step) -> Iterator[Crossing]:
-        point, key = geometry.ground_point(presence.last.box), (region.id, presence.id)
-        if geometry.point_to_polyline(point, region.points, step.aspect) < LINE_WIDTH:
+        point, key = geometry.standing_point(presence.last.box), (region.id, presence.id)
+        beyond = geometry.point_to_polyline(point, region.points, step.aspect) >= LINE_WIDTH
+        anchor = self._anchors.get(key)
+        if anchor is None:
+            if beyond:
+                self._anchors[key] = _Anchor(point)
             return
-        before = self._anchors.get(key)
-        self._anchors[key] = point
-        side = geometry.crossing(before, point, region.points) if before is not None else 0
-        if before is not None and side:
+        side = geometry.crossing(anchor.point, point, region.points)
+        anchor.turn = (anchor.turn or presence.last) if side else None
+        if not beyond or (side and not presence.in_sight):
+            return
+        if anchor.turn is not None:
+            before = anchor.point
             way = geometry.direction_words((point[0] - before[0]) * step.aspect, point[1] - before[1])
-            text = f"{capital(name(presence))} crossed {_the(region)}, going {way}."
-            yield Crossing(EventKind.LINE, presence, presence.last, region, text, float(side))
+            text = f"{capital(name(presence))} crossed {the(region)}, going {way}."
+            yield Crossing(EventKind.LINE, presence, anchor.turn, region, text, float(side))
+        anchor.point, anchor.turn = point, None
+
+    def _lose_ways(self) -> None:
+        self._anchors.clear()
+        for stay in self._stays.values():
+            stay.turn = None
 
     def _forget(self, step: Step) -> None:
         for key in [key for key in self._stays if key[1] not in step.presences]:
             del self._stays[key]
-        for key in [key for key in self._anchors if not _in_sight(step.presences.get(key[1]))]:
+        for (_, track), stay in self._stays.items():
+            if _away(step.presences[track]):
+                stay.turn = None
+        for key in [key for key in self._anchors if _away(step.presences.get(key[1]))]:
             del self._anchors[key]
 
 
-def _in_sight(presence: Presence | None) -> bool:
-    return presence is not None and presence.in_sight
+def _away(presence: Presence | None) -> bool:
+    return presence is None or (presence.out is not None and not presence.live)
 
 
-def _the(region: Region) -> str:
+def the(region: Region) -> str:
     return region.name if region.name.casefold().startswith("the ") else f"the {region.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one update showed at regions."""
+
+    step: Step
+    crossings: list[Crossing]
+    regions: Regions

@@ -55,13 +55,17 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One track update: its time, its frame, its shape, and all presences by track id."""
+    """One track update: its time, its frame, its shape, and all presences by track id.
+
+    `resumed`: pictures are missing before this one, so that nobody knows how objects came to where they are.
+    """
 
     at: datetime
     frame: FrameRef
     pts: int
     aspect: float
     presences: dict[int, Presence]
+    resumed: bool = False
 
 
 def new_id() -> str:

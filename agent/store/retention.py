@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agent.store.schema import captions, deliveries, events, questions, regions, watches
+from agent.store.schema import arming, captions, deliveries, events, questions, regions, watches
 from agent.store.store import EventStore
 
 BATCH = 200
@@ -90,7 +90,7 @@ async def _forget_before(store: EventStore, before: datetime) -> None:
     """Dead letters, and what streams were given that have not been seen since then."""
     async with store.writing() as connection:
         await connection.execute(deliveries.delete().where(deliveries.c.at < before))
-        for table in (regions, watches):
+        for table in (regions, watches, arming):
             await connection.execute(table.delete().where(table.c.seen_at < before))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agent.rules.plain import rule_of, rule_plain
 from agent.types import (
     AgentError,
     Answer,
@@ -100,6 +101,7 @@ def event_row(entry: Entry, event: Event, boot: str, stream: str) -> Row:
         "words": clean(" ".join([plain, *event.labels])),
         "region_id": event.region_id,
         "watch_id": event.watch_id,
+        "rule_id": event.rule_id,
         **_frame_row(event.frame),
         "pts": event.pts,
         "at": event.at,
@@ -183,6 +185,7 @@ def region_row(region: Region, stream: str, at: datetime) -> Row:
         "name": clean(region.name),
         "kind": region.kind.value,
         "points": [list(point) for point in region.points],
+        "rules": [rule_plain(rule) for rule in region.rules],
         "seen_at": at,
     }
 
@@ -242,6 +245,7 @@ def stored_event(row: Mapping[Any, Any], tracks: Iterable[Mapping[Any, Any]], pi
         severity=Severity(row["severity"]),
         region_id=row["region_id"],
         watch_id=row["watch_id"],
+        rule_id=row["rule_id"],
         value=row["value"],
         evidence=_evidence(row["evidence"]) if row["evidence"] else None,
     )
@@ -266,7 +270,8 @@ def stored_question(row: Mapping[Any, Any]) -> StoredQuestion:
 
 def kept_region(row: Mapping[Any, Any]) -> Region:
     points = tuple((float(x), float(y)) for x, y in row["points"])
-    return Region(row["id"], row["name"], RegionKind(row["kind"]), points)
+    rules = tuple(rule_of(plain) for plain in row["rules"])
+    return Region(row["id"], row["name"], RegionKind(row["kind"]), points, rules)
 
 
 def kept_watch(row: Mapping[Any, Any]) -> Watch:

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration: a store at this revision is opened without loading Alembic."""
 
 
@@ -61,6 +61,7 @@ events = sa.Table(
     sa.Column("picture_bytes", sa.Integer, nullable=False),
     sa.Column("keep", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("note", sa.Text),
+    sa.Column("rule_id", Uuid),
     sa.Index("events_at", "at"),
     sa.Index("events_stream", "stream", "seq"),
 )
@@ -131,6 +132,14 @@ regions = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("kind", sa.String(8), nullable=False),
     sa.Column("points", Json, nullable=False),
+    sa.Column("seen_at", UtcTime, nullable=False),
+    sa.Column("rules", Json, nullable=False, server_default="[]"),
+)
+arming = sa.Table(
+    "arming",
+    metadata,
+    sa.Column("stream", StreamId, primary_key=True),
+    sa.Column("armed", sa.Boolean, nullable=False),
     sa.Column("seen_at", UtcTime, nullable=False),
 )
 watches = sa.Table(

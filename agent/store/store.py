@@ -16,10 +16,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from agent.store import rows
 from agent.store.faults import damaged, explained
 from agent.store.rows import Entry, Row, StoredEvent, StoredQuestion
-from agent.store.schema import captions, deliveries, event_tracks, events, pictures, questions, regions, watches
+from agent.store.schema import (
+    arming,
+    captions,
+    deliveries,
+    event_tracks,
+    events,
+    pictures,
+    questions,
+    regions,
+    watches,
+)
 from agent.store.search import matching
 from agent.types import (
     AnswerFact,
+    ArmedFact,
     Caption,
     CaptionFact,
     EventFact,
@@ -55,6 +66,7 @@ class Kept:
 
     regions: tuple[Region, ...] = ()
     watches: tuple[Watch, ...] = ()
+    armed: bool = True
 
 
 @dataclass(slots=True)
@@ -139,7 +151,8 @@ class EventStore:
         if row is None:
             await connection.execute(table.delete().where(table.c.stream == stream, table.c.id == item))
         else:
-            put = self._insert(table).on_conflict_do_update(index_elements=["stream", "id"], set_=row)
+            key = [column.name for column in table.primary_key]
+            put = self._insert(table).on_conflict_do_update(index_elements=key, set_=row)
             await connection.execute(put, row)
 
     async def touch(self, streams: Iterable[str], now: datetime) -> None:
@@ -148,7 +161,7 @@ class EventStore:
         if not names:
             return
         async with self.writing() as connection:
-            for table in (regions, watches):
+            for table in (regions, watches, arming):
                 await connection.execute(table.update().where(table.c.stream.in_(names)).values(seen_at=now))
 
     # --- reading --------------------------------------------------------------------------------------------------
@@ -196,11 +209,13 @@ class EventStore:
         async with self.reading() as connection:
             zones = list((await connection.execute(sa.select(regions))).mappings())
             watched = list((await connection.execute(sa.select(watches))).mappings())
-        streams = {row["stream"] for row in (*zones, *watched)}
+            armed = {row["stream"]: row["armed"] for row in (await connection.execute(sa.select(arming))).mappings()}
+        streams = {row["stream"] for row in (*zones, *watched)} | set(armed)
         return {
             stream: Kept(
                 tuple(rows.kept_region(row) for row in zones if row["stream"] == stream),
                 tuple(rows.kept_watch(row) for row in watched if row["stream"] == stream),
+                armed.get(stream, True),
             )
             for stream in streams
         }
@@ -268,6 +283,8 @@ def _batch(boot: str, stream: str, entries: Iterable[Entry]) -> _Batch:
                 batch.answers[answer.question_id] = rows.answer_row(answer)
             case RegionFact(region, removed):
                 batch.kept[regions, region.id] = None if removed else rows.region_row(region, stream, entry.at)
+            case ArmedFact(armed):
+                batch.kept[arming, stream] = {"stream": stream, "armed": armed, "seen_at": entry.at}
             case WatchFact(watch, removed):
                 batch.kept[watches, watch.id] = None if removed else rows.watch_row(watch, stream, entry.at)
             case _:

@@ -99,7 +99,7 @@ def test_zones_are_entered_and_left_once_though_the_border_trembles() -> None:
     events = play(Perception(regions=[LEFT_HALF]), tracks, 11.0)
     assert [e.kind for e in events] == [EventKind.APPEAR]
     deeper = play(Perception(regions=[LEFT_HALF]), lambda t: walk(t, 0.2, 0.1), 6.0)
-    assert told(deeper) == [("appear", (1,), 0.0), ("zone_enter", (1,), 0.5), ("zone_leave", (1,), 3.0)]
+    assert told(deeper) == [("appear", (1,), 0.0), ("zone_enter", (1,), 0.0), ("zone_leave", (1,), 3.0)]
     assert {e.region_id for e in deeper} == {None, "z"}
 
 

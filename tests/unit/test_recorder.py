@@ -18,12 +18,14 @@ from agent.keyframes import Keyframes
 from agent.loop import StreamAgent
 from agent.recorder import Recorder
 from agent.recording import Recording
+from agent.sinks.dispatch import Dispatcher
+from agent.sinks.wording import Told
 from agent.store.opening import open_store, store_url
 from agent.store.retention import Limits
 from agent.store.rows import Delivery, Entry
 from agent.store.store import EventQuery, EventStore
 from agent.types import DeltaFact, EventFact, EventKind, Region, RegionFact, RegionKind, Watch, WatchFact
-from agent.webhooks import Webhooks
+from agent.watches import WatchBook
 from stream.errors import StoreError
 from stream.facts import FactLog, TrackFact
 from tests.stored import BOOT, event
@@ -52,15 +54,16 @@ class Disk:
         await self.write_really(boot, stream, entries)
 
 
-class Hooks(Webhooks):
+class Hooks(Dispatcher):
     def __init__(self) -> None:
-        super().__init__((), lambda *_: "{}")
+        super().__init__((), lambda told: {})
         self.sent: list[str] = []
 
-    def deliveries(self, boot: str, stream: str, fact: EventFact) -> tuple[Delivery, ...]:
-        return (Delivery(fact.event.id, "one", fact.event.id, "{}", fact.event.at),)
+    def tell(self, told: Told) -> tuple[Delivery, ...]:
+        event = told.fact.event
+        return (Delivery(event.id, "one", event.id, "{}", event.at),)
 
-    def send(self, deliveries: Any) -> None:
+    def send(self, deliveries: Any, most: int = 0) -> None:
         self.sent += [delivery.id for delivery in deliveries]
 
 
@@ -88,7 +91,7 @@ async def until(true: Callable[[], bool]) -> None:
 async def rigged(folder: Path) -> AsyncIterator[Rig]:
     hooks, dropped = Hooks(), dict[str, int]()
     url = store_url(None, folder)
-    recording = Recording(lambda: open_store(url), boot=BOOT, where="here", limits=NO_LIMITS, webhooks=hooks)
+    recording = Recording(lambda: open_store(url), boot=BOOT, where="here", limits=NO_LIMITS, sinks=hooks)
     async with recording:
         disk = Disk(recording.store)
         recording.store.write = disk.write  # type: ignore[method-assign,assignment]
@@ -97,8 +100,9 @@ async def rigged(folder: Path) -> AsyncIterator[Rig]:
         def drop(stage: str, count: int) -> None:
             dropped[stage] = dropped.get(stage, 0) + count
 
-        session = SimpleNamespace(id="cam", facts=facts, dropped=drop)
-        agent = cast(StreamAgent, SimpleNamespace(session=session, keyframes=Keyframes()))
+        session = SimpleNamespace(id="cam", name="Camera", facts=facts, dropped=drop)
+        given = SimpleNamespace(session=session, keyframes=Keyframes(), regions=(), watches=WatchBook())
+        agent = cast(StreamAgent, given)
         yield Rig(recording, disk, hooks, facts, recording.attach(agent), dropped)
         facts.close()
 
@@ -231,11 +235,12 @@ class Agent:
         self.session = SimpleNamespace(id="cam", facts=FactLog(), dropped=lambda stage, count: None)
         self.keyframes = Keyframes()
         self.regions: tuple[Region, ...] = ()
+        self.zones = SimpleNamespace(armed=True)
         self.watches = SimpleNamespace(all=lambda: self.watched)
         self.watched: list[Watch] = []
 
-    def restore(self, regions: tuple[Region, ...], watches: tuple[Watch, ...]) -> None:
-        self.regions, self.watched = regions, list(watches)
+    def restore(self, regions: tuple[Region, ...], watches: tuple[Watch, ...], armed: bool) -> None:
+        self.regions, self.watched, self.zones.armed = regions, list(watches), armed
 
 
 async def test_a_store_that_comes_up_later_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +258,7 @@ async def test_a_store_that_comes_up_later_is_used(tmp_path: Path, monkeypatch: 
             raise FULL
         return await open_store(url)
 
-    recording = Recording(open_later, boot=BOOT, where="", limits=NO_LIMITS, webhooks=Hooks(), open_again_s=0.02)
+    recording = Recording(open_later, boot=BOOT, where="", limits=NO_LIMITS, sinks=Hooks(), open_again_s=0.02)
     async with recording:
         agent = Agent()
         recorder = recording.attach(cast(StreamAgent, agent))
@@ -276,7 +281,7 @@ async def test_what_is_too_old_goes_by_itself(tmp_path: Path) -> None:
     fresh = replace(event("fresh"), at=NOW)
     await store.write(BOOT, "cam", [Entry(EventFact(told), told.at) for told in (event("old"), fresh)])
     limits = Limits(timedelta(days=30), 2**40)
-    recording = Recording(lambda: open_store(url), boot=BOOT, where="", limits=limits, webhooks=Hooks())
+    recording = Recording(lambda: open_store(url), boot=BOOT, where="", limits=limits, sinks=Hooks())
     async with recording, asyncio.timeout(10):
         while len(found := await store.events(EventQuery())) > 1:
             await asyncio.sleep(0.01)

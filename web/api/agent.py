@@ -1,4 +1,4 @@
-"""Questions, watches and regions of a stream, and what happened in it."""
+"""Questions and watches of a stream, and what happened in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from agent.conversation import Asked, listen
 from agent.loop import UNTOLD, StreamAgent
-from agent.types import AnswerFact, EventKind, RegionKind, Severity
+from agent.types import AnswerFact, EventKind, Severity
 from stream.errors import NotFound
 from stream.types import FrameRef
 from web.agent_wire import (
@@ -20,13 +20,12 @@ from web.agent_wire import (
     agent_fact,
     asked_body,
     event_body,
-    region_body,
     watch_body,
 )
-from web.api.shapes import AskedQuestion, Describing, NewQuestion, NewRegion, NewWatch, Page, WatchChange
+from web.api.shapes import AskedQuestion, Describing, NewQuestion, NewWatch, Page, WatchChange
 from web.api.streams import After, Limit, page
 from web.commands import asked_about
-from web.protocol.parts import Event, Region, Watch
+from web.protocol.parts import Event, Watch
 from web.state import AgentDep
 
 router = APIRouter(prefix="/v1/streams/{stream_id}", tags=["Agent"])
@@ -121,30 +120,6 @@ async def change_watch(watch_id: Uuid, body: WatchChange, agent: AgentDep) -> Js
 @router.delete("/watches/{watch_id}", status_code=204)
 async def remove_watch(watch_id: Uuid, agent: AgentDep) -> None:
     agent.remove_watch(watch_id)
-
-
-# --- regions --------------------------------------------------------------------------------------------------------
-
-
-@router.get("/regions", response_model=Page[Region])
-async def regions(agent: AgentDep, limit: Limit = 100, after: After = None) -> Json:
-    return page([region_body(region) for region in agent.regions], limit, after)
-
-
-@router.post("/regions", status_code=201, response_model=Region)
-async def add_region(body: NewRegion, agent: AgentDep) -> Json:
-    """A zone or a line; events say who enters, leaves or crosses it."""
-    return region_body(agent.put_region(body.name, RegionKind(body.kind), body.points))
-
-
-@router.put("/regions/{region_id}", response_model=Region)
-async def put_region(region_id: Uuid, body: NewRegion, agent: AgentDep) -> Json:
-    return region_body(agent.put_region(body.name, RegionKind(body.kind), body.points, region_id))
-
-
-@router.delete("/regions/{region_id}", status_code=204)
-async def remove_region(region_id: Uuid, agent: AgentDep) -> None:
-    agent.remove_region(region_id)
 
 
 # --- descriptions ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from web.protocol.client import QuestionBody
-from web.protocol.parts import ErrorBody, Event, FrameRef, Latency, Severity, Unit
+from web.protocol.parts import ErrorBody, Event, FrameRef, Latency, RuleBody, Severity, Unit, Uuid
 from web.protocol.server import AnswerBody
 
 T = TypeVar("T")
@@ -140,10 +140,66 @@ class WatchChange(Body):
     enabled: bool | None = None
 
 
+class NewRule(RuleBody):
+    """With the `id` of a rule of the region it takes that one's place."""
+
+    model_config = ConfigDict(extra="forbid", strict=False, frozen=True)
+
+    id: Uuid | None = None
+
+
+class RuleChange(Body):
+    """What is left out stays."""
+
+    enabled: bool | None = None
+    sound: bool | None = None
+
+
 class NewRegion(Body):
+    """Without `rules` a new region has none, and an old one keeps its own."""
+
     name: Name
     kind: Literal["zone", "line"]
     points: Annotated[list[tuple[Unit, Unit]], Field(min_length=2, max_length=64)]
+    rules: Annotated[list[NewRule], Field(max_length=16)] | None = None
+
+
+class Armed(Body):
+    armed: bool
+
+
+class AllArmed(BaseModel):
+    """The streams that are open now; those that are not open have it too when they open again."""
+
+    armed: bool
+    streams: list[str]
+
+
+class TriedRule(Body):
+    """A rule to be tried, saved or not, at a region, saved or not."""
+
+    region: NewRegion
+    rule: NewRule
+
+
+class Fired(BaseModel):
+    """An alert that there would have been. `thumb` where a picture of that moment is kept."""
+
+    at: datetime
+    text: str
+    track_ids: list[int]
+    frame: FrameRef
+    thumb: str | None = None
+
+
+class Trial(BaseModel):
+    """What a rule would have done from `since` to `until`: `count` alerts, of which the newest are in `items`, oldest
+    first. `since` is none where nothing is recorded yet."""
+
+    since: datetime | None
+    until: datetime | None
+    count: int
+    items: list[Fired]
 
 
 class StoredEvent(Event):

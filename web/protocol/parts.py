@@ -197,6 +197,7 @@ class Event(Shape):
     track_ids: list[Id]
     region_id: Uuid | None = None
     watch_id: Uuid | None = None
+    rule_id: Annotated[Uuid | None, Field(description="Of an alert: the rule of the region that raised it.")] = None
     severity: Severity
     text: str
     frame: FrameRef
@@ -207,6 +208,51 @@ class Event(Shape):
     evidence: Evidence | None = None
 
 
+TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Seconds = Annotated[float, Field(ge=0, le=86400)]
+Speed = Annotated[float, Field(ge=0, le=100)]
+
+
+class Schedule(Shape):
+    """From `since` to `until` on `days`, by the clocks of `zone` (an IANA name). Where `until` is not later it ends on
+    the next day; equal times mean the whole day."""
+
+    days: Annotated[list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1, max_length=7)]
+    since: TimeOfDay = "00:00"
+    until: TimeOfDay = "00:00"
+    zone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
+
+
+class RuleBody(Shape):
+    """What a region raises an alert for. Lines have `cross`, zones the others.
+
+    `seconds` is how long it must hold; `op` and `value` compare a `count`. A `direction` of `forward` is to the line's
+    right-hand side, seen along it from its first point. Areas are shares of the picture, speeds heights of the picture
+    a second. After an alert the rule rests for `cooldown_s` as far as the same object is concerned. `enabled`: it is
+    armed; `sound`: the page rings.
+    """
+
+    kind: Literal["enter", "leave", "dwell", "loiter", "count", "cross", "left", "removed"]
+    label: Annotated[str | None, Field(min_length=1, max_length=80, description="None: anything.")] = None
+    seconds: Annotated[Seconds | None, Field(description="None: as long as is usual for its kind.")] = None
+    op: Literal[">", ">=", "<", "<=", "==", "!="] | None = None
+    value: Annotated[float, Field(ge=0, le=1000)] | None = None
+    direction: Literal["forward", "backward"] | None = None
+    min_area: Unit | None = None
+    max_area: Unit | None = None
+    min_speed: Speed | None = None
+    max_speed: Speed | None = None
+    schedule: Schedule | None = None
+    severity: Severity = "warn"
+    cooldown_s: Seconds = 30
+    enabled: bool = True
+    sound: bool = False
+
+
+class RegionRule(RuleBody):
+    id: Uuid
+
+
 class Region(Shape):
     """A `zone` has three corners or more, a `line` two ends or more."""
 
@@ -214,6 +260,7 @@ class Region(Shape):
     name: str
     kind: Literal["zone", "line"]
     points: list[Annotated[tuple[Unit, Unit], Field(strict=False)]]
+    rules: list[RegionRule]
 
 
 class Rule(Shape):

@@ -89,6 +89,7 @@ class Hello(FactShape):
     ]
     prompts: list[Prompt]
     regions: list[Region]
+    armed: bool
     watches: list[Watch]
 
 
@@ -124,6 +125,13 @@ class RegionMessage(FactShape):
     type: Literal["region"]
     region: Region
     removed: bool
+
+
+class ArmedMessage(FactShape):
+    """Whether the rules of the stream's regions raise alerts."""
+
+    type: Literal["armed"]
+    armed: bool
 
 
 class WatchMessage(FactShape):

@@ -136,6 +136,8 @@ export interface Event {
   track_ids: number[];
   region_id?: string | null;
   watch_id?: string | null;
+  /** Of an alert: the rule of the region that raised it. */
+  rule_id?: string | null;
   severity: "info" | "warn" | "critical";
   text: string;
   frame: FrameRef;
@@ -214,6 +216,7 @@ export interface Hello {
   microphone: string;
   prompts: Prompt[];
   regions: Region[];
+  armed: boolean;
   watches: Watch[];
 }
 
@@ -343,6 +346,7 @@ export interface Region {
   name: string;
   kind: "zone" | "line";
   points: [number, number][];
+  rules: RegionRule[];
 }
 
 export interface RegionMessage {
@@ -351,6 +355,27 @@ export interface RegionMessage {
   type: "region";
   region: Region;
   removed: boolean;
+}
+
+export interface RegionRule {
+  kind: "enter" | "leave" | "dwell" | "loiter" | "count" | "cross" | "left" | "removed";
+  /** None: anything. */
+  label?: string | null;
+  /** None: as long as is usual for its kind. */
+  seconds?: number | null;
+  op?: ">" | ">=" | "<" | "<=" | "==" | "!=" | null;
+  value?: number | null;
+  direction?: "forward" | "backward" | null;
+  min_area?: number | null;
+  max_area?: number | null;
+  min_speed?: number | null;
+  max_speed?: number | null;
+  schedule?: Schedule | null;
+  severity?: "info" | "warn" | "critical";
+  cooldown_s?: number;
+  enabled?: boolean;
+  sound?: boolean;
+  id: string;
 }
 
 /** A cheap condition on tracks; what is none may be anything. */
@@ -362,6 +387,14 @@ export interface Rule {
   seconds?: number;
   op?: ">" | ">=" | "<" | "<=" | "==" | "!=" | null;
   value?: number | null;
+}
+
+/** From `since` to `until` on `days`, by the clocks of `zone` (an IANA name). Where `until` is not later it ends on the next day; equal times mean the whole day. */
+export interface Schedule {
+  days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+  since?: string;
+  until?: string;
+  zone?: string;
 }
 
 /** `ack`: at most 4 `tracks` messages are sent beyond the last one acknowledged. */
