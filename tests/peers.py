@@ -16,6 +16,7 @@ from aiortc.rtp import RtpPacket
 
 from stream.aiortc_patches import Connecting, ReceiverTap, gathering, install, on_keyframe_request
 from stream.decode import nv12_planes
+from stream.errors import OnlookerError
 from stream.jitter import Assembled, FrameAssembler, Packet
 from stream.sources.base import Received
 from stream.types import Codec
@@ -33,9 +34,13 @@ class Sink:
         self.received: list[Received] = []
         self.drops: dict[str, int] = {}
         self.connects = 0
+        self.losses: list[OnlookerError] = []
 
     def connected(self) -> None:
         self.connects += 1
+
+    def lost(self, error: OnlookerError) -> None:
+        self.losses.append(error)
 
     def push(self, received: Received) -> None:
         self.received.append(received)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from stream.errors import OnlookerError
 from stream.types import Codec
 
 
@@ -30,6 +31,10 @@ class MediaSink(Protocol):
 
     def connected(self) -> None:
         """Media is about to flow; the stream's epoch grows."""
+        ...
+
+    def lost(self, error: OnlookerError) -> None:
+        """The media has stopped, or could not be had; the source tries again by itself."""
         ...
 
     def push(self, received: Received) -> None:

@@ -9,21 +9,18 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import av
 
 from stream.errors import OnlookerError, SourceError
-from stream.sources.base import MediaSink, Received
-from stream.sources.demux import Layout, Picture, Reading, inspect
+from stream.sources.base import MediaSink
+from stream.sources.demux import Layout, Reading, inspect
+from stream.sources.handover import Handover
 from stream.types import CLOCK_HZ
 
 STALL_S = 1.0
 """A reader that is later than this, after a suspended machine for example, goes on from where it is."""
-
-MAX_IN_FLIGHT = 8
-"""Pictures that may wait for the event loop; more are dropped up to the next keyframe."""
 
 LOOP_AGAIN_S = 0.5
 """A file that ends sooner than this after its start is not played in a loop."""
@@ -74,13 +71,9 @@ class _Reader:
     def __init__(self, source: FileSource, layout: Layout, sink: MediaSink, loop: asyncio.AbstractEventLoop) -> None:
         self._source = source
         self._layout = layout
-        self._sink = sink
-        self._loop = loop
-        self._handed_over = 0  # counted by the reader
-        self._delivered = 0  # counted by the event loop
-        self._until_keyframe = False
+        self._handover = Handover(sink, loop)
         self._start_s = 0.0
-        self.stop = threading.Event()
+        self.stop = self._handover.stop
         self.ended: asyncio.Future[None] = loop.create_future()
         self.thread = threading.Thread(target=self._run, name=f"file {source.url}", daemon=True)
 
@@ -92,7 +85,7 @@ class _Reader:
             error = failure
         except (av.FFmpegError, OSError, ValueError) as failure:
             error = SourceError(f"Reading the video failed: {failure}", action="Try another file, or convert it.")
-        self._call(self._finish, error)
+        self._handover.call(self._finish, error)
 
     def _finish(self, error: OnlookerError | None) -> None:
         if self.ended.done():
@@ -102,10 +95,6 @@ class _Reader:
         else:
             self.ended.set_exception(error)
 
-    def _call(self, function: Callable[..., None], *args: object) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(function, *args)
-
     def _play(self) -> None:
         self._start_s = time.monotonic()
         ticks = 0
@@ -114,7 +103,7 @@ class _Reader:
                 for picture in reading.pictures(self._late_s, ticks):
                     if self._wait_until(picture.ticks):
                         return
-                    self._hand_over(picture)
+                    self._handover.give(picture)
             if not self._source.loop:
                 return
             if reading.end_ticks < LOOP_AGAIN_S * CLOCK_HZ:
@@ -131,20 +120,3 @@ class _Reader:
         if late_s > STALL_S:
             self._start_s += late_s
         return self.stop.wait(-late_s) if late_s < 0 else self.stop.is_set()
-
-    def _hand_over(self, picture: Picture) -> None:
-        in_flight = self._handed_over - self._delivered
-        if in_flight >= MAX_IN_FLIGHT or (self._until_keyframe and not picture.keyframe):
-            self._until_keyframe = True
-            self._call(self._sink.dropped, "source", 1)
-            return
-        self._until_keyframe = False
-        self._handed_over += 1
-        rtp = picture.ticks & 0xFFFFFFFF
-        received = Received(picture.codec, picture.data, picture.keyframe, rtp, None, time.monotonic())
-        self._call(self._deliver, received)
-
-    def _deliver(self, received: Received) -> None:
-        self._delivered += 1
-        if not self.stop.is_set():
-            self._sink.push(received)

@@ -17,6 +17,7 @@ import pytest
 from stream.bitstream import NAL_PPS, NAL_SPS, nal_units
 from stream.errors import SourceError
 from stream.sources import file as file_module
+from stream.sources import handover
 from stream.sources.demo import demo_source
 from stream.sources.demux import Layout, Picture, Reading, inspect
 from stream.sources.file import FileSource
@@ -258,7 +259,7 @@ async def test_a_file_too_short_to_loop_says_so(folder: Path) -> None:
 async def test_a_busy_event_loop_costs_pictures_up_to_a_keyframe_and_no_delay(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_module, "MAX_IN_FLIGHT", 4)
+    monkeypatch.setattr(handover, "MAX_IN_FLIGHT", 4)
     sink, source = Sink(), FileSource(plain(folder), loop=True)
     run = asyncio.create_task(source.run(sink))
     await sink.until(3)

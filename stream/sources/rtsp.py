@@ -1,0 +1,93 @@
+"""Cameras by RTSP, read by FFmpeg: over TCP, or UDP by choice, with Basic or Digest login."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import quote
+
+import av
+from av.container import InputContainer
+
+from stream.sources.addresses import AddressPolicy, Target, target_of
+from stream.sources.camera import Timeouts
+
+Transport = Literal["tcp", "udp"]
+SCHEMES = ("rtsp", "rtsps")
+
+PROBE_US = 500_000
+"""How long FFmpeg may look for parameters that the camera has not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedContainer:
+    """A container that FFmpeg reads from the network itself, in real time."""
+
+    container: InputContainer
+    paced: bool = False
+
+    def close(self) -> None:
+        self.container.close()
+
+    def abort(self) -> None:
+        """FFmpeg ends a read by itself when its time is up, and cannot be woken."""
+
+
+@dataclass(frozen=True, slots=True)
+class RtspCamera:
+    """`target` may hold a login; `username` and `password` come first."""
+
+    target: Target
+    policy: AddressPolicy
+    transport: Transport = "tcp"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    kind = "rtsp"
+
+    @classmethod
+    def of(
+        cls,
+        url: str,
+        policy: AddressPolicy,
+        *,
+        transport: Transport = "tcp",
+        username: str | None = None,
+        password: str | None = None,
+    ) -> RtspCamera:
+        """Raises `BadInput` for what is no RTSP address."""
+        return cls(target_of(url, SCHEMES), policy, transport, username, password)
+
+    @property
+    def shown(self) -> str:
+        return self.target.shown
+
+    @property
+    def where(self) -> str:
+        return self.target.host
+
+    @property
+    def gives_login(self) -> bool:
+        return bool(self.username or self.target.username)
+
+    def open(self, timeouts: Timeouts, *, audio: bool = False) -> OpenedContainer:
+        address = self.policy.resolve(self.target.host, self.target.port)
+        options = {
+            "rtsp_transport": self.transport,
+            "protocol_whitelist": "rtp,udp,tcp,tls",
+            "analyzeduration": str(PROBE_US),
+            "fpsprobesize": "0",
+            "fflags": "nobuffer",
+            "max_delay": "200000",
+        }
+        if not audio:
+            options["allowed_media_types"] = "video"
+        limits = (timeouts.connect_s, timeouts.read_s)
+        return OpenedContainer(av.open(self._url(address), format="rtsp", options=options, timeout=limits))
+
+    def _url(self, address: str) -> str:
+        """At the address that was checked. Holds the password: for FFmpeg alone."""
+        username, password = self.username or self.target.username, self.password or self.target.password
+        login = f"{quote(username or '', safe='')}:{quote(password or '', safe='')}@" if self.gives_login else ""
+        host = f"[{address}]" if ":" in address else address
+        return f"{self.target.scheme}://{login}{host}:{self.target.port}{self.target.path}"
