@@ -291,11 +291,16 @@ class Agents:
     """The agents of all streams, each run for as long as its stream lives. Event loop only."""
 
     def __init__(
-        self, backend: Backend, settings: AgentSettings | None = None, recording: Recording | None = None
+        self,
+        backend: Backend,
+        settings: AgentSettings | None = None,
+        recording: Recording | None = None,
+        clips: Clips | None = None,
     ) -> None:
         self._backend = backend
         self._settings = settings
         self._recording = recording
+        self._clips = clips
         self._agents: dict[str, StreamAgent] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -318,6 +323,8 @@ class Agents:
         self._agents[session.id] = agent
         if self._recording is not None:
             agent.recorder = self._recording.attach(agent)
+        if self._clips is not None:
+            agent.clips = self._clips.attach(session)
         task = asyncio.create_task(self._run(agent), name=f"agent {session.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -329,6 +336,10 @@ class Agents:
             return self._agents[session.id]
         except KeyError:
             raise NotFound(f"Stream {session.id} has been closed.") from None
+
+    @property
+    def all(self) -> tuple[StreamAgent, ...]:
+        return tuple(self._agents.values())
 
     async def close(self) -> None:
         for task in tuple(self._tasks):
@@ -348,6 +359,8 @@ class Agents:
                 del self._agents[agent.session.id]
 
     def _release(self, agent: StreamAgent) -> None:
+        if self._clips is not None and agent.clips is not None:
+            self._clips.release(agent.clips)
         if self._recording is not None:
             self._recording.release(agent)
 

@@ -308,10 +308,11 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class EventFact:
-    """`thumb`: a picture of it is on its way to the store."""
+    """`thumb`: a picture of it is on its way to the store; `clip` is the id of one that is being recorded."""
 
     event: Event
     thumb: bool = False
+    clip: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,13 +346,13 @@ class RegionFact:
 
 
 @dataclass(frozen=True, slots=True)
-@dataclass(frozen=True, slots=True)
 class ArmedFact:
     """Whether the stream's rules raise alerts at all."""
 
     armed: bool
 
 
+@dataclass(frozen=True, slots=True)
 class WatchFact:
     watch: Watch
     removed: bool = False

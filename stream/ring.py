@@ -57,9 +57,9 @@ class PacketRing:
         return len(self._frames)
 
     @property
-    def oldest_s(self) -> float | None:
-        """When the first picture came, on the monotonic clock."""
-        return self._frames[0].frame.received_s if self._frames else None
+    def newest_s(self) -> float | None:
+        """When the last picture came, on the monotonic clock."""
+        return self._frames[-1].frame.received_s if self._frames else None
 
     def push(self, frame: EncodedFrame) -> RingFrame | None:
         """Take one picture in decoding order. None where it cannot be decoded, since its keyframe is missing."""

@@ -9,6 +9,7 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from agent.clips.service import Clips
 from agent.loop import Agents, StreamAgent
 from agent.recording import Recording
 from stream.config import Config
@@ -37,6 +38,7 @@ class State:
     fanouts: Fanouts
     model_server: ModelServer
     voice: Voice
+    clips: Clips
     webrtc_notes: tuple[Note, ...] = ()
     live_clients: int = 0
     started_s: float = field(default_factory=time.monotonic)

@@ -45,7 +45,7 @@ def without_credentials(url: str | None) -> str | None:
 def tracks_text(update: TrackUpdate, seq: int, *, masks: bool, captions: Mapping[int, str]) -> str:
     """The `tracks` message as JSON text; `timings_ms.encode` is what its tracks took to encode."""
     start_s = time.perf_counter()
-    bodies = [_track(track, update.width, update.height, masks) for track in update.tracks]
+    bodies = [track_body(track, update.width, update.height, masks=masks) for track in update.tracks]
     for body in bodies:
         if (caption := captions.get(body["id"])) is not None:
             body["caption"] = caption
@@ -254,7 +254,7 @@ def prompt_bodies(facts: Iterable[PromptFact]) -> list[Json]:
     return [prompt_body(fact) for fact in facts]
 
 
-def _track(track: Track, width: int, height: int, masks: bool) -> Json:
+def track_body(track: Track, width: int, height: int, *, masks: bool = True) -> Json:
     return {
         "id": track.id,
         "prompt_id": track.prompt_id,

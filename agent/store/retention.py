@@ -63,11 +63,16 @@ async def _oldest(store: EventStore) -> datetime | None:
     cuts: list[datetime] = []
     async with store.reading() as connection:
         for table in TIMED:
-            first = sa.select(table.c.at).order_by(table.c.at).limit(BATCH).subquery()
+            first = sa.select(table.c.at).where(_may_go(table)).order_by(table.c.at).limit(BATCH).subquery()
             cut = (await connection.execute(sa.select(sa.func.max(first.c.at)))).scalar()
             if cut is not None:
                 cuts.append(cut)
     return min(cuts, default=None)
+
+
+def _may_go(table: sa.Table) -> sa.ColumnElement[bool]:
+    """What somebody marked to be kept stays."""
+    return sa.not_(table.c.keep) if table is events else sa.true()
 
 
 async def _delete_before(store: EventStore, before: datetime, rounds: int | None = None) -> int:
@@ -77,8 +82,8 @@ async def _delete_before(store: EventStore, before: datetime, rounds: int | None
         deleted = 0
         async with store.writing() as connection:
             for table in TIMED:
-                old = sa.select(table.c.seq).where(table.c.at < before).order_by(table.c.at).limit(BATCH)
-                deleted += (await connection.execute(table.delete().where(table.c.seq.in_(old)))).rowcount
+                old = sa.select(table.c.seq).where(table.c.at < before, _may_go(table)).order_by(table.c.at)
+                deleted += (await connection.execute(table.delete().where(table.c.seq.in_(old.limit(BATCH))))).rowcount
         gone += deleted
         if deleted == 0:
             break

@@ -68,6 +68,10 @@ class StoredEvent:
     stream: str
     event: Event
     pictures: frozenset[str] = frozenset()
+    keep: bool = False
+    """It stays, with its clip, however old it gets."""
+    note: str | None = None
+    """What somebody wrote about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +253,9 @@ def stored_event(row: Mapping[Any, Any], tracks: Iterable[Mapping[Any, Any]], pi
         value=row["value"],
         evidence=_evidence(row["evidence"]) if row["evidence"] else None,
     )
-    return StoredEvent(row["seq"], row["boot"], row["stream"], event, frozenset(pictures))
+    return StoredEvent(
+        row["seq"], row["boot"], row["stream"], event, frozenset(pictures), row["keep"], row["note"]
+    )  # fmt: skip
 
 
 def stored_question(row: Mapping[Any, Any]) -> StoredQuestion:

@@ -20,6 +20,7 @@ from agent.store.schema import (
     arming,
     captions,
     deliveries,
+    event_clips,
     event_tracks,
     events,
     pictures,
@@ -58,6 +59,9 @@ class EventQuery:
     until: datetime | None = None
     before: int | None = None
     limit: int = 100
+    region_id: str | None = None
+    keep: bool | None = None
+    with_clip: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +234,13 @@ class EventStore:
             wanted = wanted.where(events.c.kind == query.kind.value)
         if query.watch_id is not None:
             wanted = wanted.where(events.c.watch_id == query.watch_id)
+        if query.region_id is not None:
+            wanted = wanted.where(events.c.region_id == query.region_id)
+        if query.keep is not None:
+            wanted = wanted.where(events.c.keep == query.keep)
+        if query.with_clip:
+            shown = sa.select(event_clips.c.event_id).where(event_clips.c.offset_s.is_not(None))
+            wanted = wanted.where(events.c.id.in_(shown))
         if query.label is not None:
             labelled = sa.select(event_tracks.c.event_id).where(event_tracks.c.label == query.label)
             wanted = wanted.where(events.c.id.in_(labelled))

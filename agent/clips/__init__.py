@@ -1,0 +1,1 @@
+"""Clips: the seconds around what happened, cut from the compressed pictures as they came."""
