@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import cv2
 import numpy as np
@@ -98,6 +98,7 @@ class Keyframes:
         self._proofs: OrderedDict[FrameRef, Keyframe] = OrderedDict()
         self._bytes = 0
         self._due_at: datetime | None = None
+        self._since: datetime | None = None
 
     def offer(self, frame: Frame, update: TrackUpdate, at: datetime) -> Shot | None:
         """Take note of a frame and its tracks. Returns the shot where a JPEG of it is due: `add` its keyframe then."""
@@ -109,13 +110,28 @@ class Keyframes:
         self._due_at = max(at, (self._due_at or at) + timedelta(seconds=JPEG_EVERY_S))
         return shot
 
+    def forget(self) -> None:
+        """Let go of every picture so far, also of those that are still being encoded."""
+        self._newest.clear()
+        self._jpegs.clear()
+        self._proofs.clear()
+        self._current, self._due_at, self._bytes = None, None, 0
+        self._since = datetime.now(UTC)
+
     def add(self, keyframe: Keyframe) -> None:
         """Keep a JPEG, and let go of those that are too old or too much."""
+        if self._since is not None and keyframe.at < self._since:
+            return
         self._jpegs.append(keyframe)
         self._bytes += len(keyframe.jpeg)
         oldest = keyframe.at - timedelta(seconds=JPEG_KEPT_S)
         while len(self._jpegs) > 1 and (self._jpegs[0].at < oldest or self._bytes > JPEG_MAX_BYTES):
             self._bytes -= len(self._jpegs.popleft().jpeg)
+
+    @property
+    def newest_jpeg(self) -> Keyframe | None:
+        """None where there has been no picture."""
+        return self._jpegs[-1] if self._jpegs else None
 
     @property
     def bytes_held(self) -> int:
@@ -141,6 +157,8 @@ class Keyframes:
 
     def keep_proof(self, ref: FrameRef, keyframe: Keyframe) -> None:
         """Keep the picture that shows what happened on the frame `ref`; the newest hundred are kept."""
+        if self._since is not None and keyframe.at < self._since:
+            return
         self._proofs[ref] = keyframe
         while len(self._proofs) > MOST_PROOFS:
             self._proofs.popitem(last=False)

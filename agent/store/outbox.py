@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
-from agent.store.rows import Delivery, stored_delivery
+from agent.store.rows import Delivery, delivery_row, stored_delivery
 from agent.store.schema import deliveries
 from agent.store.store import EventStore
+
+MOST_IDS = 500
+"""In one statement."""
 
 
 async def pending(store: EventStore) -> list[Delivery]:
@@ -27,6 +32,15 @@ async def dead_letters(store: EventStore, sink: str, limit: int = 1000) -> list[
 async def delivered(store: EventStore, delivery: Delivery) -> None:
     async with store.writing() as connection:
         await connection.execute(deliveries.delete().where(deliveries.c.id == delivery.id))
+
+
+async def replaced(store: EventStore, ids: Sequence[str], told: Delivery) -> None:
+    """One delivery in the place of several."""
+    async with store.writing() as connection:
+        for first in range(0, len(ids), MOST_IDS):
+            wanted = deliveries.c.id.in_(ids[first : first + MOST_IDS])
+            await connection.execute(deliveries.delete().where(wanted))
+        await connection.execute(deliveries.insert().values(**delivery_row(told)))
 
 
 async def failed(store: EventStore, delivery: Delivery, *, dead: bool) -> bool:
