@@ -43,6 +43,8 @@ from web.voice import Voice
 log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
 LOOPBACK = ("127.0.0.1", "::1")
+LIGHT = "light"
+"""The engine that the fetched models are for."""
 
 
 def create_app(
@@ -66,7 +68,7 @@ def create_app(
             async with _opened(config, running, store, auth) as state:
                 app.state.onlooker = state
                 sessions = [(await open_feed(state.hub, feed), feed) for feed in config.feeds]
-                if fetch_progress is not None and not store.ready:
+                if fetch_progress is not None and running.name == LIGHT and not store.ready:
                     _fetch_beside(state, sessions, fetch_progress)
                 if on_started is not None:
                     on_started()

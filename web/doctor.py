@@ -181,9 +181,10 @@ def _packages(_: Config) -> Iterable[Finding]:
 
 
 def _engine(config: Config) -> Iterable[Finding]:
+    from web import sam3
     from web.engines import check_engine
 
-    if config.engine.asks_for_sam3:
+    if sam3.taken(config.engine):
         yield from _sam3(config.engine)
         return
     try:
@@ -200,7 +201,8 @@ def _sam3(config: EngineConfig) -> Iterable[Finding]:
     there, words, action = sam3.weights(config)
     yield Finding("sam3", "ok" if there else "warn" if sam3.comes(config) else "fail", words, action)
     fits, words, action = sam3.card(config)
-    yield Finding("sam3", "ok" if fits else "fail", words, action)
+    # Where it was only taken because it is here, the light engine stands in.
+    yield Finding("sam3", "ok" if fits else "fail" if config.asks_for_sam3 else "warn", words, action)
 
 
 def _models(config: Config) -> Iterable[Finding]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stream.config import EngineConfig
 from stream.models.sam3 import REPOSITORY, Found, NoSam3, Sam3WeightsMissing, check_packages, is_repository
-from stream.models.sam3_hub import find
+from stream.models.sam3_hub import find, here
 from stream.models.sam3_memory import ITEM_BYTES, SIDES, need, precision
 from web.cards import NoAnswer, cards
 
@@ -46,6 +46,17 @@ def weights(config: EngineConfig) -> tuple[bool, str, str]:
 def comes(config: EngineConfig) -> bool:
     """Whether missing weights are downloaded at the first start."""
     return is_repository(config.sam3 or REPOSITORY)
+
+
+def taken(config: EngineConfig) -> bool:
+    """Whether it runs: it is asked for, or nothing is and the released weights and a card are here."""
+    if config.asks_for_sam3 or config.name != "auto":
+        return config.asks_for_sam3
+    try:
+        check_packages()
+        return here(REPOSITORY) is not None and bool(cards())
+    except (NoSam3, NoAnswer):
+        return False
 
 
 def card(config: EngineConfig) -> tuple[bool, str, str]:

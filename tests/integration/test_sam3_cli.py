@@ -45,6 +45,21 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
 
 
+def examined(environment: dict[str, str], *arguments: str) -> list[dict[str, str]]:
+    """What the doctor says of SAM 3."""
+    done = run(environment, "doctor", "--json", "--port", "0", *arguments)
+    return [finding for finding in json.loads(done.stdout) if finding["name"] == "sam3"]
+
+
+def with_card(environment: dict[str, str], folder: Path, free_mib: int) -> dict[str, str]:
+    """With a stand-in for nvidia-smi."""
+    tool = folder / "bin" / "nvidia-smi"
+    tool.parent.mkdir(exist_ok=True)
+    tool.write_text(f"#!/bin/sh\necho 'Some Card 8, 8188, {free_mib}, 580.1, 8.6'\n")
+    tool.chmod(0o755)
+    return environment | {"PATH": f"{tool.parent}:{environment['PATH']}"}
+
+
 def refused(environment: dict[str, str], *arguments: str) -> str:
     """What it says, on lines that begin with the program's name and without a traceback."""
     done = run(environment, *arguments)
@@ -105,7 +120,10 @@ def test_without_a_network_it_says_how_to_bring_them(environment: dict[str, str]
     assert "--sam3" in said
 
 
-def test_they_are_fetched_once_and_found_without_a_network(environment: dict[str, str], weights: Path) -> None:
+def test_they_are_fetched_once_and_found_without_a_network(
+    environment: dict[str, str], weights: Path, tmp_path: Path
+) -> None:
+    """And then taken by themselves where there is a card."""
     with serving_hub(weights) as hub:
         done = run(environment | {"HF_ENDPOINT": hub.url}, "models", "fetch", "sam3")
         assert done.returncode == 0, done.stderr
@@ -115,6 +133,10 @@ def test_they_are_fetched_once_and_found_without_a_network(environment: dict[str
     (line,) = [line for line in run(environment, "models").stdout.splitlines() if line.startswith("sam3 ")]
     assert "ready" in line
     assert "facebook/sam3" in line
+    assert not examined(environment)  # without a card the light engine runs
+    fetched, card = examined(with_card(environment, tmp_path, 7800))
+    assert (fetched["level"], card["level"]) == ("ok", "ok")
+    assert examined(with_card(environment, tmp_path, 900))[1]["level"] == "warn"
 
 
 def test_models_shows_a_folder_and_metas_file(environment: dict[str, str], weights: Path, tmp_path: Path) -> None:
@@ -130,27 +152,18 @@ def test_models_shows_a_folder_and_metas_file(environment: dict[str, str], weigh
 
 
 def test_the_doctor_judges_weights_and_card(environment: dict[str, str], weights: Path) -> None:
-    done = run(environment, "doctor", "--json", "--sam3", str(weights), "--port", "0")
-    findings = [finding for finding in json.loads(done.stdout) if finding["name"] == "sam3"]
-    assert str(weights) in findings[0]["message"]
-    assert findings[0]["level"] == "ok"
-    missing = run(environment, "doctor", "--json", "--engine", "sam3", "--port", "0")
-    first, *_ = [finding for finding in json.loads(missing.stdout) if finding["name"] == "sam3"]
-    assert first["level"] == "warn"
-    assert "hf auth login" in first["action"]
+    there, *_ = examined(environment, "--sam3", str(weights))
+    assert str(weights) in there["message"]
+    assert there["level"] == "ok"
+    missing, *_ = examined(environment, "--engine", "sam3")
+    assert missing["level"] == "warn"
+    assert "hf auth login" in missing["action"]
 
 
 def test_the_doctor_judges_the_card_by_its_free_memory(
     environment: dict[str, str], weights: Path, tmp_path: Path
 ) -> None:
-    """With a stand-in for nvidia-smi."""
-    tool = tmp_path / "bin" / "nvidia-smi"
-    tool.parent.mkdir()
-    told = environment | {"PATH": f"{tool.parent}:{environment['PATH']}"}
     for free, level, words in ((7800, "ok", "bfloat16"), (3500, "fail", "--sam3-side 672"), (900, "fail", "larger")):
-        tool.write_text(f"#!/bin/sh\necho 'Some Card 8, 8188, {free}, 580.1, 8.6'\n")
-        tool.chmod(0o755)
-        done = run(told, "doctor", "--json", "--sam3", str(weights), "--port", "0")
-        _, card = [finding for finding in json.loads(done.stdout) if finding["name"] == "sam3"]
+        _, card = examined(with_card(environment, tmp_path, free), "--sam3", str(weights))
         assert card["level"] == level, card
         assert words in card["message"] + card["action"]
