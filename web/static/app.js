@@ -2,6 +2,7 @@
 import { Actions } from "./actions.js";
 import { call } from "./api.js";
 import { openConversation } from "./asking.js";
+import { openCameras } from "./cameras.js";
 import { Choices } from "./choices.js";
 import { ConceptField } from "./concept.js";
 import { Cover } from "./cover.js";
@@ -70,6 +71,7 @@ const station = new Station(settings, stage, {
   opened: (name, iconName) => {
     element("source-name").textContent = name;
     element("source-icon").replaceChildren(icon(iconName));
+    cameras.view.leave();
   },
 });
 const currentLive = () => station.feed?.live ?? null;
@@ -190,6 +192,8 @@ const sources = new SourceMenu(element("sources"), element("source"), {
   screen: () => void station.publish("screen"),
   demo: () => void station.playDemo(),
   watch: ({ id, name, kind }) => station.watch(id, name, kind),
+  all: () => cameras.view.show(),
+  add: () => cameras.dialog.add(),
   current: () => station.feed?.id ?? null,
   own: () => (station.feed?.own ? station.feed.id : null),
   usedCamera: () => station.capture.deviceId,
@@ -228,6 +232,7 @@ async function takeAction(action, value) {
   else if (action === "resume") pause(false);
   else if (action === "streams") sources.open();
   else if (action === "demo") await station.playDemo();
+  else if (action === "add") cameras.dialog.add();
   else await station.enterToken(value);
 }
 
@@ -308,6 +313,7 @@ const keys = {
 listenKeys(keys);
 
 const page = new Page({ settings, model, stage, station, selection, pointer, actions, toasts, announcer, keys });
+const cameras = openCameras(page, takeAction);
 // Parts that stand on their own: one line each.
 
 canvas.addEventListener("resized", (event) => {
@@ -327,8 +333,9 @@ document.addEventListener("fullscreenchange", () => view.refresh());
 addEventListener("pagehide", () => {
   voice.close();
   station.close();
+  cameras.view.close();
 });
-addEventListener("pageshow", (event) => event.persisted && void station.start());
+addEventListener("pageshow", (event) => event.persisted && cameras.view.start());
 setInterval(() => {
   timeline.draw();
   selection.show();
@@ -336,4 +343,4 @@ setInterval(() => {
 }, REFRESH_MS);
 
 element("local").hidden = !["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-void station.start();
+cameras.view.start();

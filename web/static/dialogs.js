@@ -40,6 +40,7 @@ const KEYS = [
   [["F"], "full screen"],
   [["S"], "save a snapshot"],
   [["N"], "numbers"],
+  [["G"], "all cameras; there the arrow keys move, Enter opens, Esc goes back"],
   [["Esc"], "stop the voice and the answer; cancel; select nothing"],
 ];
 /** The key for talking is the user's choice, and stands behind the one for asking. */

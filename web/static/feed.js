@@ -132,6 +132,7 @@ export class Feed {
     await viewing.start(this.id);
     if (this.#closed || this.#media !== viewing) return viewing.close();
     this.session = viewing.session;
+    this.error = null;
     this.events.media(viewing.media);
     this.#askOffset();
   }

@@ -1,5 +1,8 @@
 // Single keys, where no field is being typed in.
 
+/** Those that also act where no single picture is on screen. */
+const EVERYWHERE = new Set(["g", "?", "Escape"]);
+
 /**
  * @param {Record<string, () => void>} keys from `event.key`, letters in lower case
  */
@@ -9,8 +12,9 @@ export function listenKeys(keys) {
     const { target } = event;
     if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement) return;
     if (document.querySelector("dialog[open]")) return;
-    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!act) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const act = keys[key];
+    if (!act || (document.documentElement.dataset.view && !EVERYWHERE.has(key))) return;
     // Escape goes on to close what the browser has open.
     if (event.key !== "Escape") event.preventDefault();
     act();

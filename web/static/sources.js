@@ -1,5 +1,6 @@
 // The menu of sources: this computer's cameras and screen, and the streams that the server has.
 import { button, icon, iconButton, make, place } from "./dom.js";
+import { isCamera } from "./camera-address.js";
 import { closeStream, listStreams } from "./api.js";
 import { listCameras } from "./publish.js";
 
@@ -11,14 +12,13 @@ import { listCameras } from "./publish.js";
  * @property {() => void} screen
  * @property {() => void} demo
  * @property {(stream: {id: string, name: string, kind: string}) => void} watch
+ * @property {() => void} all cameras, side by side
+ * @property {() => void} add a camera
  * @property {() => string | null} current id of the stream on screen
  * @property {() => string | null} own id of the stream that this page publishes
  * @property {() => string | null} usedCamera
  * @property {(error: unknown) => void} failed
  */
-
-/** @type {Record<string, string>} */
-const KIND_ICONS = { webrtc: "camera", demo: "film", file: "film" };
 
 export class SourceMenu {
   /**
@@ -48,7 +48,9 @@ export class SourceMenu {
     const items = [make("h3", "", "This computer"), ...this.#cameraRows(cameras)];
     items.push(this.#row("screen", "Share my screen", "", () => this.actions.screen()));
     items.push(make("h3", "", "Streams of the server"));
+    if (streams.length > 1) items.push(this.#row("grid", "All side by side", "", () => this.actions.all()));
     for (const stream of streams) items.push(this.#streamRow(stream));
+    items.push(this.#row("plus", "Add a camera…", "By its address in your network", () => this.actions.add()));
     if (!streams.some((stream) => stream.source.kind === "demo")) {
       items.push(this.#row("film", "Play the demo", "", () => this.actions.demo()));
     }
@@ -80,11 +82,12 @@ export class SourceMenu {
   #streamRow(stream) {
     const size = stream.width ? `${stream.width} × ${stream.height} · ` : "";
     const name = stream.id === this.actions.own() ? "From this page" : stream.name || stream.id;
-    const row = this.#row(KIND_ICONS[stream.source.kind] ?? "film", name, `${size}${stream.state}`, () =>
+    const row = this.#row(isCamera(stream.source.kind) || stream.source.kind === "webrtc" ? "camera" : "film", name, `${size}${stream.state}`, () =>
       this.actions.watch({ id: stream.id, name, kind: stream.source.kind }),
     );
     this.#markCurrent(row, this.actions.current() === stream.id);
-    row.append(iconButton("close", `Close the stream ${name}`, () => this.#close(stream, row)));
+    // A camera is removed where all of them are, after being asked.
+    if (!isCamera(stream.source.kind)) row.append(iconButton("close", `Close the stream ${name}`, () => this.#close(stream, row)));
     return row;
   }
 

@@ -1,5 +1,6 @@
 // The heart of the page: frames in, results in, one composited canvas out.
 import { keep, Matcher } from "./match.js";
+import { outlinesOf } from "./outlines.js";
 import { keepsUp, nextSynced, quantile } from "./sync.js";
 import { paint, paintPicture } from "./paint.js";
 
@@ -36,14 +37,15 @@ export class Stage {
   #drifts = [];
   /** @type {number[]} */
   #drawnAt = [];
-  /** @type {Map<number, Result>} results whose masks are being decoded */
-  #decoding = new Map();
+  /** Results from before the last change are not to be drawn. */
+  #turn = 0;
   #startedAt = 0;
   #dirty = false;
   #playing = 0;
   #width = 0;
+  #ticking = 0;
   #context;
-  #worker;
+  #resizing;
 
   /**
    * @param {HTMLCanvasElement} canvas
@@ -57,17 +59,29 @@ export class Stage {
     const context = canvas.getContext("2d", { alpha: false });
     if (!context) throw new Error("this browser draws no canvas");
     this.#context = context;
-    this.#worker = new Worker(new URL("./mask-worker.js", import.meta.url), { type: "module" });
-    this.#worker.addEventListener("message", (event) => this.#onOutlines(event.data));
-    new ResizeObserver(([entry]) => {
+    this.#resizing = new ResizeObserver(([entry]) => {
       this.#width = entry?.contentRect.width ?? 0;
       this.redraw();
-    }).observe(canvas);
+    });
+    this.#resizing.observe(canvas);
     const tick = () => {
+      this.#ticking = requestAnimationFrame(tick);
       this.#tick(performance.now());
-      requestAnimationFrame(tick);
     };
-    requestAnimationFrame(tick);
+    this.#ticking = requestAnimationFrame(tick);
+  }
+
+  /** No more pictures for now; the last one stays on screen. */
+  rest() {
+    this.#playing += 1;
+    this.video.srcObject = null;
+  }
+
+  /** Draw no more. */
+  close() {
+    this.play(null, false);
+    cancelAnimationFrame(this.#ticking);
+    this.#resizing.disconnect();
   }
 
   /**
@@ -78,7 +92,7 @@ export class Stage {
   play(media, local) {
     const turn = ++this.#playing;
     this.matcher.reset(local);
-    this.#decoding.clear();
+    this.#turn += 1;
     this.#drifts = [];
     this.#drawnAt = [];
     this.latest = this.drawn = null;
@@ -101,7 +115,7 @@ export class Stage {
   /** The server was started anew. */
   forgetResults() {
     this.matcher.forgetResults();
-    this.#decoding.clear();
+    this.#turn += 1;
     this.latest = null;
   }
 
@@ -123,19 +137,19 @@ export class Stage {
       tracks: message.tracks,
       outlines: new Map(),
     };
-    this.#decoding.set(result.seq, result);
-    const masks = message.tracks.flatMap(({ id, mask }) => (mask ? [{ id, size: mask.size, counts: mask.counts }] : []));
-    if (masks.length) this.#worker.postMessage({ seq: result.seq, masks });
-    else this.#onOutlines({ seq: result.seq, outlines: [], failed: 0 });
+    const turn = this.#turn;
+    outlinesOf(message.tracks, (outlines) => {
+      if (turn === this.#turn) this.#onOutlines(result, outlines);
+    });
   }
 
-  /** @param {import("./mask-worker.js").MaskAnswer} answer */
-  #onOutlines({ seq, outlines }) {
-    const result = this.#decoding.get(seq);
-    if (!result) return;
-    this.#decoding.delete(seq);
-    result.outlines = new Map(outlines);
-    if (!this.latest || seq > this.latest.seq) this.latest = result;
+  /**
+   * @param {Result} result
+   * @param {Result["outlines"]} outlines
+   */
+  #onOutlines(result, outlines) {
+    result.outlines = outlines;
+    if (!this.latest || result.seq > this.latest.seq) this.latest = result;
     if (this.matcher.onResult(result) === this.drawn?.shot) this.#dirty = true;
   }
 
@@ -196,7 +210,7 @@ export class Stage {
     const { label = null } = result?.tracks[0] ?? {};
     const { rtp = null, epoch = null, capturedUnixUs = null } = result ?? {};
     const detail = { label, rtp, epoch, captured_unix_us: capturedUnixUs, synced, repeated };
-    document.dispatchEvent(new CustomEvent("onlooker:drawn", { detail }));
+    this.canvas.dispatchEvent(new CustomEvent("onlooker:drawn", { detail, bubbles: true }));
   }
 
   /** @param {Drawn} drawn */

@@ -1,7 +1,7 @@
 // Every condition in words with the way out. Pure: what to say is a table, which one applies is one function.
 
 /** @typedef {import("./types.js").StateName} StateName */
-/** @typedef {"camera" | "screen" | "demo" | "retry" | "reload" | "token" | "resume" | "streams" | "republish"} ActionName */
+/** @typedef {"camera" | "screen" | "demo" | "retry" | "reload" | "token" | "resume" | "streams" | "republish" | "add"} ActionName */
 
 /**
  * @typedef {object} State
@@ -17,8 +17,14 @@ export const STATES = {
   starting: { title: "Starting", text: "Looking for a picture…", actions: [], place: "cover", busy: true },
   choose: {
     title: "Point it at something",
-    text: "Use your webcam or share your screen. Then click a thing, and it is followed.",
-    actions: [["camera", "Use my webcam"], ["screen", "Share my screen"], ["demo", "Play the demo"]],
+    text: "Use your webcam, share your screen, or add a camera of your network. Then click a thing, and it is followed.",
+    actions: [["camera", "Use my webcam"], ["screen", "Share my screen"], ["add", "Add a camera"], ["demo", "Play the demo"]],
+    place: "cover",
+  },
+  no_cameras: {
+    title: "No cameras yet",
+    text: "Add a camera of your network by its address. Everything that is watched here stands side by side then.",
+    actions: [["add", "Add a camera"], ["camera", "Use my webcam"], ["demo", "Play the demo"]],
     place: "cover",
   },
   permission_denied: {

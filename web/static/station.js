@@ -34,6 +34,9 @@ export class Station {
   #backUntil = 0;
   /** A source that is not our camera, turned by hand. */
   #turned = false;
+  #resting = false;
+  /** What was watched before the rest. @type {[id: string, name: string, kind: string] | null} */
+  #watched = null;
   #query = new URLSearchParams(location.search);
 
   /**
@@ -80,15 +83,20 @@ export class Station {
     return state ?? (performance.now() < this.#backUntil ? "background" : null);
   }
 
-  /** Show what the server has. */
-  async start() {
+  /**
+   * Show what the server has.
+   * @param {string | null} [first] the stream to begin with, if it is there
+   */
+  async start(first = null) {
+    this.#resting = false;
     this.#startState = "starting";
     this.events.change();
     try {
       const streams = await listStreams();
-      const wanted = this.#query.get("stream") ?? "demo";
-      const first = streams.find((stream) => stream.id === wanted) ?? streams.find((stream) => stream.state === "live");
-      if (first) this.watch(first.id, first.name || first.id, first.source.kind);
+      if (this.#resting) return;
+      const wanted = first ?? this.#query.get("stream") ?? "demo";
+      const found = streams.find((stream) => stream.id === wanted) ?? streams.find((stream) => stream.state === "live");
+      if (found) this.watch(found.id, found.name || found.id, found.source.kind);
       else this.#startState = "choose";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -105,6 +113,7 @@ export class Station {
    */
   watch(id, name, kind) {
     this.capture.forget();
+    this.#watched = [id, name, kind];
     this.#open(id, null, name, kind === "webrtc" ? "camera" : "film");
   }
 
@@ -146,7 +155,27 @@ export class Station {
     }
   }
 
+  /** Nothing of this is on screen: what is watched is left, what this page publishes goes on. */
+  rest() {
+    this.#resting = true;
+    if (this.feed?.own) return;
+    this.feed?.close();
+    this.feed = null;
+    this.stage.play(null, false);
+    this.events.left();
+  }
+
+  /** Go on with what was on screen before the rest. */
+  resume() {
+    if (!this.#resting) return;
+    this.#resting = false;
+    if (this.feed) this.events.change();
+    else if (this.#watched) this.watch(...this.#watched);
+    else void this.start();
+  }
+
   async retry() {
+    if (this.#resting) return;
     if (this.feed) this.feed.retry();
     else await this.start();
   }
@@ -169,6 +198,7 @@ export class Station {
    */
   #open(id, own, name, iconName) {
     this.feed?.close();
+    this.#resting = false;
     this.#startState = null;
     this.status = null;
     this.codec = "";

@@ -40,18 +40,31 @@ export interface WireError {
 export interface StreamInfo {
   id: string;
   name: string;
-  source: { kind: string; url?: string | null };
+  source: { kind: string; url?: string | null; transport?: string | null; username?: string | null };
   state: "waiting" | "live" | "still" | "stalled" | "ended";
   width: number;
   height: number;
   fps?: number | null;
   codec?: string | null;
+  error?: WireError | null;
+  offline_since?: string | null;
+}
+
+/** What `POST /v1/streams/probe` answers. */
+export interface ProbeResult {
+  codecs: string[];
+  width: number;
+  height: number;
+  fps: number;
+  snapshot?: string | null;
+  note?: string | null;
 }
 
 /** Every condition that the page has words and a button for. */
 export type StateName =
   | "starting"
   | "choose"
+  | "no_cameras"
   | "permission_denied"
   | "screen_denied"
   | "no_camera"
