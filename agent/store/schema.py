@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration: a store at this revision is opened without loading Alembic."""
 
 
@@ -201,4 +201,12 @@ clip_settings = sa.Table(
     sa.Column("enabled", sa.Boolean),
     sa.Column("max_age_days", sa.Float),
     sa.Column("max_gb", sa.Float),
+)
+feeds = sa.Table(
+    "feeds",
+    metadata,
+    sa.Column("seq", Seq, primary_key=True),
+    sa.Column("stream", StreamId, nullable=False, unique=True),
+    sa.Column("settings", Json, nullable=False),
+    sa.Column("password", sa.Text),
 )
