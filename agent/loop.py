@@ -44,6 +44,7 @@ from agent.watches import WatchBook
 from agent.worker import Worker
 from stream.errors import FrameTooOld, LimitReached, NotFound
 from stream.facts import PromptFact, TrackFact
+from stream.privacy.settings import Zone
 from stream.session import StreamSession
 from stream.types import FrameRef, TrackUpdate
 
@@ -92,6 +93,7 @@ class StreamAgent:
         self.history = TrackHistory()
         self._encoding: asyncio.Task[Keyframe] | None = None
         self._proving: set[asyncio.Task[None]] = set()
+        session.screen.forgetters.append(self._forget_pictures)
 
     async def run(self) -> None:
         """Until the stream is closed."""
@@ -285,6 +287,13 @@ class StreamAgent:
     def _regions_changed(self, regions: tuple[Region, ...]) -> None:
         self._perception.replace_regions(regions)
         self.scene.regions = regions
+        for region in regions:
+            self.session.screen.follow(Zone(region.points, region.id))
+
+    def _forget_pictures(self) -> None:
+        """Something is hidden from now on: no picture from before is shown, or shown to a model, any more."""
+        self.keyframes.forget()
+        self.worker.cancel_all()
 
 
 class Agents:

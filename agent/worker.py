@@ -88,6 +88,13 @@ class Worker:
             self._interrupt(requeue=False)
         return [job.key for job in stopped]
 
+    def cancel_all(self) -> None:
+        """Stop every job."""
+        waiting, self._waiting = self._waiting, []
+        for job in waiting:
+            job.dropped()
+        self._interrupt(requeue=False)
+
     async def run(self) -> None:
         """Do the jobs until cancelled."""
         try:

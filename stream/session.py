@@ -25,7 +25,6 @@ from stream.errors import BadInput, NotFound, OnlookerError
 from stream.facts import FactLog, PromptFact, SourceChange, SourceFact, TrackFact
 from stream.lane import Lane, StepResult
 from stream.privacy.screen import Screen
-from stream.privacy.settings import Privacy
 from stream.promptbook import PromptBook
 from stream.prompts import PromptDraft, check_label
 from stream.relay import PacketRelay
@@ -75,6 +74,7 @@ class StreamSession:
         self.source: Source | None = None
         self.relay = PacketRelay()
         self.screen = Screen(stream_id, self.relay, scheduler, self._post, self._deliver)
+        self.screen.forgetters.append(self._forget_picture)
         self._kind = "webrtc"
         self._url: str | None = None
         self._scheduler = scheduler
@@ -187,15 +187,6 @@ class StreamSession:
             self.source.request_keyframe()
 
     # --- what clients ask ---------------------------------------------------------------------------------------
-
-    def hide(self, privacy: Privacy | None) -> None:
-        """Hide this from everybody from now on; None for nothing. Takes effect at once."""
-        if privacy != self.screen.privacy:
-            self.latest_frame = None
-            self.screen.set(privacy)
-            self.codec = self.screen.codec
-            self.screen.offer(self._lane.last_frame if self._lane else None, None)
-            self.request_keyframe()
 
     @property
     def fps(self) -> float:
@@ -353,6 +344,12 @@ class StreamSession:
                 self.labels.pop(fact.track_id, None)
                 self.captions.pop(fact.track_id, None)
         self.facts.publish_update(update)
+
+    def _forget_picture(self) -> None:
+        """Something else is hidden from now on: go on with a picture of which that is true."""
+        self.latest_frame, self.codec = None, self.screen.codec
+        self.screen.offer(self._lane.last_frame if self._lane else None, None)
+        self.request_keyframe()
 
     def _labelled(self, update: TrackUpdate) -> TrackUpdate:
         if not self.labels:

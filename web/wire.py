@@ -23,6 +23,7 @@ from stream.session import StreamSession
 from stream.status import StreamStatus
 from stream.types import BoxXyxyPx, Prompt, Rle, Track, TrackUpdate
 from web.agent_wire import agent_fact, region_body, vlm_body, voice_body, watch_body
+from web.privacy import privacy_body
 from web.protocol.parts import VERSION
 from web.times import time_at
 
@@ -239,6 +240,7 @@ def stream_body(session: StreamSession) -> Json:
         "fps": round(session.fps, 1),
         "codec": session.codec,
         "created_at": time_at(session.created_at),
+        "privacy": privacy_body(session.screen.privacy),
     }
     if session.error is not None:
         body["error"] = error_body(session.error)

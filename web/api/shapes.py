@@ -7,6 +7,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from web.privacy import PrivacyBody
 from web.protocol.client import QuestionBody
 from web.protocol.parts import ErrorBody, Event, FrameRef, Latency, RuleBody, Severity, Unit, Uuid
 from web.protocol.server import AnswerBody
@@ -62,6 +63,7 @@ class Stream(BaseModel):
     fps: float
     codec: str | None
     created_at: datetime
+    privacy: PrivacyBody | None = None
     error: ErrorBody | None = None
 
 
@@ -93,7 +95,10 @@ class NewStream(Body):
 
 
 class StreamChange(Body):
-    name: Name
+    """What is left out stays; `privacy: null` hides nothing any more."""
+
+    name: Name | None = None
+    privacy: PrivacyBody | None = None
 
 
 class TrackChange(Body):

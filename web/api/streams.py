@@ -10,10 +10,11 @@ from fastapi import APIRouter, Path, Query, Response
 from stream.errors import NotFound
 from web.api.shapes import NewStream, Page, Stats, Stream, StreamChange, TrackChange
 from web.commands import draft_of
+from web.privacy import to_privacy
 from web.protocol.parts import Prompt, PromptBody
 from web.protocol.server import Tracks
 from web.sources import open_source
-from web.state import StateDep, StreamDep
+from web.state import AgentDep, StateDep, StreamDep
 from web.wire import Json, prompt_bodies, prompt_body, status_body, stream_body
 
 router = APIRouter(prefix="/v1/streams", tags=["Streams"])
@@ -43,8 +44,15 @@ async def get_one(session: StreamDep) -> Json:
 
 
 @router.patch("/{stream_id}", response_model=Stream)
-async def rename_stream(body: StreamChange, session: StreamDep) -> Json:
-    session.name = body.name
+async def change_stream(body: StreamChange, session: StreamDep, agent: AgentDep) -> Json:
+    """Rename it, or change what it hides, which takes effect at once; what is left out stays."""
+    if "privacy" in body.model_fields_set:
+        privacy = to_privacy(body.privacy, agent.regions) if body.privacy is not None else None
+        if privacy is not None:
+            await session.screen.check(privacy)
+        session.screen.set(privacy)
+    if body.name is not None:
+        session.name = body.name
     return stream_body(session)
 
 
