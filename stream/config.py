@@ -71,6 +71,9 @@ class WebRtcSection(Section):
     addresses: tuple[str, ...] = ()
     """Addresses to offer instead of the machine's own (NAT, containers)."""
     max_sessions: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Publishers at once, and microphones."""
+    max_viewers: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Each picture of a grid of cameras is one."""
 
 
 class EngineConfig(Section):

@@ -9,7 +9,8 @@ import re
 import secrets
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -31,10 +32,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class HubLimits:
-    """`max_sessions` counts publishers and viewers together; `linger_s` is how long a stream outlives its publisher."""
+    """`max_sessions` counts publishers, `max_viewers` those who watch, whose packets are only passed on; `linger_s` is
+    how long a stream outlives its publisher."""
 
     max_streams: int = 16
     max_sessions: int = 16
+    max_viewers: int = 64
     max_pixels: int = 4096 * 2304
     linger_s: float = 30.0
 
@@ -70,7 +73,7 @@ class StreamHub:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._publishers: dict[str, Publisher] = {}
         self._viewers: dict[str, Viewer] = {}
-        self._pending = 0
+        self._pending = {"publishers": 0, "viewers": 0}
         self._next_ids: OrderedDict[str, NextIds] = OrderedDict()
 
     async def __aenter__(self) -> Self:
@@ -149,7 +152,7 @@ class StreamHub:
         is replaced.
         """
         self._require_room(stream_id, if_match)
-        with self._reserved():
+        with self._place_for_publisher():
             publisher, answer_sdp = await Publisher.accept(offer_sdp, self._webrtc)
             try:
                 # Somebody else may have come while this offer was answered, or the one to be replaced may have gone.
@@ -203,7 +206,7 @@ class StreamHub:
         """Answer a viewer's offer with the stream's own packets. Raises `NotFound`, `MediaError`, `LimitReached`."""
         stream = self.get(stream_id)
         codec = await _codec_of(stream)
-        with self._reserved():
+        with self._place_for_viewer():
             viewer, answer_sdp = await Viewer.accept(offer_sdp, codec, self._webrtc, stream.request_keyframe)
             self._viewers[viewer.id] = viewer
             await self._spawn(f"viewer {viewer.id}", self._serve(stream, viewer))
@@ -239,16 +242,28 @@ class StreamHub:
 
     # --- tasks ------------------------------------------------------------------------------------------------
 
+    def _place_for_publisher(self) -> AbstractContextManager[None]:
+        most = self.limits.max_sessions
+        action = "End one first, or raise webrtc.max_sessions."
+        full = LimitReached(f"At most {most} publishers at once.", action=action)
+        return self._place("publishers", len(self._publishers), most, full)
+
+    def _place_for_viewer(self) -> AbstractContextManager[None]:
+        most = self.limits.max_viewers
+        action = "Close another window that shows cameras, or raise webrtc.max_viewers."
+        full = LimitReached(f"At most {most} viewers at once.", action=action)
+        return self._place("viewers", len(self._viewers), most, full)
+
     @contextlib.contextmanager
-    def _reserved(self) -> Any:
-        """A place among the sessions while an offer is being answered."""
-        if len(self._publishers) + len(self._viewers) + self._pending >= self.limits.max_sessions:
-            raise LimitReached(f"At most {self.limits.max_sessions} WebRTC sessions at once.")
-        self._pending += 1
+    def _place(self, kind: str, taken: int, most: int, full: LimitReached) -> Iterator[None]:
+        """A place among the sessions while an offer is being answered. Raises `full` where there is none."""
+        if taken + self._pending[kind] >= most:
+            raise full
+        self._pending[kind] += 1
         try:
             yield
         finally:
-            self._pending -= 1
+            self._pending[kind] -= 1
 
     async def _spawn(self, key: str, work: Coroutine[Any, Any, None]) -> None:
         """Start a task that the hub owns, and let it come to its first wait: one that is cancelled before it has

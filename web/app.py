@@ -165,5 +165,8 @@ def webrtc_config(config: Config) -> WebRtcConfig:
 def hub_limits(config: Config) -> HubLimits:
     sources = config.sources
     return HubLimits(
-        max_streams=sources.max_streams, max_sessions=config.webrtc.max_sessions, max_pixels=sources.max_pixels
+        max_streams=sources.max_streams,
+        max_sessions=config.webrtc.max_sessions,
+        max_viewers=config.webrtc.max_viewers,
+        max_pixels=sources.max_pixels,
     )

@@ -22,7 +22,7 @@ from tests.peers import Camera, PublishingPeer, ViewingPeer
 @pytest.fixture
 async def hub() -> AsyncIterator[StreamHub]:
     config = WebRtcConfig(addresses=("127.0.0.1",), connect_timeout_s=1.0)
-    limits = HubLimits(max_sessions=4, linger_s=0.5)
+    limits = HubLimits(max_sessions=4, max_viewers=2, linger_s=0.5)
     async with StreamHub(BarcodeEngine(), webrtc=config, limits=limits) as hub:
         yield hub
 
@@ -103,6 +103,23 @@ async def test_a_viewer_sees_the_publishers_frames_under_their_own_timestamps(hu
         assert session.status().viewers == 0
         with pytest.raises(NotFound):
             await hub.viewer_rtp_offset("cam", answer.session)
+        await peer.close()
+
+
+async def test_viewers_have_places_of_their_own_and_are_told_when_these_are_taken(hub: StreamHub) -> None:
+    async with published(hub, "cam"):
+        await until(lambda: hub.get("cam").latest)
+        peer = ViewingPeer("VP8")
+        offer = await peer.offer()
+        first = await hub.view("cam", offer)
+        await hub.view("cam", offer)
+        with pytest.raises(LimitReached, match="At most 2 viewers") as full:
+            await hub.view("cam", offer)
+        assert "webrtc.max_viewers" in full.value.action
+        async with published(hub, "other"):
+            await until(lambda: hub.get("other").latest)
+        await hub.unview("cam", first.session)
+        await hub.view("cam", offer)
         await peer.close()
 
 

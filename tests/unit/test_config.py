@@ -23,6 +23,7 @@ def test_defaults_are_loopback_and_bounded() -> None:
     assert config.server.loopback
     assert config.server.port == 8000
     assert config.webrtc.max_sessions == 16
+    assert config.webrtc.max_viewers == 64
     assert config.sources.max_streams == 16
     assert config.sources.allow_roots == ()
 
