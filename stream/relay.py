@@ -77,21 +77,18 @@ class PacketRelay:
         self._group.clear()
         self._group_bytes = 0
 
-    def forget(self) -> None:
-        """Let nobody see what came before: the group goes, and what taps have kept."""
-        self.reset()
-        for tap in self._taps:
-            tap.clear()
-
     def tap(self, tap: PacketTap) -> None:
         """Give `tap` every picture from now on."""
         self._taps.append(tap)
 
     def restart(self) -> None:
-        """Nothing of what came so far may leave any more; every viewer goes on with a keyframe."""
+        """Nothing of what came so far may leave any more, nor of what taps have kept; every viewer goes on with a
+        keyframe."""
         self.reset()
         for viewer in self._viewers.values():
             viewer.restart()
+        for tap in self._taps:
+            tap.clear()
 
     def add(self, viewer: PacketViewer) -> bool:
         """Serve `viewer` from now on, the current group first. False when it must wait for a keyframe."""
