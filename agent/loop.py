@@ -161,21 +161,23 @@ class StreamAgent:
             self.keyframes.add(self._encoding.result())
         self._encoding = asyncio.create_task(asyncio.to_thread(shot.keyframe))
 
-    def tell(self, event: Event) -> None:
-        """Tell an event, with a picture that shows it, which is not yet or no longer kept otherwise."""
+    def tell(self, event: Event) -> str | None:
+        """Tell an event, with a picture that shows it, which is not yet or no longer kept otherwise. Returns the id of
+        its clip, if it has one."""
         thumb = self.recorder is not None and self.recorder.expect(event)
         clip = self.clips.expect(event) if self.clips is not None else None
         self.session.facts.publish(EventFact(event, thumb, clip))
         try:
             found = self.keyframes.showing(event.frame, event.track_ids)
         except (NotFound, FrameTooOld):
-            return
+            return clip
         if isinstance(found, Keyframe):
             self.keyframes.keep_proof(event.frame, found)
         elif len(self._proving) < MOST_PROVING:
             task = asyncio.create_task(self._prove(event.frame, found))
             self._proving.add(task)
             task.add_done_callback(self._proving.discard)
+        return clip
 
     async def _prove(self, frame: FrameRef, shot: Shot) -> None:
         self.keyframes.keep_proof(frame, await asyncio.to_thread(shot.keyframe))
@@ -347,8 +349,8 @@ class Agents:
             raise NotFound(f"Stream {session.id} has been closed.") from None
 
     @property
-    def all(self) -> tuple[StreamAgent, ...]:
-        return tuple(self._agents.values())
+    def all(self) -> list[StreamAgent]:
+        return list(self._agents.values())
 
     async def close(self) -> None:
         for task in tuple(self._tasks):

@@ -19,6 +19,7 @@ from stream.models.store import ModelStore
 from stream.session import StreamSession
 from web.auth import Auth
 from web.fanout import Fanouts
+from web.feeds import Feeds
 from web.jobs import Jobs
 from web.vlm import ModelServer
 from web.voice import Voice
@@ -39,6 +40,7 @@ class State:
     model_server: ModelServer
     voice: Voice
     clips: Clips
+    feeds: Feeds
     webrtc_notes: tuple[Note, ...] = ()
     live_clients: int = 0
     started_s: float = field(default_factory=time.monotonic)

@@ -11,12 +11,12 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agent.clips import files
 from agent.clips.files import FULL, Line, NoRoom
@@ -33,7 +33,7 @@ from agent.store.clips import (
     write_settings,
 )
 from agent.store.store import EventStore
-from stream.errors import MediaError, OnlookerError, StoreError
+from stream.errors import LimitReached, MediaError, OnlookerError, StoreError
 from stream.session import StreamSession
 
 log = logging.getLogger(__name__)
@@ -174,9 +174,10 @@ class Clips:
             configured.max_gb if chosen.max_gb is None else chosen.max_gb,
         )
 
-    async def choose(self, stream: str, chosen: ClipSettings) -> None:
-        """From now on, also after a restart. Raises `StoreError`, and then it holds until the server ends."""
-        self._chosen[stream] = chosen
+    async def choose(self, stream: str, changes: Mapping[str, Any]) -> None:
+        """Set fields of the stream's settings, also for after a restart. Raises `StoreError`; then it holds until the
+        server ends."""
+        chosen = self._chosen[stream] = replace(self._chosen.get(stream, ClipSettings()), **changes)
         await write_settings(self._store(), stream, chosen)
 
     # --- what there is ------------------------------------------------------------------------------------------------
@@ -193,6 +194,11 @@ class Clips:
     def pending(self, clip_id: str) -> bool:
         """Whether that clip is being recorded."""
         return clip_id in self._due
+
+    def not_ready(self) -> LimitReached:
+        """What to say of a clip that is still being recorded."""
+        action = f"Ask again in a moment: a clip goes on for {self.lengths.after_s:g} s after what it shows."
+        return LimitReached("The clip is still being recorded.", code="busy", action=action)
 
     def told(self, event_id: str, clip_id: str) -> None:
         """An event was told together with the clip that will show it."""

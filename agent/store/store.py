@@ -225,32 +225,22 @@ class EventStore:
         }
 
     def _wanted(self, query: EventQuery) -> sa.Select[Any]:
-        wanted = sa.select(events)
-        if query.q is not None:
-            wanted = wanted.where(matching(events, query.q, self.dialect))
-        if query.stream is not None:
-            wanted = wanted.where(events.c.stream == query.stream)
-        if query.kind is not None:
-            wanted = wanted.where(events.c.kind == query.kind.value)
-        if query.watch_id is not None:
-            wanted = wanted.where(events.c.watch_id == query.watch_id)
-        if query.region_id is not None:
-            wanted = wanted.where(events.c.region_id == query.region_id)
-        if query.keep is not None:
-            wanted = wanted.where(events.c.keep == query.keep)
-        if query.with_clip:
-            shown = sa.select(event_clips.c.event_id).where(event_clips.c.offset_s.is_not(None))
-            wanted = wanted.where(events.c.id.in_(shown))
-        if query.label is not None:
-            labelled = sa.select(event_tracks.c.event_id).where(event_tracks.c.label == query.label)
-            wanted = wanted.where(events.c.id.in_(labelled))
-        if query.since is not None:
-            wanted = wanted.where(events.c.at >= query.since)
-        if query.until is not None:
-            wanted = wanted.where(events.c.at < query.until)
-        if query.before is not None:
-            wanted = wanted.where(events.c.seq < query.before)
-        return wanted
+        labelled = sa.select(event_tracks.c.event_id).where(event_tracks.c.label == query.label)
+        shown = sa.select(event_clips.c.event_id).where(event_clips.c.offset_s.is_not(None))
+        conditions = [
+            (query.q, matching(events, query.q or "", self.dialect)),
+            (query.stream, events.c.stream == query.stream),
+            (query.kind, events.c.kind == query.kind),
+            (query.watch_id, events.c.watch_id == query.watch_id),
+            (query.region_id, events.c.region_id == query.region_id),
+            (query.keep, events.c.keep == query.keep),
+            (query.with_clip or None, events.c.id.in_(shown)),
+            (query.label, events.c.id.in_(labelled)),
+            (query.since, events.c.at >= query.since),
+            (query.until, events.c.at < query.until),
+            (query.before, events.c.seq < query.before),
+        ]
+        return sa.select(events).where(*(condition for given, condition in conditions if given is not None))
 
     def _texts(
         self, table: sa.Table, q: str | None, stream: str | None, before: int | None, limit: int
