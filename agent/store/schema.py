@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration: a store at this revision is opened without loading Alembic."""
 
 
@@ -209,4 +209,24 @@ feeds = sa.Table(
     sa.Column("stream", StreamId, nullable=False, unique=True),
     sa.Column("settings", Json, nullable=False),
     sa.Column("password", sa.Text),
+)
+privacy = sa.Table(
+    "privacy",
+    metadata,
+    sa.Column("stream", StreamId, primary_key=True),
+    sa.Column("settings", Json, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+)
+accesses = sa.Table(
+    "accesses",
+    metadata,
+    sa.Column("seq", Seq, primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("who", sa.String(16), nullable=False),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("stream", StreamId),
+    sa.Column("what", sa.String(128)),
+    sa.Index("accesses_at", "at"),
+    sa.Index("accesses_stream", "stream", "seq"),
 )
