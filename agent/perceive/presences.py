@@ -85,7 +85,6 @@ class Presences:
 def _seen(presence: Presence, sighting: Sighting) -> Iterator[Change]:
     if not presence.live:
         presence.live = True
-        presence.recent.clear()
         presence.back = sighting if presence.out is not None else None
     keep_recent(presence.recent, PathPoint(sighting.at, sighting.box))
     presence.last = sighting

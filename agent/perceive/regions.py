@@ -19,6 +19,8 @@ BORDER_WIDTH = 0.01
 """A zone's border is passed once this far beyond it, in heights of the picture."""
 LINE_WIDTH = 0.02
 """A line is crossed once this far beyond it, in heights of the picture."""
+TREMBLING = timedelta(seconds=1.0)
+"""Who is back on the near side of a border or line for no longer than this, and close to it, has only trembled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +37,26 @@ class Crossing:
 
 @dataclass(slots=True)
 class _Stay:
-    """Whether an object is in a zone; `turn` is its first sighting on the other side, while that is not sure, and
-    `clear` whether it was seen well beyond the border since."""
+    """Whether an object is in a zone; `turn` is its first sighting on the other side, while that is not sure, `clear`
+    whether it was seen well beyond the border since; `back` is since when it is on this side again, `steady` since
+    when it is on the other side without trembling."""
 
     inside: bool = False
     since: datetime | None = None
     turn: Sighting | None = None
     clear: bool = False
+    back: datetime | None = None
+    steady: datetime | None = None
 
 
 @dataclass(slots=True)
 class _Anchor:
-    """Where an object was last seen well away from a line; `turn` is its first sighting on the other side since."""
+    """Where an object was last seen well away from a line; `turn` is its first sighting on the other side since, and
+    `back` since when it is on this side again."""
 
     point: XY
     turn: Sighting | None = None
+    back: datetime | None = None
 
 
 class Regions:
@@ -106,16 +113,22 @@ class Regions:
     def _in_zone(self, region: Region, presence: Presence, step: Step) -> Iterator[Crossing]:
         stay = self._stays.setdefault((region.id, presence.id), _Stay())
         point = geometry.standing_point(presence.last.box)
-        if geometry.in_polygon(point, region.points) is stay.inside:
-            stay.turn = None
+        here = geometry.in_polygon(point, region.points) is stay.inside
+        if here and stay.turn is None:
+            return
+        beyond = geometry.border_distance(point, region.points, step.aspect) >= BORDER_WIDTH
+        if here:
+            stay.back, stay.steady = stay.back or step.at, None
+            if beyond or step.at - stay.back > TREMBLING:
+                stay.turn = None
             return
         if stay.turn is None:
             stay.turn, stay.clear = presence.last, False
-        held = step.at - stay.turn.at
-        stay.clear = stay.clear or geometry.border_distance(point, region.points, step.aspect) >= BORDER_WIDTH
-        if not presence.in_sight or held < (OUTSIDE if stay.inside else INSIDE) or not (stay.clear or held >= SURE):
+        stay.back, stay.steady, stay.clear = None, stay.steady or step.at, stay.clear or beyond
+        lasting = step.at - stay.turn.at >= (OUTSIDE if stay.inside else INSIDE)
+        if not presence.in_sight or not lasting or not (stay.clear or step.at - stay.steady >= SURE):
             return
-        turn, stay.turn, stay.inside = stay.turn, None, not stay.inside
+        turn, stay.turn, stay.steady, stay.inside = stay.turn, None, None, not stay.inside
         stay.since = turn.at if stay.inside else None
         kind = EventKind.ZONE_ENTER if stay.inside else EventKind.ZONE_LEAVE
         verb = "is at" if stay.inside else "left"
@@ -130,7 +143,12 @@ class Regions:
                 self._anchors[key] = _Anchor(point)
             return
         side = geometry.crossing(anchor.point, point, region.points)
-        anchor.turn = (anchor.turn or presence.last) if side else None
+        if side:
+            anchor.turn, anchor.back = anchor.turn or presence.last, None
+        else:
+            anchor.back = anchor.back or step.at
+            if beyond or step.at - anchor.back > TREMBLING:
+                anchor.turn = None
         if not beyond or (side and not presence.in_sight):
             return
         if anchor.turn is not None:
@@ -138,7 +156,7 @@ class Regions:
             way = geometry.direction_words((point[0] - before[0]) * step.aspect, point[1] - before[1])
             text = f"{capital(name(presence))} crossed {the(region)}, going {way}."
             yield Crossing(EventKind.LINE, presence, anchor.turn, region, text, float(side))
-        anchor.point, anchor.turn = point, None
+        anchor.point, anchor.turn, anchor.back = point, None, None
 
     def _lose_ways(self) -> None:
         self._anchors.clear()
