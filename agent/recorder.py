@@ -4,7 +4,7 @@
 2. They wait, up to a bound in number and bytes; beyond it they are lost, which is counted and told.
 3. The writer takes all that wait and writes them in one transaction; after a fault it tries again, later and later.
 
-An alert goes on to the webhooks once it is written, or at once where it cannot be.
+An alert goes on to the sinks once it is written, or at once where it cannot be.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from typing import TYPE_CHECKING
 import cv2
 
 from agent.keyframes import Keyframe, Shot
+from agent.sinks.base import TOLD_KINDS
+from agent.sinks.roster import told_of
 from agent.store.faults import RowRefused
 from agent.store.rows import Entry
 from agent.thumbnails import picture_for, pictures_of
 from agent.types import (
     AnswerFact,
+    ArmedFact,
     CaptionFact,
     Event,
-    ArmedFact,
     EventFact,
-    EventKind,
     QuestionFact,
     RegionFact,
     WatchFact,
@@ -168,14 +169,14 @@ class Recorder:
 
     def _entry(self, fact: Fact) -> Entry:
         entry = Entry(fact.body, fact.at)
-        if isinstance(fact.body, EventFact) and fact.body.event.kind is EventKind.ALERT:
-            deliveries = self._recording.webhooks.deliveries(self._recording.boot, self.stream, fact.body)
-            entry = replace(entry, deliveries=deliveries)
+        if isinstance(fact.body, EventFact) and fact.body.event.kind in TOLD_KINDS:
+            told = told_of(self.agent, self._recording.boot, fact.body)
+            entry = replace(entry, deliveries=self._recording.sinks.tell(told))
         return entry
 
     def _put(self, entry: Entry) -> None:
         if not self._recording.records or len(self._waiting) >= MOST_WAITING or self._full(entry):
-            self._recording.webhooks.send(entry.deliveries)
+            self._recording.sinks.send(entry.deliveries)
             self._lose([entry])
             return
         self._waiting.append(entry)
@@ -231,9 +232,9 @@ class Recorder:
             await self._write_batch([entry])
 
     def _sent_on(self, batch: list[Entry]) -> list[Entry]:
-        """Hand alerts over to the webhooks, and return the entries without what has been handed over."""
+        """Hand alerts over to the sinks, and return the entries without what has been handed over."""
         for entry in batch:
-            self._recording.webhooks.send(entry.deliveries)
+            self._recording.sinks.send(entry.deliveries)
         return [replace(entry, deliveries=()) if entry.deliveries else entry for entry in batch]
 
     def _too_late(self) -> bool:

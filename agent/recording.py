@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from agent.recorder import Recorder
+from agent.sinks.dispatch import Dispatcher
 from agent.store.faults import RowRefused
 from agent.store.retention import Limits, retain
 from agent.store.rows import Entry
@@ -55,11 +56,11 @@ class Recording:
         boot: str,
         where: str,
         limits: Limits,
-        webhooks: Webhooks,
+        sinks: Dispatcher,
         open_again_s: float = OPEN_AGAIN_S,
     ) -> None:
         self.boot = boot
-        self.webhooks = webhooks
+        self.sinks = sinks
         self._open_store = open_store
         self._open_again_s = open_again_s
         self._where = where
@@ -73,7 +74,7 @@ class Recording:
         self._upkeep: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Recording:
-        await self.webhooks.start()
+        await self.sinks.start()
         await self._open()
         self._upkeep = asyncio.create_task(self._keep_up(), name="event store")
         return self
@@ -90,7 +91,7 @@ class Recording:
             await asyncio.gather(task, return_exceptions=True)
             recorder.abandon()
         # Before the store, in which they note how far they came.
-        await self.webhooks.close()
+        await self.sinks.close()
         if self._store is not None:
             await self._store.close()
 
@@ -127,7 +128,6 @@ class Recording:
         while len(self._kept) > REMEMBERED_STREAMS:
             self._kept.popitem(last=False)
 
-    async def write(self, stream: str, entries: list[Entry]) -> None:
     async def arm(self, armed: bool) -> None:
         """Arm or disarm the rules of all streams that are not open. Raises `StoreError`."""
         entry = Entry(ArmedFact(armed), datetime.now(UTC))
@@ -136,6 +136,7 @@ class Recording:
                 self._kept[stream] = replace(kept, armed=armed)
                 await self.write(stream, [entry])
 
+    async def write(self, stream: str, entries: list[Entry]) -> None:
         """Raises `StoreError`, which `/health` shows until a write succeeds."""
         try:
             await self.store.write(self.boot, stream, entries)
@@ -170,7 +171,7 @@ class Recording:
         try:
             store = await self._open_store()
             kept = await store.kept()
-            await self.webhooks.resume(store)
+            await self.sinks.resume(store)
         except StoreError as error:
             self._fault(error)
             if store is not None:

@@ -26,13 +26,15 @@ class RtpUnwrapper:
 
 
 class RateMeter:
-    """Events a second over the last `window_s` seconds."""
+    """Events a second over the last `window_s` seconds, and how many there were in `total`."""
 
     def __init__(self, window_s: float = 2.0) -> None:
+        self.total = 0
         self._window_s = window_s
         self._times_s: deque[float] = deque(maxlen=1024)
 
     def tick(self, now_s: float) -> None:
+        self.total += 1
         self._times_s.append(now_s)
 
     def rate(self, now_s: float) -> float:
@@ -44,12 +46,16 @@ class RateMeter:
 
 
 class RollingPercentiles:
-    """Percentiles of the newest `size` values."""
+    """Percentiles of the newest `size` values; `count` and `total` are of all that there were."""
 
     def __init__(self, size: int = 256) -> None:
+        self.count = 0
+        self.total = 0.0
         self._values: deque[float] = deque(maxlen=size)
 
     def add(self, value: float) -> None:
+        self.count += 1
+        self.total += value
         self._values.append(value)
 
     def at(self, percent: float) -> float:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import re
 import secrets
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
@@ -17,6 +18,7 @@ from typing import Any, Self, TypeVar
 
 from stream.engines.base import Engine
 from stream.errors import BadInput, Conflict, LimitReached, MediaError, NotFound, SourceError
+from stream.relief import Load
 from stream.scheduler import Scheduler
 from stream.session import NextIds, StreamSession
 from stream.sources.base import Source
@@ -92,6 +94,16 @@ class StreamHub:
     async def run_on_engine(self, work: Callable[[], T]) -> T:
         """Do `work` on the engine thread between two steps."""
         return await self._scheduler.run(work)
+    @property
+    def load(self) -> Load:
+        """Of the engine thread, in the last whole second."""
+        return self._scheduler.load
+
+    @property
+    def engine_turn_age_s(self) -> float:
+        """How long the engine thread has been at what it does now."""
+        return time.monotonic() - self._scheduler.turn_s
+
 
     # --- streams ----------------------------------------------------------------------------------------------
 

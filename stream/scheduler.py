@@ -62,6 +62,8 @@ class Scheduler:
         self._jobs: deque[Callable[[], None]] = deque()
         self._wake = threading.Event()
         self.closing = False
+        self.turn_s = time.monotonic()
+        """When the engine thread last began a turn."""
         self._steps = 0
         self._thread = threading.Thread(target=self._main, name="engine", daemon=True)
 
@@ -118,6 +120,7 @@ class Scheduler:
     def _main(self) -> None:
         while not self.closing:
             self._wake.clear()
+            self.turn_s = time.monotonic()
             while self._jobs:
                 self._jobs.popleft()()
             self._measure(time.monotonic())

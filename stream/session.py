@@ -31,7 +31,7 @@ from stream.relay import PacketRelay
 from stream.scheduler import Scheduler
 from stream.snapshot import encode_jpeg
 from stream.sources.base import Received, Source
-from stream.status import StreamState, StreamStatus
+from stream.status import StreamState, StreamStatus, StreamTotals
 from stream.types import EncodedFrame, Frame, PromptChange, PromptState, TrackUpdate
 
 log = logging.getLogger(__name__)
@@ -219,6 +219,14 @@ class StreamSession:
             latency_ms_p95=round(self._latency_ms.at(95), 1),
             viewers=self.relay.viewers,
             policy=(*((note,) if note else ()), *self.screen.notes, *self._scheduler.policy),
+            totals=StreamTotals(
+                received=self._fps_in.total,
+                tracked=self._fps_out.total,
+                reconnects=max(0, self.epoch - 1),
+                timed=self._latency_ms.count,
+                latency_s=self._latency_ms.total / 1000,
+                last_frame_age_s=now_s - self._last_push_s if self._last_push_s else None,
+            ),
         )
 
     @property

@@ -15,6 +15,19 @@ class StreamState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class StreamTotals:
+    """Since the stream was opened: pictures received and tracked, connections after the first, and the latencies of
+    `timed` pictures together. `last_frame_age_s` is None before the first picture."""
+
+    received: int = 0
+    tracked: int = 0
+    reconnects: int = 0
+    timed: int = 0
+    latency_s: float = 0.0
+    last_frame_age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StreamStatus:
     """Rates in pictures a second, latency from the last packet of a picture to its tracks, drops by stage."""
 
@@ -26,3 +39,4 @@ class StreamStatus:
     latency_ms_p95: float
     viewers: int
     policy: tuple[str, ...]
+    totals: StreamTotals = StreamTotals()

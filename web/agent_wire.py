@@ -9,6 +9,8 @@ from pydantic_core import to_json
 
 from agent.conversation import Asked
 from agent.loop import StreamAgent
+from agent.rules.plain import rule_plain
+from agent.sinks.wording import Told
 from agent.speech.types import Heard, SpeechNews, VoiceStatus
 from agent.store.rows import StoredEvent
 from agent.types import (
@@ -132,16 +134,18 @@ def stored_event_body(stored: StoredEvent) -> Json:
     )
 
 
-def alert_text(boot: str, stream: str, fact: EventFact) -> str:
-    """What a webhook is sent, as JSON."""
-    event = fact.event
-    data = {"stream": stream, "boot": boot, "event": event_body(event, thumb=fact.thumb)}
-    return to_json({"type": "alert", "timestamp": time_at(event.at), "data": data}).decode()
+def alert_message(told: Told) -> Json:
+    """What a sink is sent of an event."""
+    event = told.fact.event
+    body = event_body(event, thumb=told.fact.thumb, clip=told.fact.clip)
+    data = {"stream": told.stream, "boot": told.boot, "event": body}
+    return {"type": "alert", "timestamp": time_at(event.at), "data": data}
 
 
 def trial_text(sink: str) -> str:
-    """What a webhook is sent to try it, as JSON."""
-    return to_json({"type": "test", "timestamp": time_at(datetime.now(UTC)), "data": {"sink": sink}}).decode()
+    """What a sink is sent to try it, as JSON."""
+    words = {"title": "Onlooker: a test", "text": f"Alerts for “{sink}” arrive here."}
+    return to_json({"type": "test", "timestamp": time_at(datetime.now(UTC)), "data": {"sink": sink}, **words}).decode()
 
 
 def _evidence(evidence: Evidence) -> Json:

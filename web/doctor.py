@@ -128,12 +128,13 @@ def _store(config: Config) -> Iterable[Finding]:
     from agent.store.opening import store_url
     from agent.store.peek import peek
     from stream.config import data_dir
-    from web.recording import make_sinks
+    from web.sinks import make_sinks
 
     try:
         yield Finding("store", "ok", peek(store_url(config.store.url, data_dir())))
         for sink in make_sinks(config):
-            yield Finding("sink", "ok", f"{sink.name}: alerts from {sink.min_severity.value} on")
+            severity = sink.terms.min_severity.value
+            yield Finding("sink", "ok", f"{sink.terms.name} ({sink.kind}): alerts from {severity} on")
     except OnlookerError as error:
         yield Finding("store", "fail", error.message, error.action)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.webhooks import SinkState
+from agent.sinks.dispatch import SinkState
 from stream.errors import ModelMissing, VoiceMissing
 from stream.status import StreamState
 from web.state import State
@@ -18,7 +18,7 @@ def checks(state: State) -> list[Json]:
     found += _model_checks(state)
     found.append(_voice_check(state))
     found.append(store_check(state))
-    found += [_sink_check(sink) for sink in state.recording.webhooks.states()]
+    found += [_sink_check(sink) for sink in state.recording.sinks.states()]
     for session in state.hub.list():
         name = f"stream {session.id}"
         if session.error is not None:
@@ -64,11 +64,11 @@ def store_check(state: State) -> Json:
 
 
 def _sink_check(sink: SinkState) -> Json:
-    name = f"sink {sink.sink.name}"
-    if sink.error is not None:
+    name = f"sink {sink.name}"
+    if sink.fault is not None:
         action = "Check its address and whether it runs; /v1/sinks lists what could not be delivered."
         return _check(
-            name, False, f"{sink.error} Alerts that could not be delivered since the start: {sink.dead}.", action
+            name, False, f"{sink.fault} Alerts that could not be delivered since the start: {sink.dead}.", action
         )
     return _check(name, True, f"alerts delivered: {sink.delivered}, waiting: {len(sink.queue)}")
 

@@ -87,6 +87,14 @@ def status_body(status: StreamStatus) -> Json:
     }
 
 
+def stats_body(status: StreamStatus) -> Json:
+    """The status with what was counted since the stream was opened."""
+    totals = status.totals
+    age_s = totals.last_frame_age_s
+    counted = {"received": totals.received, "tracked": totals.tracked, "reconnects": totals.reconnects}
+    return {**status_body(status), **counted, "last_frame_age_s": None if age_s is None else round(age_s, 2)}
+
+
 def engine_state(engine: Engine) -> Json:
     notes = [
         {"code": note.code, "message": note.message, "action": note.action, "retryable": False} for note in engine.notes

@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.server import receive
-from tests.staged import BLUE, RED, StagedStream
+from tests.alerts import alert_in, until_counted
+from tests.staged import RED, StagedStream
 from tests.stored import health
 
 
@@ -53,27 +53,6 @@ def receiver() -> Iterator[Receiver]:
         yield server
         server.shutdown()
         thread.join(5)
-
-
-async def alert_in(scene: StagedStream) -> dict[str, Any]:
-    """Have a person appear, and wait for the alert."""
-    async with scene.server.live("cam") as live, scene.server.client() as http:
-        await receive(live, "tracks")
-        await http.post("/v1/streams/cam/watches", json={"condition": "a person appears", "severity": "warn"})
-        scene.stage.blocks = [RED, BLUE]
-        async with asyncio.timeout(15):
-            while (told := (await receive(live, "event"))["event"])["kind"] != "alert":
-                pass
-    return told
-
-
-async def until_counted(scene: StagedStream, **wanted: int) -> list[dict[str, Any]]:
-    async with scene.server.client() as http, asyncio.timeout(15):
-        while True:
-            items: list[dict[str, Any]] = (await http.get("/v1/sinks")).json()["items"]
-            if all(sum(item[name] for item in items) == count for name, count in wanted.items()):
-                return items
-            await asyncio.sleep(0.05)
 
 
 async def test_an_alert_is_sent_signed_and_tried_again(tmp_path: Path) -> None:

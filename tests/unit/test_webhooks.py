@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from agent.sinks.base import Failure, Terms, retry_after
+from agent.sinks.webhook import WebhookSink, failure_of, secret_of, signed
 from agent.store.rows import Delivery
-from agent.types import EventFact, Severity
-from agent.webhooks import MOST_WAITING, Failure, Sink, Webhooks, failure_of, retry_after, secret_of, signed
+from agent.types import Severity
 from stream.config import load_config, public_config
-from stream.errors import BadInput, NotFound
-from tests.stored import BOOT, NOON, event
-from web.recording import make_sinks
+from stream.errors import BadInput
+from tests.stored import NOON
+from web.sinks import make_sinks
 
-SINK = Sink("one", "https://host.example/hook", b"key", retries=3, retry_s=2.0)
+TERMS = Terms("one", retries=3, retry_s=2.0)
 
 
 @pytest.mark.parametrize(
@@ -38,21 +39,21 @@ def test_what_an_answer_means(status: int, after: str | None, failure: Failure |
 
 def test_waits_double_until_it_is_given_up() -> None:
     passing = Failure("It answered 503.", True)
-    assert [retry_after(SINK, tries, passing) for tries in (1, 2, 3, 4)] == [2.0, 4.0, 8.0, None]
-    assert retry_after(SINK, 1, Failure("It answered 429.", True, 30.0)) == 30.0
-    assert retry_after(SINK, 1, Failure("It answered 404.", False)) is None
-    assert retry_after(Sink("x", "", retries=20, retry_s=600), 12, passing) == 600.0
+    assert [retry_after(TERMS, tries, passing) for tries in (1, 2, 3, 4)] == [2.0, 4.0, 8.0, None]
+    assert retry_after(TERMS, 1, Failure("It answered 429.", True, 30.0)) == 30.0
+    assert retry_after(TERMS, 1, Failure("It answered 404.", False)) is None
+    assert retry_after(Terms("x", retries=20, retry_s=600), 12, passing) == 600.0
 
 
 def test_the_signature_is_that_of_the_standard() -> None:
-    headers = signed(SINK, Delivery("d" * 32, "one", "e" * 32, '{"a":1}', NOON), 1234.9)
+    headers = signed(b"key", Delivery("d" * 32, "one", "e" * 32, '{"a":1}', NOON), 1234.9)
     digest = hmac.new(b"key", b"e" * 32 + b'.1234.{"a":1}', hashlib.sha256).digest()
     assert headers == {
         "webhook-id": "e" * 32,
         "webhook-timestamp": "1234",
         "webhook-signature": "v1," + base64.b64encode(digest).decode(),
     }
-    assert "webhook-signature" not in signed(Sink("x", ""), Delivery("d", "x", "e", "{}", NOON), 0)
+    assert "webhook-signature" not in signed(None, Delivery("d", "x", "e", "{}", NOON), 0)
 
 
 def test_a_secret_is_text_or_base64() -> None:
@@ -61,29 +62,6 @@ def test_a_secret_is_text_or_base64() -> None:
     for broken in ("", " \n", "whsec_", "whsec_%%%"):
         with pytest.raises(ValueError, match=r"empty|base64"):
             secret_of(broken)
-
-
-def test_each_sink_gets_what_is_severe_enough() -> None:
-    all_of_them = Webhooks([SINK, Sink("grave", "", min_severity=Severity.CRITICAL)], lambda *_: "{}")
-
-    def names(severity: Severity) -> list[str]:
-        told = EventFact(event(severity=severity))
-        return [delivery.sink for delivery in all_of_them.deliveries(BOOT, "cam", told)]
-
-    assert names(Severity.WARN) == ["one"]
-    assert names(Severity.CRITICAL) == ["one", "grave"]
-
-
-async def test_what_is_too_much_to_wait_is_a_dead_letter() -> None:
-    hooks = Webhooks([SINK], lambda *_: "{}")
-    for number in range(MOST_WAITING + 2):
-        hooks.send([Delivery(f"{number}", "one", "e" * 32, "{}", NOON)])
-    (state,) = hooks.states()
-    assert len(state.queue) == MOST_WAITING
-    assert [letter.id for letter in await hooks.dead_letters("one")] == [str(MOST_WAITING), str(MOST_WAITING + 1)]
-    hooks.send([Delivery("x", "of the past", "e" * 32, "{}", NOON)])
-    with pytest.raises(NotFound):
-        await hooks.dead_letters("of the past")
 
 
 @pytest.fixture
@@ -101,9 +79,12 @@ def test_sinks_come_from_the_configuration(toml: Path, tmp_path: Path) -> None:
         '[store]\nurl = "postgresql://me:hunter2@db/onlooker"\nmax_mb = 100\n'
     )
     config = load_config()
-    first, second = make_sinks(config)
-    assert (first.name, first.url, first.secret) == ("webhook-1", "https://host.example/T0/hunter2", b"s3cret")
-    assert (second.name, second.min_severity, second.retries) == ("siren", Severity.CRITICAL, 0)
+    first, second, browser = make_sinks(config)
+    assert isinstance(first, WebhookSink)
+    assert (first.terms.name, first.url, first.secret) == ("webhook-1", "https://host.example/T0/hunter2", b"s3cret")
+    terms = second.terms
+    assert (terms.name, terms.min_severity, terms.retries) == ("siren", Severity.CRITICAL, 0)
+    assert (browser.kind, browser.terms.name) == ("browser", "browser")
     shown = public_config(config)
     assert "hunter2" not in str(shown)
     assert shown["sinks"][0]["url"] == "https://host.example"

@@ -13,9 +13,8 @@ from web.commands import draft_of
 from web.privacy import to_privacy
 from web.protocol.parts import Prompt, PromptBody
 from web.protocol.server import Tracks
-from web.sources import open_source
-from web.state import AgentDep, StateDep, StreamDep
-from web.wire import Json, prompt_bodies, prompt_body, status_body, stream_body
+from web.state import AgentDep, State, StateDep, StreamDep
+from web.wire import Json, prompt_bodies, prompt_body, stats_body, stream_body
 
 router = APIRouter(prefix="/v1/streams", tags=["Streams"])
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -64,8 +63,8 @@ async def close_stream(stream_id: str, state: StateDep) -> None:
 
 @router.get("/{stream_id}/stats", response_model=Stats)
 async def stats(session: StreamDep) -> Json:
-    """Rates, drops and latency."""
-    return status_body(session.status())
+    """Rates, drops, latency, connections, and what gives way at present."""
+    return stats_body(session.status())
 
 
 @router.get("/{stream_id}/snapshot.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
