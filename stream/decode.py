@@ -1,4 +1,8 @@
-"""Decoding on the CPU: one thread a stream, compressed pictures in, NV12 out."""
+"""Decoding: one thread a stream, compressed pictures in, NV12 out.
+
+Where the engine is on a GPU, frames are made in its memory (`DeviceFrame`): by the GPU's own decoder, or where that
+cannot, by the processor, whose pictures are uploaded here. Else frames are on the host.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,18 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
-import cv2
-import numpy as np
-from av.codec.context import Flags
-from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import ColorRange, Colorspace
 
 from stream.bitstream import vp8_size
 from stream.errors import MediaError, OnlookerError
-from stream.types import CLOCK_HZ, U8, Codec, Colour, EncodedFrame, Frame
+from stream.hardware import Hardware
+from stream.pictures import DECODERS, PictureDecoder, PyAvDecoder, colour_of, nv12_planes
+from stream.surfaces import DeviceError, DeviceFrame, Planes, SurfacePool
+from stream.types import CLOCK_HZ, Codec, EncodedFrame, Frame
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +39,18 @@ MEMORY_FACTOR = 4
 
 IN_DECODER = 16
 TICKS = Fraction(1, CLOCK_HZ)
-DECODERS: dict[Codec, str] = {"VP8": "vp8", "H264": "h264"}
+HARDWARE_FAILURES = 5
+"""After so many failures in a row the processor tries, until the source connects again."""
+SOFTWARE = "the processor"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """What decodes a stream at present; `note` says why it is not the GPU, where that was meant to."""
+
+    codec: Codec
+    by: str
+    note: str | None = None
 
 
 class _Unusable(Exception):
@@ -51,7 +66,9 @@ class DecoderThread:
 
     `on_frame` gets each picture; `on_drop` the stage and number of those lost (`decode_queue` when decoding is too
     slow, `decode` for a broken or unusable one); `on_error` what a user should know; `request_keyframe` is called when
-    decoding can only go on from one, at most twice a second. Nothing that comes in ends the thread.
+    decoding can only go on from one, at most twice a second; `on_decoding` says what decodes, when that changes.
+    Nothing that comes in ends the thread, and no fault of a GPU: then the processor decodes. With `hardware` frames are
+    on its device, of which at most `surfaces.CAPACITY` may be held; more are drops (`surfaces`).
     """
 
     def __init__(
@@ -63,19 +80,27 @@ class DecoderThread:
         on_drop: Callable[[str, int], None],
         on_error: Callable[[OnlookerError], None],
         max_pixels: int = 4096 * 2304,
+        hardware: Hardware | None = None,
+        on_decoding: Callable[[Decoding], None] = lambda decoding: None,
     ) -> None:
         self._on_frame = on_frame
         self._request_keyframe = request_keyframe
         self._on_drop = on_drop
         self._on_error = on_error
+        self._on_decoding = on_decoding
         self._max_pixels = max_pixels
+        self._hardware = hardware
+        self._pool: SurfacePool | None = None
+        self._given_up: dict[Codec, str] = {}
+        self._decoding: Decoding | None = None
+        self._hardware_failures = 0
         self._condition = threading.Condition()
         self._queue: deque[EncodedFrame] = deque()
         self._overflowed = 0
         self._until_keyframe = True
         self._closed = False
         self._index = 0
-        self._decoder: VideoCodecContext | None = None
+        self._decoder: PictureDecoder | None = None
         self._decodes: tuple[Codec, int] | None = None
         self._in_decoder: OrderedDict[int, EncodedFrame] = OrderedDict()
         self._failures = 0
@@ -113,6 +138,7 @@ class DecoderThread:
             self._thread.join()
 
     def _run(self) -> None:
+        self._bind()
         while True:
             with self._condition:
                 while not (self._queue or self._overflowed or self._closed):
@@ -141,6 +167,10 @@ class DecoderThread:
         except (av.FFmpegError, ValueError, MemoryError) as error:
             self._failed(encoded, error)
             return
+        except DeviceError as error:
+            self._refused(encoded.codec, str(error))
+            self._failed(encoded, error)
+            return
         except _Unusable as refused:
             told, self._unusable = self._unusable, True
             self._decoder = None
@@ -159,6 +189,9 @@ class DecoderThread:
         if isinstance(error, av.error.EOFError):
             self._decoder = None
         self._on_drop("decode", 1)
+        self._hardware_failures += 1
+        if self._on_gpu and self._hardware_failures >= HARDWARE_FAILURES:
+            self._refused(encoded.codec, f"{HARDWARE_FAILURES} pictures in a row failed")
         if self._failures == FAILURES_REPORTED:
             self._on_error(MediaError(f"This {encoded.codec} video cannot be decoded."))
         self._ask_keyframe()
@@ -173,10 +206,12 @@ class DecoderThread:
         if encoded.codec == "VP8" and (size := vp8_size(encoded.data)) is not None:
             self._check_size(*size)
         if self._decoder is None or self._decodes != (encoded.codec, encoded.epoch):
-            self._decoder = _open_decoder(encoded.codec, MEMORY_FACTOR * self._max_pixels)
+            if self._decodes is not None and self._decodes[1] != encoded.epoch:
+                self._given_up.clear()
+            self._decoder = self._open(encoded.codec)
             self._decodes = encoded.codec, encoded.epoch
             self._in_decoder.clear()
-        packet = av.Packet(encoded.data)
+        packet: av.Packet[Any] = av.Packet(encoded.data)
         packet.pts, packet.time_base = encoded.pts, TICKS
         self._in_decoder[encoded.pts] = encoded
         if len(self._in_decoder) > IN_DECODER:
@@ -185,8 +220,63 @@ class DecoderThread:
         for picture in self._decoder.decode(packet):
             self._check_size(picture.width, picture.height)
             source = self._in_decoder.pop(picture.pts, encoded) if picture.pts is not None else encoded
-            frames.append(self._frame(source, picture))
+            frame = self._frame(source, picture)
+            self._hardware_failures = 0
+            if frame is None:
+                self._on_drop("surfaces", 1)
+            else:
+                frames.append(frame)
         return frames
+
+    # --- where
+
+    @property
+    def _on_gpu(self) -> bool:
+        """Whether the GPU's decoder is at work."""
+        return self._decoding is not None and self._decoding.by != SOFTWARE
+
+    def _bind(self) -> None:
+        if self._hardware is None:
+            return
+        try:
+            self._hardware.device.bind()
+            self._pool = SurfacePool(self._hardware.device)
+        except DeviceError as error:
+            logger.warning("%s cannot be used by a decoder: %s", self._hardware.device.words, error)
+            self._given_up = dict.fromkeys(DECODERS, str(error))
+
+    def _open(self, codec: Codec) -> PictureDecoder:
+        hardware, most = self._hardware, MEMORY_FACTOR * self._max_pixels
+        why = None
+        if hardware is not None:
+            why = self._given_up.get(codec) or hardware.refused.get(codec)
+            if self._pool is None:
+                why = why or f"{hardware.device.words} was lost"
+            if why is None:
+                try:
+                    made = hardware.open(codec, most)
+                    self._tell(Decoding(codec, hardware.name))
+                    return made
+                except DeviceError as error:
+                    why = self._given_up[codec] = str(error)
+        self._tell(Decoding(codec, SOFTWARE, why))
+        return PyAvDecoder(codec, most)
+
+    def _tell(self, decoding: Decoding) -> None:
+        if decoding != self._decoding:
+            self._decoding, self._hardware_failures = decoding, 0
+            if decoding.note is not None:
+                logger.warning("%s is decoded on the processor: %s", decoding.codec, decoding.note)
+            self._on_decoding(decoding)
+
+    def _refused(self, codec: Codec, why: str) -> None:
+        """The GPU failed: its decoder first, and where it was not that, its memory."""
+        if not self._on_gpu:
+            self._pool = None
+        self._given_up[codec] = why
+        self._decoder = None
+
+    # --- what comes out
 
     def _check_size(self, width: int, height: int) -> None:
         if width <= 0 or height <= 0:
@@ -195,50 +285,22 @@ class DecoderThread:
             message = f"The picture is too large ({width}×{height})."
             raise _Unusable(MediaError(message, action="Send a smaller picture, at most 4096×2304."))
 
-    def _frame(self, source: EncodedFrame, picture: av.VideoFrame) -> Frame:
-        y, uv = nv12_planes(picture)
+    def _frame(self, source: EncodedFrame, picture: av.VideoFrame) -> Frame | None:
+        """None where all surfaces are held."""
+        hardware, pool = self._hardware, self._pool
         index, self._index = self._index, self._index + 1
-        return Frame(
-            index, source.epoch, source.pts, source.rtp, source.captured_unix_us, source.received_s, time.monotonic(),
-            y, uv, colour_of(picture),
-        )  # fmt: skip
-
-
-def _open_decoder(codec: Codec, max_pixels: int) -> VideoCodecContext:
-    decoder = av.CodecContext.create(DECODERS[codec], "r")
-    assert isinstance(decoder, VideoCodecContext)
-    # Frame threads would hold back three pictures, and so would reordering, which live video does not use.
-    decoder.thread_count = 1
-    decoder.flags |= Flags.low_delay
-    decoder.options = {"max_pixels": str(max_pixels)}
-    return decoder
-
-
-def colour_of(picture: av.VideoFrame) -> Colour:
-    """How the picture's YUV maps to RGB; BT.601 in limited range where it does not say."""
-    full_range = picture.color_range == ColorRange.JPEG or picture.format.name.startswith("yuvj")
-    return Colour("bt709" if picture.colorspace == Colorspace.ITU709 else "bt601", full_range)
-
-
-def nv12_planes(picture: av.VideoFrame) -> tuple[U8, U8]:
-    """The picture's planes: `(H, W)` and `(ceil(H/2), ceil(W/2), 2)` uint8, contiguous, not writable.
-
-    Luma is the decoder's own memory where its rows are not padded: FFmpeg counts references and writes to a picture
-    no more once it is out, and copying it costs a tenth of decoding it.
-    """
-    if picture.format.name not in ("yuv420p", "yuvj420p"):
-        kept = ColorRange.JPEG if colour_of(picture).full_range else ColorRange.MPEG
-        picture = picture.reformat(format="yuv420p", src_color_range=kept, dst_color_range=kept)
-    height, width = picture.height, picture.width
-    y = np.ascontiguousarray(_plane(picture, 0, height, width))
-    half = (height + 1) // 2, (width + 1) // 2
-    # Six times as fast as writing the two planes into an array one after the other.
-    uv = cv2.merge([_plane(picture, 1, *half), _plane(picture, 2, *half)]).astype(np.uint8, copy=False)
-    y.flags.writeable = uv.flags.writeable = False
-    return y, uv
-
-
-def _plane(picture: av.VideoFrame, number: int, height: int, width: int) -> U8:
-    plane = picture.planes[number]
-    samples: U8 = np.frombuffer(memoryview(plane), np.uint8)
-    return samples[: plane.line_size * height].reshape(height, plane.line_size)[:, :width]
+        identity = index, source.epoch, source.pts, source.rtp, source.captured_unix_us, source.received_s
+        if hardware is None or pool is None:
+            return Frame(*identity, time.monotonic(), *nv12_planes(picture), colour_of(picture))
+        if hardware.is_here(picture):
+            surface = pool.fill(hardware.planes(picture))
+        else:
+            if self._on_gpu:
+                self._tell(
+                    Decoding(source.codec, SOFTWARE, f"{hardware.name} does not take this kind of {source.codec}")
+                )
+            planes = Planes(*nv12_planes(picture))
+            surface = pool.fill(planes, host=(planes.y, planes.uv))
+        if surface is None:
+            return None
+        return DeviceFrame(*identity, time.monotonic(), colour=colour_of(picture), surface=surface)

@@ -15,9 +15,9 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtpPacket
 
 from stream.aiortc_patches import Connecting, ReceiverTap, gathering, install, on_keyframe_request
-from stream.decode import nv12_planes
 from stream.errors import OnlookerError
 from stream.jitter import Assembled, FrameAssembler, Packet
+from stream.pictures import nv12_planes
 from stream.sources.base import Received
 from stream.types import Codec
 from tests.barcode import read

@@ -31,8 +31,9 @@ import aiortc.codecs.vpx
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
-from stream.decode import DecoderThread, nv12_planes
+from stream.decode import DecoderThread
 from stream.errors import OnlookerError
+from stream.pictures import nv12_planes
 from stream.sources.base import Received
 from stream.sources.webrtc import Publisher, WebRtcConfig
 from stream.types import Codec, EncodedFrame, Frame

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -14,62 +13,22 @@ import av
 import numpy as np
 import pytest
 
-from stream.decode import FAILURES_REPORTED, QUEUE_S, DecoderThread, colour_of, nv12_planes
-from stream.errors import MediaError, OnlookerError
-from stream.types import Codec, Colour, EncodedFrame, Frame
+from stream.decode import FAILURES_REPORTED, QUEUE_S, DecoderThread
+from stream.errors import MediaError
+from stream.pictures import colour_of, nv12_planes
+from stream.types import Codec, Colour, Frame
 from tests.barcode import picture, read
+from tests.decoding import Decoding
 from tests.encoding import encoded_frames
+from tests.stand_in_device import StandInHardware
 
 CODECS: list[Codec] = ["VP8", "H264"]
 
 
-class Decoding:
-    """A decoder thread and everything that it said."""
-
-    def __init__(self, max_pixels: int = 4096 * 2304) -> None:
-        self.frames: list[Frame] = []
-        self.drops: Counter[str] = Counter()
-        self.errors: list[OnlookerError] = []
-        self.keyframes_asked = 0
-        self.hold = threading.Event()
-        self.hold.set()
-        self.thread = DecoderThread(
-            "decoder under test",
-            on_frame=self._take,
-            request_keyframe=self._ask,
-            on_drop=lambda stage, count: self.drops.update({stage: count}),
-            on_error=self.errors.append,
-            max_pixels=max_pixels,
-        )
-
-    def _take(self, frame: Frame) -> None:
-        self.hold.wait(10)
-        self.frames.append(frame)
-
-    def _ask(self) -> None:
-        self.keyframes_asked += 1
-
-    def push(self, frames: list[EncodedFrame]) -> None:
-        """One after the other, as a camera would send them."""
-        for frame in frames:
-            seen = len(self.frames) + self.drops.total()
-            self.thread.push(frame)
-            self.until(lambda seen=seen: len(self.frames) + self.drops.total() > seen)
-
-    def until(self, check: Callable[[], object]) -> None:
-        deadline_s = time.monotonic() + 10
-        while not check():
-            assert time.monotonic() < deadline_s, "it did not happen"
-            time.sleep(0.001)
-
-    @property
-    def numbers(self) -> list[int | None]:
-        return [read(frame.y) for frame in self.frames]
-
-
-@pytest.fixture
-def decoding() -> Iterator[Decoding]:
-    decoding = Decoding()
+@pytest.fixture(params=["host", "device"])
+def decoding(request: pytest.FixtureRequest) -> Iterator[Decoding]:
+    """On the host, and with the stand-in of a GPU, which must do the same."""
+    decoding = Decoding(hardware=StandInHardware().hardware() if request.param == "device" else None)
     yield decoding
     decoding.hold.set()
     decoding.thread.close()
@@ -188,11 +147,13 @@ def test_a_picture_that_is_too_large_is_refused_in_words(codec: Codec) -> None:
     assert ["640×480" in error.message for error in decoding.errors] == [True]
 
 
-def test_an_8k_picture_is_refused_in_words_and_a_larger_one_takes_no_memory(decoding: Decoding) -> None:
+def test_an_8k_picture_is_refused_in_words_and_a_larger_one_takes_no_memory() -> None:
+    decoding = Decoding()
     large = encoded_frames("H264", range(1), size=(7680, 4320))
     decoding.push(large)
     assert ["7680×4320" in error.message for error in decoding.errors] == [True]
     decoding.push(large)
+    decoding.thread.close()
     assert len(decoding.errors) == 1
     assert decoding.drops == {"decode": 2}
     limited = Decoding(max_pixels=7680 * 4320 // 5)

@@ -1,0 +1,114 @@
+"""A CUDA GPU as torch has it: the device of decoded pictures, in torch's primary context."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from stream.surfaces import DeviceError, Planes
+from stream.types import U8
+
+
+class TorchDevice:
+    """Implements `stream.surfaces.Device`. A thread's queue is its current CUDA stream. Raises `DeviceError` where
+    torch is missing or finds no such GPU."""
+
+    def __init__(self, index: int = 0) -> None:
+        try:
+            self._torch: Any = importlib.import_module("torch")
+        except ImportError as error:
+            raise DeviceError("torch is not installed") from error
+        self.index = index
+        with _refusals(self._torch):
+            if not self._torch.cuda.is_available():
+                raise DeviceError("torch finds no CUDA GPU")
+            self._name = str(self._torch.cuda.get_device_name(index))
+
+    @property
+    def words(self) -> str:
+        return self._name
+
+    def bind(self) -> None:
+        """Beside that, torch's context is current on the thread then, which FFmpeg takes for its own."""
+        torch = self._torch
+        with _refusals(torch):
+            torch.cuda.set_device(self.index)
+            torch.cuda.set_stream(torch.cuda.Stream(self.index))
+            # Selecting a device binds its context at the first call only.
+            torch.empty(1, device=f"cuda:{self.index}")
+
+    def empty(self, height: int, width: int) -> Planes:
+        torch, where = self._torch, f"cuda:{self.index}"
+        with _refusals(torch):
+            return Planes(
+                torch.empty((height, width), dtype=torch.uint8, device=where),
+                torch.empty(((height + 1) // 2, (width + 1) // 2, 2), dtype=torch.uint8, device=where),
+            )
+
+    def copy(self, source: Planes, target: Planes) -> None:
+        """Planes of a decoder are capsules of DLPack: of 8 bits, or of 16 of which the upper 8 are taken."""
+        torch = self._torch
+        with _refusals(torch):
+            if isinstance(source.y, np.ndarray):
+                for given, wanted in zip(source, target, strict=True):
+                    # From pageable memory, so that it is there when this returns.
+                    wanted.copy_(torch.from_numpy(given))
+                return
+            # FFmpeg works on the legacy default stream, and nothing else of ours does.
+            torch.cuda.current_stream(self.index).wait_stream(torch.cuda.default_stream(self.index))
+            for given, wanted in zip(source, target, strict=True):
+                if given.dtype != torch.uint8:
+                    given = given.view(torch.uint8).unflatten(-1, (-1, 2))[..., 1]
+                height, width = given.shape[:2]
+                wanted[:height, :width].copy_(given, non_blocking=True)
+                # A decoder's chroma lacks the last row and column of odd sizes.
+                if height < wanted.shape[0]:
+                    wanted[height:].copy_(wanted[height - 1 : height], non_blocking=True)
+                if width < wanted.shape[1]:
+                    wanted[:, width:].copy_(wanted[:, width - 1 : width], non_blocking=True)
+
+    def record(self) -> Any:
+        with _refusals(self._torch):
+            return self._torch.cuda.current_stream(self.index).record_event(self._torch.cuda.Event(blocking=True))
+
+    def wait(self, event: Any) -> None:
+        with _refusals(self._torch):
+            self._torch.cuda.current_stream(self.index).wait_event(event)
+
+    def finish(self, event: Any) -> None:
+        with _refusals(self._torch):
+            event.synchronize()
+
+    def read(self, planes: Planes, after: Any) -> tuple[U8, U8]:
+        torch = self._torch
+        with _refusals(torch), torch.cuda.device(self.index):
+            aside = torch.cuda.Stream(self.index)
+            aside.wait_event(after)
+            with torch.cuda.stream(aside):
+                pinned = [torch.empty(plane.shape, dtype=torch.uint8, pin_memory=True) for plane in planes]
+                for target, plane in zip(pinned, planes, strict=True):
+                    target.copy_(plane, non_blocking=True)
+                aside.record_event(done := torch.cuda.Event(blocking=True))
+            done.synchronize()
+        y, uv = (target.numpy() for target in pinned)
+        y.flags.writeable = uv.flags.writeable = False
+        return y, uv
+
+    def from_decoder(self, planes: Any) -> Planes:
+        """A CUDA picture's planes as tensors on its own memory, which they keep alive."""
+        with _refusals(self._torch):
+            y, uv = (self._torch.from_dlpack(plane.__dlpack__()) for plane in planes)
+        return Planes(y, uv)
+
+
+@contextlib.contextmanager
+def _refusals(torch: Any) -> Iterator[None]:
+    """What CUDA and torch raise, which are RuntimeErrors, as `DeviceError`."""
+    try:
+        yield
+    except (RuntimeError, AssertionError, BufferError, NotImplementedError, TypeError) as error:
+        raise DeviceError(str(error).split("\n")[0] or type(error).__name__) from error
