@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stream.errors import BadInput
+from stream.feed_config import FeedConfig
+from stream.section import Section, UserPath
+from stream.sink_config import SINK_KINDS, SinkConfig
 
 ENV_PREFIX = "ONLOOKER_"
 ENV_DELIMITER = "__"
@@ -22,19 +25,8 @@ PLACES = ("ONLOOKER_CONFIG", "ONLOOKER_CACHE_DIR", "ONLOOKER_DATA_DIR")
 """Environment variables that say where things are, beside the keys of the configuration."""
 
 
-def _expanded(value: object) -> object:
-    return Path(value).expanduser() if isinstance(value, str | Path) else value
-
-
 def _counted(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-UserPath = Annotated[Path, BeforeValidator(_expanded)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ServerConfig(Section):
@@ -48,6 +40,8 @@ class ServerConfig(Section):
     """Names under which the server is reached, beside its own."""
     allowed_origins: tuple[str, ...] = ()
     """Other pages that may call it, as `https://name:port`."""
+    public_url: Annotated[str | None, Field(pattern=r"^https?://[^/@\s]+(/[^\s]*)?$")] = None
+    """Where people reach the page, for links in what is sent; by default under this machine's name."""
 
     @model_validator(mode="after")
     def _whole_certificate(self) -> ServerConfig:
@@ -128,38 +122,30 @@ class StoreConfig(Section):
     max_mb: Annotated[int, Field(ge=16)] = 2048
 
 
-class SinkConfig(Section):
-    """Where alerts are sent. The address comes from the operator, so it may be any."""
+class ClipsConfig(Section):
+    """The seconds of video around alerts, in `clips/` of the data directory."""
 
-    kind: Literal["webhook"] = "webhook"
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] | None = None
-    """`webhook-1` and so on, if none is given."""
-    url: Annotated[str, Field(pattern=r"^https?://[^/]")]
-    secret_file: UserPath | None = None
-    """Holds the key that signs each request."""
-    min_severity: Literal["info", "warn", "critical"] = "info"
-    retries: Annotated[int, Field(ge=0, le=20)] = 6
-    retry_s: Annotated[float, Field(gt=0, le=600)] = 2.0
-    """The first retry comes after so long, each later one after twice as long."""
-    timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
+    enabled: Literal["feeds", "all", "off"] = "feeds"
+    """`feeds`: of streams that the server reads itself, and not of those that a browser or another publisher sends.
+    Each stream may be chosen otherwise, with `feeds.clips` or on the page."""
+    before_s: Annotated[float, Field(ge=0, le=60)] = 5
+    after_s: Annotated[float, Field(ge=0, le=120)] = 10
+    longest_s: Annotated[float, Field(ge=1, le=600)] = 60
+    """Alerts that come soon after each other share a clip, up to this length."""
+    max_age_days: Annotated[float, Field(gt=0, le=36500)] = 14
+    max_gb: Annotated[float, Field(gt=0)] = 20
+    min_free_mb: Annotated[int, Field(ge=0)] = 512
+    """So much of the disk is left free."""
 
 
 class SourcesConfig(Section):
     allow_roots: tuple[UserPath, ...] = ()
     """Folders whose files a client may open."""
+    allow_hosts: tuple[str, ...] = ()
+    """Hosts whose cameras a client may open: names (`cam.lan`, `*.lan`), addresses, networks (`192.168.0.0/16`). By
+    default the private ranges. A feed that is named here, in the file, may be anywhere."""
     max_pixels: Annotated[int, Field(ge=64 * 64)] = 4096 * 2304
     max_streams: Annotated[int, Field(ge=1, le=1024)] = 16
-
-
-class FeedConfig(Section):
-    """A stream that is opened at start. The operator may name any file."""
-
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-    name: str | None = None
-    kind: Literal["file", "demo"] = "file"
-    path: UserPath | None = None
-    loop: bool = True
-    prompts: tuple[str, ...] = ()
 
 
 class Config(BaseSettings):
@@ -174,6 +160,7 @@ class Config(BaseSettings):
     voice: VoiceConfig = VoiceConfig()
     sources: SourcesConfig = SourcesConfig()
     store: StoreConfig = StoreConfig()
+    clips: ClipsConfig = ClipsConfig()
     feeds: tuple[FeedConfig, ...] = ()
     sinks: tuple[SinkConfig, ...] = ()
 
@@ -252,11 +239,16 @@ def _check_environment() -> None:
 
 def _explained(error: ValidationError) -> BadInput:
     fault = error.errors(include_url=False, include_input=False)[0]
-    key = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int))
+    parts = [str(part) for part in fault["loc"] if not isinstance(part, int)]
+    if parts[:1] == ["sinks"] and parts[1:2] and parts[1] in SINK_KINDS:
+        del parts[1]  # the kind, which is no key
+    key = ".".join(parts)
     if fault["type"] == "extra_forbidden":
         listed = {f"feeds.{name}" for name in FeedConfig.model_fields}
-        listed |= {f"sinks.{name}" for name in SinkConfig.model_fields}
+        listed |= {f"sinks.{name}" for kind in SINK_KINDS.values() for name in kind.model_fields}
         return _wrong(f"{key} is not a setting.", _nearest(key, set(known_keys()) | listed))
+    if fault["type"] == "union_tag_invalid":
+        return _wrong(f"{key}.kind is none that there is.", f"It is one of {', '.join(SINK_KINDS)}.")
     return _wrong(f"{key}: {fault['msg']}.", f"Correct {key} in {config_path()}, the environment or the command.")
 
 
@@ -276,8 +268,14 @@ def public_config(config: Config) -> dict[str, Any]:
         for secret in ("username", "credential"):
             if server[secret] is not None:
                 server[secret] = "(set)"
+    for feed in values["feeds"]:
+        if feed["url"] is not None:
+            feed["url"] = _host_of(feed["url"])
     for sink in values["sinks"]:
-        sink["url"] = _host_of(sink["url"])
+        if "url" in sink:
+            sink["url"] = _host_of(sink["url"])
+        if sink.get("username") is not None:
+            sink["username"] = "(set)"
     if values["store"]["url"] is not None:
         values["store"]["url"] = _host_of(values["store"]["url"])
     return values

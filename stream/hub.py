@@ -62,14 +62,17 @@ class StreamHub:
         webrtc: WebRtcConfig,
         limits: HubLimits | None = None,
         on_open: Callable[[StreamSession], object] = lambda session: None,
+        on_unview: Callable[[str], object] = lambda session: None,
         boot: str | None = None,
     ) -> None:
-        """`on_open` hears of each stream before anything happens in it; `boot` names this life of the server."""
+        """`on_open` hears of each stream before anything happens in it, `on_unview` of each viewer's session that has
+        ended; `boot` names this life of the server."""
         self.engine = engine
         self.boot = boot or uuid.uuid4().hex
         self.limits = limits or HubLimits()
         self._webrtc = webrtc
         self._on_open = on_open
+        self._on_unview = on_unview
         self._scheduler = Scheduler(engine)
         self._streams: dict[str, StreamSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -91,9 +94,6 @@ class StreamHub:
         await _end(list(self._tasks.values()))
         await asyncio.to_thread(self._scheduler.close)
 
-    async def run_on_engine(self, work: Callable[[], T]) -> T:
-        """Do `work` on the engine thread between two steps."""
-        return await self._scheduler.run(work)
     @property
     def load(self) -> Load:
         """Of the engine thread, in the last whole second."""
@@ -104,6 +104,9 @@ class StreamHub:
         """How long the engine thread has been at what it does now."""
         return time.monotonic() - self._scheduler.turn_s
 
+    async def run_on_engine(self, work: Callable[[], T]) -> T:
+        """Do `work` on the engine thread between two steps."""
+        return await self._scheduler.run(work)
 
     # --- streams ----------------------------------------------------------------------------------------------
 
@@ -126,6 +129,13 @@ class StreamHub:
         session.attach(source)
         await self._spawn(f"source {stream_id}", session.run_source(source))
         return session
+
+    async def feed_from(self, stream_id: str, source: Source) -> None:
+        """Feed a stream from another source from now on; its prompts and ids stay. Raises `NotFound`."""
+        session = self.get(stream_id)
+        await _end([self._tasks[key] for key in (f"source {stream_id}",) if key in self._tasks])
+        session.attach(source)
+        await self._spawn(f"source {stream_id}", session.run_source(source))
 
     async def close(self, stream_id: str) -> None:
         """End a stream, its source and its viewers. Raises `NotFound`."""
@@ -231,13 +241,14 @@ class StreamHub:
         await _end([self._tasks[f"viewer {session}"]])
 
     async def viewer_rtp_offset(self, stream_id: str, session: str) -> int:
-        """What to take from the RTP timestamps that this viewer sees (mod 2^32) to get the stream's own.
+        """What to take from the RTP timestamps that this viewer sees (mod 2^32) to get the stream's own, in its epoch.
 
-        Waits until the first picture has been sent. Raises `NotFound`.
+        Waits until the first picture of that has been sent. Raises `NotFound`.
         """
-        if self.get(stream_id).relay.get(session) is None:
+        stream = self.get(stream_id)
+        if stream.relay.get(session) is None:
             raise NotFound("There is no such session.")
-        offset: int = await self._viewers[session].rtp_offset()
+        offset: int = await self._viewers[session].rtp_offset(stream.epoch)
         return offset
 
     async def _serve(self, stream: StreamSession, viewer: Viewer) -> None:
@@ -250,6 +261,7 @@ class StreamHub:
         finally:
             stream.relay.remove(viewer.id)
             del self._viewers[viewer.id]
+            self._on_unview(viewer.id)
             await viewer.close()
 
     # --- tasks ------------------------------------------------------------------------------------------------

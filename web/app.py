@@ -8,13 +8,16 @@ import importlib.metadata
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
 
+from agent.access import AccessLog
 from agent.loop import Agents, AgentSettings
+from agent.privacy import PrivacyBook
 from agent.vlm.facts import FactsBackend
-from stream.config import Config, FeedConfig, data_dir
+from stream.config import Config, data_dir
 from stream.engines.base import Engine
 from stream.errors import OnlookerError
 from stream.hub import HubLimits, StreamHub
@@ -25,16 +28,21 @@ from stream.session import StreamSession
 from stream.sources.webrtc import IceServer, WebRtcConfig
 from stream.sources.webrtc import notes as webrtc_notes
 from web import live, problems
-from web.api import agent, docs, events, microphone, streams, system, whip
+from web.access import Noted
+from web.api import access, agent, clips, docs, events, microphone, rules, sinks, streams, system, whip
 from web.auth import Auth, Sessions, load_or_make_token
+from web.clips import make_clips
 from web.engines import make_engine, make_store
 from web.fanout import Fanouts
-from web.feeds import follow_again, open_feed
+from web.feed_prompts import follow_again
+from web.feeds import Feeds
 from web.guard import Guard, is_address, make_reach
 from web.jobs import Jobs
 from web.models import fetch_into_engine
 from web.page import Page
+from web.probe import Prober
 from web.recording import make_recording
+from web.sinks import Streams
 from web.state import State
 from web.tls import own_names
 from web.vlm import ModelServer
@@ -67,9 +75,9 @@ def create_app(
             running = engine if engine is not None else await asyncio.to_thread(make_engine, config, store)
             async with _opened(config, running, store, auth) as state:
                 app.state.onlooker = state
-                sessions = [(await open_feed(state.hub, feed), feed) for feed in config.feeds]
+                await state.feeds.open_all(config.feeds)
                 if fetch_progress is not None and running.name == LIGHT and not store.ready:
-                    _fetch_beside(state, sessions, fetch_progress)
+                    _fetch_beside(state, fetch_progress)
                 if on_started is not None:
                     on_started()
                 yield
@@ -87,12 +95,13 @@ def create_app(
         responses=docs.PROBLEMS,
     )
     problems.install(app)
-    for part in (whip, microphone, streams, agent, events, system, live, docs):
+    for part in (whip, microphone, streams, agent, rules, clips, events, sinks, access, system, live, docs):
         app.include_router(part.router)
     # Not mounted at "/": a mount takes every path, so that a wrong method on an API path would not be told as such.
     app.router.default = Page(STATIC)
     server = config.server
     hosts = [*server.allowed_hosts, *([] if server.loopback else [*own_names(), server.host])]
+    app.add_middleware(Noted, auth=auth)
     app.add_middleware(Guard, reach=make_reach(server.loopback, hosts, list(server.allowed_origins)), auth=auth)
     return app
 
@@ -102,13 +111,25 @@ async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth)
     jobs, boot = Jobs(), uuid.uuid4().hex
     limits, webrtc = hub_limits(config), webrtc_config(config)
     async with contextlib.AsyncExitStack() as stack:
-        recording = await stack.enter_async_context(make_recording(config, boot))
-        agents = Agents(FactsBackend(), AgentSettings(describe=config.vlm.describe), recording)
+        there = Streams()
+        recording = await stack.enter_async_context(make_recording(config, boot, there))
+        accesses = await stack.enter_async_context(AccessLog(recording, timedelta(days=config.store.max_age_days)))
+        hidden = {feed.id: feed.privacy.settings() for feed in config.feeds if feed.privacy is not None}
+        privacy = await stack.enter_async_context(PrivacyBook(recording, hidden))
+        cuts = await stack.enter_async_context(make_clips(config, boot, recording))
+        agents = Agents(FactsBackend(), AgentSettings(describe=config.vlm.describe), recording, cuts)
+        there.agents = agents
         stack.push_async_callback(agents.close)
+
+        def opened(session: StreamSession) -> None:
+            privacy.attach(session)
+            agents.attach(session)
+
         model_server = await stack.enter_async_context(ModelServer(config.vlm, agents))
         hub = await stack.enter_async_context(
-            StreamHub(engine, webrtc=webrtc, limits=limits, on_open=agents.attach, boot=boot)
+            StreamHub(engine, webrtc=webrtc, limits=limits, on_open=opened, on_unview=accesses.closed, boot=boot)
         )
+        stack.callback(there.leave)
         voice = await stack.enter_async_context(
             Voice(
                 config.voice, VoiceStore(store.root), webrtc, lambda: agents.backend,
@@ -116,20 +137,23 @@ async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth)
             )
         )  # fmt: skip
         stack.push_async_callback(jobs.close)
-        state = State(config, hub, agents, recording, store, auth, jobs, Fanouts(), model_server, voice, webrtc_notes())
+        feeds = Feeds(hub, recording, config.sources)
+        stack.push_async_callback(feeds.close)
+        state = State(
+            config, hub, agents, recording, store, auth, jobs, Fanouts(), model_server, voice, cuts, feeds,
+            Prober(config.sources), privacy, accesses, webrtc_notes(),
+        )
         model_server.wanted = lambda: state.live_clients > 0
         yield state
 
 
-def _fetch_beside(
-    state: State, sessions: list[tuple[StreamSession, FeedConfig]], progress: Callable[[FetchProgress], None]
-) -> None:
+def _fetch_beside(state: State, progress: Callable[[FetchProgress], None]) -> None:
     """Fetch the models while the server runs; then the feeds follow what they could not name before."""
     job = fetch_into_engine(state.jobs, state.hub, state.store, "all", progress)
 
     async def upgrade() -> None:
         if await state.jobs.wait(job):
-            for session, feed in sessions:
+            for session, feed in state.feeds.all():
                 await follow_again(session, feed)
 
     state.jobs.background("feeds", upgrade())

@@ -13,8 +13,9 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from stream.config import Config, FeedConfig, data_dir
+from stream.config import Config, data_dir
 from stream.errors import Conflict
+from stream.feed_config import FeedConfig
 from stream.models.fetch import Progress as FetchProgress
 from stream.models.fetch import fetch_all
 from stream.models.fetch_voice import fetch_voice

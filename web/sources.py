@@ -1,40 +1,94 @@
-"""Which source a client may open. Files only below the folders that the operator allowed."""
+"""Which source a feed has, and which of them a client may open. Files only below the folders that the operator allowed,
+hosts by `sources.allow_hosts`; the operator's own feeds may be anywhere."""
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from stream.config import SourcesConfig
 from stream.errors import BadInput, SourceError
+from stream.feed_config import CAMERAS, NEEDED, FeedConfig
 from stream.sources import demo
+from stream.sources.addresses import AddressPolicy
 from stream.sources.base import Source
+from stream.sources.camera import Camera, CameraSource
 from stream.sources.file import FileSource
-from web.api.shapes import NewSource
+from stream.sources.folder import FolderSource
+from stream.sources.rtsp import RtspCamera
+from web.api.feed_shapes import NewSource
 
-_NOT_YET = {
-    "rtsp": "RTSP cameras cannot be opened",
-    "http": "Video by HTTP cannot be opened",
-    "v4l2": "Cameras of the server cannot be opened",
-}
-
-
-async def open_source(wanted: NewSource, allow_roots: Sequence[Path]) -> Source:
-    """A source that has been looked at. Raises `BadInput` or `SourceError`."""
-    if wanted.kind in _NOT_YET:
-        action = "Publish it by WHIP, for example with FFmpeg or OBS; files and the demo clip can be opened."
-        raise SourceError(f"{_NOT_YET[wanted.kind]} by this version.", action=action, code="unsupported_source")
-    if wanted.kind == "demo":
-        return demo_source()
-    if not wanted.path:
-        raise BadInput("A file source needs `path`.", action="Name the file.")
-    source = file_source(allowed_file(wanted.path, allow_roots), loop=wanted.loop)
-    await source.check()
-    return source
+DEVICE = re.compile(r"/dev/video\d{1,3}")
+ANYWHERE = AddressPolicy(any_host=True)
 
 
-def allowed_file(path: str, allow_roots: Sequence[Path]) -> Path:
-    """`path` with links followed, if it is a file below an allowed folder; the answer does not tell whether files
-    elsewhere exist. A relative path is looked for in each folder."""
+def client_policy(sources: SourcesConfig) -> AddressPolicy:
+    """What the API and the page may reach."""
+    return AddressPolicy(sources.allow_hosts)
+
+
+def feed_of(wanted: NewSource, stream_id: str, sources: SourcesConfig) -> FeedConfig:
+    """What a client asks for, with its path found in an allowed folder. Raises `BadInput` or `SourceError`."""
+    needed = NEEDED.get(wanted.kind)
+    if needed is not None and not getattr(wanted, needed):
+        raise BadInput(f"A source of kind {wanted.kind} needs `{needed}`.", action=f"Give its {needed}.")
+    if wanted.kind == "v4l2" and not DEVICE.fullmatch(wanted.device or ""):
+        raise BadInput("A camera of the server is /dev/video and a number.", action="Give one like /dev/video0.")
+    values = wanted.model_dump(exclude_none=True)
+    if wanted.kind in ("file", "folder"):
+        values["path"] = allowed_path(wanted.path or "", sources.allow_roots, folder=wanted.kind == "folder")
+    return FeedConfig(id=stream_id, **{key: value for key, value in values.items() if value is not None})
+
+
+def source_of(feed: FeedConfig, policy: AddressPolicy) -> Source:
+    """Raises `BadInput` for an address or a password file that cannot be read."""
+    if feed.kind in CAMERAS:
+        return CameraSource(camera_of(feed, policy))
+    if feed.kind == "demo":
+        return demo.demo_source()
+    assert feed.path is not None
+    if feed.kind == "folder":
+        return FolderSource(feed.path, loop=feed.loop)
+    return FileSource(feed.path, loop=feed.loop)
+
+
+def camera_of(feed: FeedConfig, policy: AddressPolicy) -> Camera:
+    """Raises `BadInput`."""
+    assert feed.url is not None
+    return RtspCamera.of(feed.url, policy, transport=feed.transport, username=feed.username, password=password_of(feed))
+
+
+async def check(source: Source) -> None:
+    """Look at a file, and whether the host of a camera may be reached. A camera may be off now. Raises
+    `OnlookerError`."""
+    if isinstance(source, FileSource):
+        await source.check()
+    elif isinstance(source, CameraSource):
+        try:
+            await asyncio.to_thread(source.camera.check)
+        except SourceError as error:
+            if error.code == "host_not_allowed":
+                raise
+
+
+def password_of(feed: FeedConfig) -> str | None:
+    """Raises `BadInput` for a file that cannot be read."""
+    if feed.password_file is None:
+        return feed.password.get_secret_value() if feed.password is not None else None
+    try:
+        return feed.password_file.read_text(encoding="utf-8").strip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        raise BadInput(
+            f"The password of feed “{feed.id}” cannot be read from {feed.password_file}.",
+            action="Correct feeds.password_file.",
+        ) from None
+
+
+def allowed_path(path: str, allow_roots: Sequence[Path], *, folder: bool = False) -> Path:
+    """`path` with links followed, if it is a file (or a folder) below an allowed folder; the answer does not tell
+    whether there are others elsewhere. A relative path is looked for in each folder."""
     if not allow_roots:
         message = "No folder of this server may be opened."
         raise SourceError(message, action="Add the folder to sources.allow_roots in onlooker.toml.")
@@ -45,14 +99,7 @@ def allowed_file(path: str, allow_roots: Sequence[Path]) -> Path:
                 found = (base / path).resolve(strict=True)
             except (OSError, RuntimeError):
                 continue
-            if found.is_relative_to(base) and found.is_file():
+            if found.is_relative_to(base) and (found.is_dir() if folder else found.is_file()):
                 return found
-    raise SourceError("There is no such file in the allowed folders.", action="Check the path, or allow its folder.")
-
-
-def file_source(path: Path, *, loop: bool) -> FileSource:
-    return FileSource(path, loop=loop)
-
-
-def demo_source() -> Source:
-    return demo.demo_source()
+    what = "folder" if folder else "file"
+    raise SourceError(f"There is no such {what} in the allowed folders.", action="Check the path, or allow its folder.")

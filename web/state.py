@@ -9,8 +9,10 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from agent.access import AccessLog
 from agent.clips.service import Clips
 from agent.loop import Agents, StreamAgent
+from agent.privacy import PrivacyBook
 from agent.recording import Recording
 from stream.config import Config
 from stream.engines.base import Note
@@ -21,6 +23,7 @@ from web.auth import Auth
 from web.fanout import Fanouts
 from web.feeds import Feeds
 from web.jobs import Jobs
+from web.probe import Prober
 from web.vlm import ModelServer
 from web.voice import Voice
 
@@ -41,6 +44,9 @@ class State:
     voice: Voice
     clips: Clips
     feeds: Feeds
+    prober: Prober
+    privacy: PrivacyBook
+    accesses: AccessLog
     webrtc_notes: tuple[Note, ...] = ()
     live_clients: int = 0
     started_s: float = field(default_factory=time.monotonic)

@@ -60,6 +60,20 @@ class Opened(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedContainer:
+    """A container that FFmpeg reads by itself, in real time."""
+
+    container: InputContainer
+    paced: bool = False
+
+    def close(self) -> None:
+        self.container.close()
+
+    def abort(self) -> None:
+        """FFmpeg ends a read by itself when its time is up, and cannot be woken."""
+
+
 class Camera(Protocol):
     """Where a camera is, and how it is opened. `shown` and all errors are free of credentials."""
 
@@ -76,6 +90,10 @@ class Camera(Protocol):
 
     @property
     def gives_login(self) -> bool: ...
+
+    def check(self) -> None:
+        """Whether it may be reached from here. Blocking. Raises `SourceError`."""
+        ...
 
     def open(self, timeouts: Timeouts, *, audio: bool = False) -> Opened:
         """Blocking. Raises `OnlookerError` or an error of FFmpeg's or of a socket. `audio`: not the video alone."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from stream.sources.file import FileSource
 
+CLIP = Path(str(resources.files("stream"))) / "data" / "walking.mp4"
+
 
 def demo_source() -> FileSource:
     """People walking across a yard: 27 s, 768x576 at 10 frames a second, H.264 with a keyframe a second, in a loop."""
-    clip = Path(str(resources.files("stream"))) / "data" / "walking.mp4"
-    return FileSource(clip, loop=True, kind="demo", shown_as="Demo clip: people walking")
+    return FileSource(CLIP, loop=True, kind="demo", shown_as="Demo clip: people walking")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -51,11 +52,18 @@ class FileSource:
         self._layout = await asyncio.to_thread(inspect, self.path)
         self.note = self._layout.note
 
+    def files(self) -> Sequence[Path]:
+        """What a round plays. On the reader's thread, as the next one. Raises `SourceError`."""
+        return (self.path,)
+
+    def layout(self, path: Path) -> Layout | None:
+        """How one of them is played; None for one to be passed over."""
+        return self._layout
+
     async def run(self, sink: MediaSink) -> None:
         """Feed `sink` in real time until the file ends, or for ever in a loop. Raises `SourceError`."""
         await self.check()
-        assert self._layout is not None
-        reader = _Reader(self, self._layout, sink, asyncio.get_running_loop())
+        reader = _Reader(self, sink, asyncio.get_running_loop())
         sink.connected()
         reader.thread.start()
         try:
@@ -66,11 +74,10 @@ class FileSource:
 
 
 class _Reader:
-    """The thread that plays one file."""
+    """The thread that plays what a source has."""
 
-    def __init__(self, source: FileSource, layout: Layout, sink: MediaSink, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, source: FileSource, sink: MediaSink, loop: asyncio.AbstractEventLoop) -> None:
         self._source = source
-        self._layout = layout
         self._handover = Handover(sink, loop)
         self._start_s = 0.0
         self.stop = self._handover.stop
@@ -99,16 +106,27 @@ class _Reader:
         self._start_s = time.monotonic()
         ticks = 0
         while not self.stop.is_set():
-            with Reading(self._source.path, self._layout) as reading:
-                for picture in reading.pictures(self._late_s, ticks):
-                    if self._wait_until(picture.ticks):
-                        return
-                    self._handover.give(picture)
+            before = ticks
+            for path in self._source.files():
+                ticks += self._play_one(path, ticks)
+                if self.stop.is_set():
+                    return
             if not self._source.loop:
                 return
-            if reading.end_ticks < LOOP_AGAIN_S * CLOCK_HZ:
+            if ticks - before < LOOP_AGAIN_S * CLOCK_HZ:
                 raise SourceError("This video is too short to be played in a loop.", action="Play it once.")
-            ticks += reading.end_ticks
+
+    def _play_one(self, path: Path, ticks: int) -> int:
+        """From `ticks` on; returns how long it was."""
+        layout = self._source.layout(path)
+        if layout is None:
+            return 0
+        with Reading(path, layout) as reading:
+            for picture in reading.pictures(self._late_s, ticks):
+                if self._wait_until(picture.ticks):
+                    break
+                self._handover.give(picture)
+        return reading.end_ticks
 
     def _late_s(self, ticks: int) -> float:
         """How long ago the picture at `ticks` should have been shown; negative while there is time."""

@@ -7,30 +7,15 @@ from typing import Literal
 from urllib.parse import quote
 
 import av
-from av.container import InputContainer
 
 from stream.sources.addresses import AddressPolicy, Target, target_of
-from stream.sources.camera import Timeouts
+from stream.sources.camera import OpenedContainer, Timeouts
 
 Transport = Literal["tcp", "udp"]
 SCHEMES = ("rtsp", "rtsps")
 
 PROBE_US = 500_000
 """How long FFmpeg may look for parameters that the camera has not told."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedContainer:
-    """A container that FFmpeg reads from the network itself, in real time."""
-
-    container: InputContainer
-    paced: bool = False
-
-    def close(self) -> None:
-        self.container.close()
-
-    def abort(self) -> None:
-        """FFmpeg ends a read by itself when its time is up, and cannot be woken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +54,9 @@ class RtspCamera:
     @property
     def gives_login(self) -> bool:
         return bool(self.username or self.target.username)
+
+    def check(self) -> None:
+        self.policy.resolve(self.target.host, self.target.port)
 
     def open(self, timeouts: Timeouts, *, audio: bool = False) -> OpenedContainer:
         address = self.policy.resolve(self.target.host, self.target.port)

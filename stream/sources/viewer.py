@@ -27,7 +27,11 @@ TICKS = Fraction(1, CLOCK_HZ)
 
 
 class _PacketTrack(MediaStreamTrack):
-    """Hands compressed pictures to aiortc's sender, which packs them without encoding."""
+    """Hands compressed pictures to aiortc's sender, which packs them without encoding.
+
+    A stream's timestamps begin anew with each epoch. On the wire they go on by the time that passed, since a browser
+    would take pictures from before its last one for late ones and drop them.
+    """
 
     kind = "video"
 
@@ -36,9 +40,11 @@ class _PacketTrack(MediaStreamTrack):
         self.queue: deque[EncodedFrame] = deque()
         self.waiting_bytes = 0
         self.started = False
-        self.offset: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.sender: RTCRtpSender | None = None
-        self._sent_rtp: int | None = None
+        self._sent: EncodedFrame | None = None
+        self._shift = 0
+        self._offset: tuple[int, int | None] | None = None
+        self._offset_news = asyncio.Event()
         self._filled = asyncio.Event()
 
     async def recv(self) -> av.Packet[Any]:
@@ -52,20 +58,34 @@ class _PacketTrack(MediaStreamTrack):
         frame = self.queue.popleft()
         self.waiting_bytes -= len(frame.data)
         packet = av.Packet(frame.data)
-        # The stream's own timestamp, so that the wire's differs from it by a constant for the whole session.
-        packet.pts, packet.time_base = frame.rtp, TICKS
-        self._sent_rtp = frame.rtp
+        last, self._sent = self._sent, frame
+        if last is not None and last.epoch != frame.epoch:
+            passed = round((frame.received_s - last.received_s) * CLOCK_HZ)
+            self._shift = (last.rtp + self._shift + max(1, passed) - frame.rtp) & 0xFFFFFFFF
+        packet.pts, packet.time_base = (frame.rtp + self._shift) & 0xFFFFFFFF, TICKS
         return packet
 
     def _learn_offset(self) -> None:
         """The sender asks for the next picture right after it has sent the last."""
-        if self._sent_rtp is None or self.sender is None or self.offset.done():
+        if self._sent is None or self.sender is None or (self._offset and self._offset[0] == self._sent.epoch):
             return
         sent = aiortc_patches.sent_timestamp(self.sender)
-        if sent is None:
-            self.offset.set_exception(MediaError("The viewer's clock cannot be known with this version of aiortc."))
-        else:
-            self.offset.set_result((sent - self._sent_rtp) & 0xFFFFFFFF)
+        self._offset = self._sent.epoch, None if sent is None else (sent - self._sent.rtp) & 0xFFFFFFFF
+        self._offset_news.set()
+
+    async def offset(self, epoch: int) -> int:
+        """Wire timestamp minus stream timestamp (u32), once a picture of `epoch` or a later one has been sent.
+
+        Raises `MediaError` when the track ends before that.
+        """
+        while self._offset is None or self._offset[0] < epoch:
+            if self.readyState != "live":
+                raise MediaError("The viewer has gone.", action="Open the stream again.")
+            self._offset_news.clear()
+            await self._offset_news.wait()
+        if self._offset[1] is None:
+            raise MediaError("The viewer's clock cannot be known with this version of aiortc.")
+        return self._offset[1]
 
     def put(self, frame: EncodedFrame) -> None:
         self.queue.append(frame)
@@ -82,8 +102,7 @@ class _PacketTrack(MediaStreamTrack):
     def stop(self) -> None:
         super().stop()
         self._filled.set()
-        if not self.offset.done():
-            self.offset.cancel()
+        self._offset_news.set()
 
 
 class Viewer(Peer):
@@ -152,17 +171,13 @@ class Viewer(Peer):
         self._track.flush()
         self._awaits_keyframe = True
 
-    async def rtp_offset(self) -> int:
-        """Wire timestamp minus stream timestamp (u32); waits until the first picture has been sent.
+    async def rtp_offset(self, epoch: int = 0) -> int:
+        """What the timestamps on the wire are ahead of the stream's (u32) from its `epoch` on; waits until the first
+        picture of that has been sent.
 
         Raises `MediaError` when the viewer goes before that.
         """
-        try:
-            return await asyncio.shield(self._track.offset)
-        except asyncio.CancelledError:
-            if self._track.offset.cancelled():
-                raise MediaError("The viewer has gone.", action="Open the stream again.") from None
-            raise
+        return await self._track.offset(epoch)
 
     async def run(self) -> None:
         """Serve the peer until it is gone. Raises `SourceError` when it never connects."""

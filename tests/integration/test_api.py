@@ -276,7 +276,7 @@ async def test_the_openapi_document_holds_every_route(server: RunningServer) -> 
         "POST /whip/{stream_id}", "DELETE /whip/{stream_id}/{session}",
         "POST /whep/{stream_id}", "DELETE /whep/{stream_id}/{session}",
         f"POST {stream}/microphone", f"DELETE {stream}/microphone/{{session}}",
-        "POST /v1/session", "DELETE /v1/session",
+        "POST /v1/session", "DELETE /v1/session", "POST /v1/streams/probe",
         "GET /v1/events", "GET /v1/events/{event_id}", "GET /v1/events/{event_id}/thumb.jpg",
         "GET /v1/events/{event_id}/frame.jpg", "GET /v1/sinks", "GET /v1/sinks/{name}/dead",
         "POST /v1/sinks/{name}/test", "POST /v1/sinks/{name}/dead/retry",

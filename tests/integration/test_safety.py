@@ -20,7 +20,7 @@ from tests.server import RunningServer, receive
 from web.app import webrtc_config
 from web.auth import COOKIE
 from web.engines import NoSam3, make_engine
-from web.sources import allowed_file
+from web.sources import allowed_path
 
 PATHS = ("/", "/health", "/v1/streams", "/docs", "/openapi.json", "/metrics", "/no-such-page")
 
@@ -227,19 +227,19 @@ def test_files_only_below_the_allowed_folders(tmp_path: Path) -> None:
     (root / "link.mp4").symlink_to(secret)
     (tmp_path / "clips-other").mkdir()
     (tmp_path / "clips-other" / "b.mp4").write_bytes(b"x")
-    assert allowed_file("sub/a.mp4", [root]) == clip
-    assert allowed_file(str(clip), [tmp_path / "absent", root]) == clip
+    assert allowed_path("sub/a.mp4", [root]) == clip
+    assert allowed_path(str(clip), [tmp_path / "absent", root]) == clip
     answers = set()
     for path in (
         "../secret.mp4", "link.mp4", str(secret), "/etc/passwd", "sub/../../secret.mp4", "sub", "", ".", "a\x00b",
         "../clips-other/b.mp4", "absent.mp4", "~/x", "x" * 5000,
     ):  # fmt: skip
         with pytest.raises(SourceError) as caught:
-            allowed_file(path, [root])
+            allowed_path(path, [root])
         answers.add(caught.value.message)
     assert len(answers) == 1, "the answer must not tell which files exist"
     with pytest.raises(SourceError, match="No folder"):
-        allowed_file(str(clip), [])
+        allowed_path(str(clip), [])
 
 
 def test_sam3_is_refused_with_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,13 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from web.api.feed_shapes import FeedSettings, Name, NewSource, SourceInfo
 from web.privacy import PrivacyBody
 from web.protocol.client import QuestionBody
 from web.protocol.parts import ErrorBody, Event, FrameRef, Latency, RuleBody, Severity, Unit, Uuid
 from web.protocol.server import AnswerBody
 
 T = TypeVar("T")
-StreamId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Name = Annotated[str, Field(min_length=1, max_length=80)]
 
 
 class Body(BaseModel):
@@ -47,11 +46,6 @@ class Describing(Body):
     on: bool
 
 
-class SourceInfo(BaseModel):
-    kind: str
-    url: str | None
-
-
 class Stream(BaseModel):
     id: str
     name: str
@@ -63,11 +57,17 @@ class Stream(BaseModel):
     fps: float
     codec: str | None
     created_at: datetime
+    target_fps: float | None = None
+    motion_gate: bool | None = None
+    saved: bool = False
     privacy: PrivacyBody | None = None
     error: ErrorBody | None = None
 
 
 class Stats(BaseModel):
+    """`received` and `tracked` count pictures since the stream was opened, `drops` those that were not tracked, by
+    stage; `policy` says what gives way at present."""
+
     state: Literal["waiting", "live", "still", "stalled", "ended"]
     fps_in: float
     fps_out: float
@@ -75,29 +75,18 @@ class Stats(BaseModel):
     latency_ms: Latency
     policy: list[str]
     viewers: int
+    received: int
+    tracked: int
+    reconnects: int
+    last_frame_age_s: float | None
 
 
-class NewSource(Body):
-    """`file` plays a file of the server, from the folders that the operator allowed; `demo` the clip that comes
-    with Onlooker."""
-
-    kind: Literal["file", "demo", "rtsp", "http", "v4l2"]
-    path: Annotated[str, Field(max_length=1024)] | None = None
-    url: Annotated[str, Field(max_length=1024)] | None = None
-    device: Annotated[str, Field(max_length=256)] | None = None
-    loop: bool = True
-
-
-class NewStream(Body):
-    id: StreamId | None = None
-    name: Name | None = None
-    source: NewSource
-
-
-class StreamChange(Body):
-    """What is left out stays; `privacy: null` hides nothing any more."""
+class StreamChange(FeedSettings):
+    """What is left out stays; `privacy: null` hides nothing any more. Another `source` is for feeds that were saved;
+    without a password it keeps the one that it has."""
 
     name: Name | None = None
+    source: NewSource | None = None
     privacy: PrivacyBody | None = None
 
 
@@ -215,18 +204,29 @@ class StoredEvent(Event):
     labels: list[str]
     value: float | None = None
     frame_url: str | None = None
+    keep: bool = False
+    note: str | None = None
+    clip_offset_s: float | None = None
+    """Where in its clip it happened; none while that is being recorded."""
 
 
 class SinkInfo(BaseModel):
-    """Where alerts are sent. `error` says why the last try failed; counts are since the start."""
+    """Where alerts are sent; lists that are empty stand for all. `error` says what is wrong now; `held` alerts wait for
+    the end of quiet hours. Counts are since the start."""
 
     name: str
-    kind: Literal["webhook"]
+    kind: Literal["webhook", "mqtt", "smtp", "browser"]
     url: str
     min_severity: Severity
+    streams: list[str]
+    events: list[str]
     signed: bool
+    quiet: bool
     delivered: int
     waiting: int
+    held: int
+    repeated: int
+    hushed: int
     dead: int
     error: str | None = None
 
@@ -294,5 +294,5 @@ class Check(BaseModel):
 class Health(BaseModel):
     """`checks` only for those who may see them."""
 
-    status: Literal["ok", "degraded"]
+    status: Literal["ok", "degraded", "unavailable"]
     checks: list[Check] | None = None

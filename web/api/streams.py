@@ -8,7 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 
 from stream.errors import NotFound
-from web.api.shapes import NewStream, Page, Stats, Stream, StreamChange, TrackChange
+from stream.session import StreamSession
+from web.api.feed_shapes import NewStream, Probe, Probed
+from web.api.shapes import Page, Stats, Stream, StreamChange, TrackChange
 from web.commands import draft_of
 from web.privacy import to_privacy
 from web.protocol.parts import Prompt, PromptBody
@@ -25,40 +27,50 @@ After = Annotated[str | None, Query(max_length=64, description="`next` of the pa
 @router.get("", response_model=Page[Stream])
 async def list_streams(state: StateDep, limit: Limit = 100, after: After = None) -> Json:
     """All streams."""
-    return page([stream_body(session) for session in state.hub.list()], limit, after)
+    return page([_body(session, state) for session in state.hub.list()], limit, after)
 
 
 @router.post("", status_code=201, response_model=Stream, response_model_exclude_none=True)
 async def open_stream(body: NewStream, state: StateDep, response: Response) -> Json:
-    """Open a stream that the server reads itself."""
-    source = await open_source(body.source, state.config.sources.allow_roots)
-    session = await state.hub.open(source, stream_id=body.id, name=body.name)
+    """Open a stream that the server reads itself: a camera, a file, the demo clip. A camera may be off now; it is
+    tried again and again. `POST /v1/streams/probe` tells beforehand what it sends."""
+    session = await state.feeds.add(body)
     response.headers["location"] = f"/v1/streams/{session.id}"
-    return stream_body(session)
+    return _body(session, state)
+
+
+@router.post("/probe", response_model=Probed)
+async def probe_source(body: Probe, state: StateDep) -> Json:
+    """What a source sends, with its first picture, within some seconds; nothing is opened or kept."""
+    wanted = state.feeds.with_secrets(body.source, body.id) if body.id is not None else body.source
+    return await state.prober.probe(wanted)
 
 
 @router.get("/{stream_id}", response_model=Stream)
-async def get_one(session: StreamDep) -> Json:
-    return stream_body(session)
+async def get_one(session: StreamDep, state: StateDep) -> Json:
+    return _body(session, state)
 
 
 @router.patch("/{stream_id}", response_model=Stream)
-async def change_stream(body: StreamChange, session: StreamDep, agent: AgentDep) -> Json:
-    """Rename it, or change what it hides, which takes effect at once; what is left out stays."""
+async def change_stream(body: StreamChange, session: StreamDep, agent: AgentDep, state: StateDep) -> Json:
+    """Rename it, or change where it comes from or what it hides, which takes effect at once; what is left out stays."""
     if "privacy" in body.model_fields_set:
         privacy = to_privacy(body.privacy, agent.regions) if body.privacy is not None else None
         if privacy is not None:
             await session.screen.check(privacy)
-        session.screen.set(privacy)
+        await state.privacy.choose(session, privacy)
+    given = {name: getattr(body, name) for name in body.model_fields_set - {"privacy", "source"}}
+    if given or body.source is not None:
+        await state.feeds.change(session, body.source, given)
     if body.name is not None:
         session.name = body.name
-    return stream_body(session)
+    return _body(session, state)
 
 
 @router.delete("/{stream_id}", status_code=204)
 async def close_stream(stream_id: str, state: StateDep) -> None:
-    """End the stream, its source and its viewers."""
-    await state.hub.close(stream_id)
+    """End the stream, its source and its viewers; one that was saved is forgotten."""
+    await state.feeds.remove(stream_id)
 
 
 @router.get("/{stream_id}/stats", response_model=Stats)
@@ -119,6 +131,10 @@ async def remove_track(track_id: ItemId, session: StreamDep) -> None:
 @router.post("/{stream_id}/tracks/{track_id}/restore", status_code=204)
 async def restore_track(track_id: ItemId, session: StreamDep) -> None:
     await session.restore_track(track_id)
+
+
+def _body(session: StreamSession, state: State) -> Json:
+    return stream_body(session) | state.feeds.body(session)
 
 
 def page(items: Sequence[dict[str, Any]], limit: int, after: str | None) -> Json:
