@@ -17,9 +17,9 @@ from agent.types import (
     AgentError,
     Answer,
     AnswerFact,
+    ArmedFact,
     CaptionFact,
     DeltaFact,
-    ArmedFact,
     Event,
     EventFact,
     Evidence,
@@ -42,7 +42,7 @@ def agent_fact(body: object) -> Json:
     """The message of a fact that the agent added, without its number. Raises `TypeError` for any other."""
     match body:
         case EventFact():
-            return {"type": "event", "event": event_body(body.event, thumb=body.thumb)}
+            return {"type": "event", "event": event_body(body.event, thumb=body.thumb, clip=body.clip)}
         case QuestionFact():
             return {"type": "question", **question_body(body.question)}
         case DeltaFact():
@@ -54,10 +54,10 @@ def agent_fact(body: object) -> Json:
             return {"type": "track", "id": caption.track_id, "change": "described", "caption": caption.text}
         case RegionFact():
             return {"type": "region", "region": region_body(body.region), "removed": body.removed}
-        case WatchFact():
-            return {"type": "watch", "watch": watch_body(body.watch), "removed": body.removed}
         case ArmedFact():
             return {"type": "armed", "armed": body.armed}
+        case WatchFact():
+            return {"type": "watch", "watch": watch_body(body.watch), "removed": body.removed}
         case _:
             raise TypeError(f"no wire message for {type(body).__name__}")
 
@@ -104,8 +104,8 @@ def heard_message(heard: Heard) -> Json:
     )
 
 
-def event_body(event: Event, *, thumb: bool = False) -> Json:
-    """`thumb`: there is a picture of it, or will be in a moment."""
+def event_body(event: Event, *, thumb: bool = False, clip: str | None = None) -> Json:
+    """`thumb`: there is a picture of it, or will be in a moment; `clip` is the id of one that is or will be there."""
     body: Json = {
         "id": event.id,
         "kind": event.kind.value,
@@ -119,17 +119,22 @@ def event_body(event: Event, *, thumb: bool = False) -> Json:
     return body | _given(
         region_id=event.region_id,
         watch_id=event.watch_id,
-        thumb=f"/v1/events/{event.id}/thumb.jpg" if thumb else None,
-        evidence=_evidence(event.evidence) if event.evidence else None,
         rule_id=event.rule_id,
+        thumb=f"/v1/events/{event.id}/thumb.jpg" if thumb else None,
+        clip=f"/v1/clips/{clip}" if clip is not None else None,
+        evidence=_evidence(event.evidence) if event.evidence else None,
     )
 
 
-def stored_event_body(stored: StoredEvent) -> Json:
-    """An event as the HTTP API lists it from the store."""
+def stored_event_body(stored: StoredEvent, clip: tuple[str, float | None] | None = None) -> Json:
+    """An event as the HTTP API lists it from the store; `clip` is the id of its clip and where in that it happened."""
     event = stored.event
-    body = event_body(event, thumb="thumb" in stored.pictures)
-    return {**body, "stream": stored.stream, "boot": stored.boot, "labels": list(event.labels)} | _given(
+    clip_id, offset_s = clip if clip is not None else (None, None)
+    body = event_body(event, thumb="thumb" in stored.pictures, clip=clip_id)
+    body |= {"stream": stored.stream, "boot": stored.boot, "labels": list(event.labels), "keep": stored.keep}
+    return body | _given(
+        note=stored.note,
+        clip_offset_s=None if offset_s is None else round(offset_s, 4),
         value=event.value, frame_url=f"/v1/events/{event.id}/frame.jpg" if "frame" in stored.pictures else None
     )
 
@@ -197,10 +202,10 @@ def region_body(region: Region) -> Json:
         "name": region.name,
         "kind": region.kind.value,
         "points": [list(point) for point in region.points],
+        "rules": [rule_plain(rule) for rule in region.rules],
     }
 
 
-        "rules": [rule_plain(rule) for rule in region.rules],
 def watch_body(watch: Watch) -> Json:
     compiled: Json = {"rules": [_rule(rule) for rule in watch.rules], "verify": watch.verify}
     return {

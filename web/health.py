@@ -8,16 +8,28 @@ from stream.status import StreamState
 from web.state import State
 from web.wire import Json
 
+STUCK_S = 30.0
+"""The engine thread takes a turn at least once a second, unless a step or a model that is loaded takes longer."""
+
+
+def is_ready(state: State) -> bool:
+    """Whether it is of use to send anybody here: not that all is well, which one camera that is off decides."""
+    return state.hub.engine_turn_age_s < STUCK_S
+
 
 def checks(state: State) -> list[Json]:
     """The engine, WebRTC, the model, the event store, sinks and each stream; those that are not `ok` say what to do."""
     engine = state.hub.engine
     found = [_check("engine", True, f"{engine.name} on {engine.device}")]
+    if not is_ready(state):
+        message = f"The engine has been at one step for {state.hub.engine_turn_age_s:.0f} s."
+        found[0] = _check("engine", False, message, "Wait if a model is being loaded; otherwise start Onlooker again.")
     found += [_check("engine", False, note.message, note.action) for note in engine.notes]
     found += [_check("webrtc", False, note.message, note.action) for note in state.webrtc_notes]
     found += _model_checks(state)
     found.append(_voice_check(state))
     found.append(store_check(state))
+    found.append(_clips_check(state))
     found += [_sink_check(sink) for sink in state.recording.sinks.states()]
     for session in state.hub.list():
         name = f"stream {session.id}"
@@ -61,6 +73,15 @@ def store_check(state: State) -> Json:
     if store.losing:
         return _check("event store", False, lost, "Use a faster or larger disk; the log says when it began.")
     return _check("event store", True, f"{store.where}; {lost}" if store.lost else store.where)
+
+
+def _clips_check(state: State) -> Json:
+    clips = state.clips.state()
+    if clips.error is not None:
+        lost = f" Clips given up since the start: {clips.given_up}." if clips.given_up else ""
+        return _check("clips", False, f"{clips.error.message}{lost}", clips.error.action)
+    held = f"{clips.where}; {clips.bytes / 1e9:.1f} GB; written since the start: {clips.written}"
+    return _check("clips", True, f"{held}; given up: {clips.given_up}" if clips.given_up else held)
 
 
 def _sink_check(sink: SinkState) -> Json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -227,20 +227,20 @@ class EventStore:
     def _wanted(self, query: EventQuery) -> sa.Select[Any]:
         labelled = sa.select(event_tracks.c.event_id).where(event_tracks.c.label == query.label)
         shown = sa.select(event_clips.c.event_id).where(event_clips.c.offset_s.is_not(None))
-        conditions = [
-            (query.q, matching(events, query.q or "", self.dialect)),
-            (query.stream, events.c.stream == query.stream),
-            (query.kind, events.c.kind == query.kind),
-            (query.watch_id, events.c.watch_id == query.watch_id),
-            (query.region_id, events.c.region_id == query.region_id),
-            (query.keep, events.c.keep == query.keep),
-            (query.with_clip or None, events.c.id.in_(shown)),
-            (query.label, events.c.id.in_(labelled)),
-            (query.since, events.c.at >= query.since),
-            (query.until, events.c.at < query.until),
-            (query.before, events.c.seq < query.before),
+        conditions: list[tuple[object, Callable[[], sa.ColumnElement[bool]]]] = [
+            (query.q, lambda: matching(events, query.q or "", self.dialect)),
+            (query.stream, lambda: events.c.stream == query.stream),
+            (query.kind, lambda: events.c.kind == query.kind),
+            (query.watch_id, lambda: events.c.watch_id == query.watch_id),
+            (query.region_id, lambda: events.c.region_id == query.region_id),
+            (query.keep, lambda: events.c.keep == query.keep),
+            (query.with_clip or None, lambda: events.c.id.in_(shown)),
+            (query.label, lambda: events.c.id.in_(labelled)),
+            (query.since, lambda: events.c.at >= query.since),
+            (query.until, lambda: events.c.at < query.until),
+            (query.before, lambda: events.c.seq < query.before),
         ]
-        return sa.select(events).where(*(condition for given, condition in conditions if given is not None))
+        return sa.select(events).where(*(condition() for given, condition in conditions if given is not None))
 
     def _texts(
         self, table: sa.Table, q: str | None, stream: str | None, before: int | None, limit: int
