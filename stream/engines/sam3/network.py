@@ -17,6 +17,7 @@ from torch.nn import functional
 from stream.engines.sam3.attention import MemoryAttention
 from stream.engines.sam3.detr import PADDING, Asked, Detector
 from stream.engines.sam3.graphs import Eager, Runner
+from stream.engines.sam3.pyramid import Levels, Pyramid
 from stream.engines.sam3.resize import fit
 from stream.engines.sam3.shape import MEMORY_DTYPE, Shape
 
@@ -28,8 +29,6 @@ FEW_CHANNELS = 16
 """Up to so many channels, norms are taken over them as they lie: kernels for layer norms give each pixel a block."""
 BOX_STEP = 4
 """Numbers of box exemplars are padded to multiples of this, so that few shapes occur."""
-
-Levels = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +119,9 @@ class Network:
         memory_position = self._sine(self._tracker.memory_encoder.position_encoding, shape.memory)
         self._attention = MemoryAttention(self._tracker, position, memory_position, shape, narrow=narrow)
         self._detector = Detector(self._detector_model, position, shape)
+        decoder = self._tracker.mask_decoder
+        self._tracker_pyramid = Pyramid(self._model.tracker_neck, (decoder.conv_s0, decoder.conv_s1, None))
+        self._detector_pyramid = Pyramid(self._detector_model.vision_encoder.neck)
         self._image_position = self._tracker.get_image_wide_positional_embeddings().to(self.dtype)
         nowhere = torch.zeros(1, 1, 1, 2, dtype=self.dtype, device=self.device)
         nothing = torch.full((1, 1, 1), -1, dtype=torch.int32, device=self.device)
@@ -146,9 +148,7 @@ class Network:
         for layer in backbone.layers:
             states = layer(states)
         states = states.permute(0, 3, 1, 2)
-        fine, middle, coarse = _pyramid(self._model.tracker_neck, states)
-        decoder = self._tracker.mask_decoder
-        return states, decoder.conv_s0(fine), decoder.conv_s1(middle), coarse
+        return states, *self._tracker_pyramid(states)
 
     @torch.inference_mode()
     def embed_text(self, input_ids: Tensor, attention_mask: Tensor) -> Concept:
@@ -168,8 +168,7 @@ class Network:
         return Detections(*self.run(key, self._detect, *inputs, features.detector))
 
     def _detect(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        levels = _pyramid(self._detector_model.vision_encoder.neck, tensors[5])
-        return self._detector(levels, Asked(*tensors[:5]))
+        return self._detector(self._detector_pyramid(tensors[5]), Asked(*tensors[:5]))
 
     def _asked(self, queries: Sequence[Query]) -> Asked:
         given = [0 if query.boxes_cxcywh is None else len(query.boxes_cxcywh) for query in queries]
@@ -308,12 +307,6 @@ def _channel_norm(states: Tensor, norm: Any) -> Tensor:
     scale, shift = torch.as_tensor(norm.weight), torch.as_tensor(norm.bias)
     spread = torch.rsqrt(centred.square().mean(dim=1, keepdim=True) + norm.eps)
     return centred.mul_(spread).mul_(scale.view(1, -1, 1, 1)).add_(shift.view(1, -1, 1, 1)).to(states.dtype)
-
-
-def _pyramid(neck: Any, states: Tensor) -> Levels:
-    """Three levels of `(B, hidden, …)`. The fourth of the neck, half the grid, is used by nobody."""
-    fine, middle, coarse = (layer(states) for layer in neck.fpn_layers[:3])
-    return fine, middle, coarse
 
 
 def _resized(masks: Tensor, side: int) -> Tensor:
