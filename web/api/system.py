@@ -11,13 +11,14 @@ from stream.config import public_config
 from stream.models.voice import VoiceStore
 from web.api.shapes import Health, JobInfo, JobStarted, ModelInfo, Page, Token
 from web.auth import cookie_header, session_cookie
-from web.health import checks
+from web.health import checks, is_ready
 from web.metrics import metrics_text
 from web.models import SPEECH, fetch_for_speech, fetch_into_engine, model_list
 from web.state import StateDep
 from web.wire import Json
 
 router = APIRouter(tags=["Server"])
+UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"model": Health}}
 
 
 @router.post("/v1/session", status_code=204)
@@ -66,14 +67,36 @@ async def show_config(state: StateDep) -> Json:
     return public_config(state.config)
 
 
-@router.get("/health", response_model=Health, response_model_exclude_none=True)
-async def health(request: Request, state: StateDep) -> Json:
-    """Whether all works, and what to do about what does not."""
+@router.head("/health", include_in_schema=False)
+@router.get("/health", response_model=Health, response_model_exclude_none=True, responses=UNAVAILABLE)
+async def health(request: Request, response: Response, state: StateDep) -> Json:
+    """Whether all works, and what to do about what does not. 503 while it is of no use to send anybody here; a camera
+    that is off, or a model that is missing, makes it degraded and leaves it 200."""
     state.model_server.doubt()
     found = checks(state)
     status = "ok" if all(check["ok"] for check in found) else "degraded"
+    if not is_ready(state):
+        status, response.status_code = "unavailable", 503
+    response.headers["cache-control"] = "no-store"
     known = request.scope["state"].get("known", False)
     return {"status": status, "checks": found} if known else {"status": status}
+
+
+@router.head("/health/ready", include_in_schema=False)
+@router.get("/health/ready", response_model=Health, response_model_exclude_none=True, responses=UNAVAILABLE)
+async def ready(response: Response, state: StateDep) -> Json:
+    """For a load balancer: 200 while requests are of use here, else 503."""
+    response.status_code = 200 if is_ready(state) else 503
+    response.headers["cache-control"] = "no-store"
+    return {"status": "ok" if is_ready(state) else "unavailable"}
+
+
+@router.head("/health/live", include_in_schema=False)
+@router.get("/health/live", response_model=Health, response_model_exclude_none=True)
+async def live(response: Response) -> Json:
+    """For whoever starts it again when it hangs: an answer says that it does not."""
+    response.headers["cache-control"] = "no-store"
+    return {"status": "ok"}
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE: {}}}})
