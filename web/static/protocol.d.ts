@@ -132,7 +132,7 @@ export interface ErrorBody {
 /** Something that happened, in one sentence with objects named as `[#3]`. */
 export interface Event {
   id: string;
-  kind: "enter" | "appear" | "exit" | "lost" | "found" | "zone_enter" | "zone_leave" | "line" | "dwell" | "count" | "proximity" | "apart" | "change" | "tick" | "alert";
+  kind: "enter" | "appear" | "exit" | "lost" | "found" | "zone_enter" | "zone_leave" | "line" | "dwell" | "count" | "proximity" | "apart" | "change" | "tick" | "alert" | "saved";
   track_ids: number[];
   region_id?: string | null;
   watch_id?: string | null;
@@ -380,7 +380,7 @@ export interface RegionRule {
 
 /** A cheap condition on tracks; what is none may be anything. */
 export interface Rule {
-  kind: "enter" | "appear" | "exit" | "lost" | "found" | "zone_enter" | "zone_leave" | "line" | "dwell" | "count" | "proximity" | "apart" | "change" | "tick" | "alert";
+  kind: "enter" | "appear" | "exit" | "lost" | "found" | "zone_enter" | "zone_leave" | "line" | "dwell" | "count" | "proximity" | "apart" | "change" | "tick" | "alert" | "saved";
   label?: string | null;
   near_label?: string | null;
   region_id?: string | null;
