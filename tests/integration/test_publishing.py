@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
@@ -22,8 +23,16 @@ from tests.peers import Camera, PublishingPeer, ViewingPeer
 @pytest.fixture
 async def hub() -> AsyncIterator[StreamHub]:
     config = WebRtcConfig(addresses=("127.0.0.1",), connect_timeout_s=1.0)
-    limits = HubLimits(max_sessions=4, max_viewers=2, linger_s=0.5)
+    limits = HubLimits(max_sessions=4, linger_s=0.5)
     async with StreamHub(BarcodeEngine(), webrtc=config, limits=limits) as hub:
+        yield hub
+
+
+@pytest.fixture
+async def patient() -> AsyncIterator[StreamHub]:
+    """A hub whose peers have time to connect, and with room for two viewers."""
+    limits = HubLimits(max_viewers=2, linger_s=30)
+    async with StreamHub(BarcodeEngine(), webrtc=WebRtcConfig(addresses=("127.0.0.1",)), limits=limits) as hub:
         yield hub
 
 
@@ -33,6 +42,18 @@ async def published(hub: StreamHub, stream: str, *, if_match: str | None = None)
     try:
         answer = await hub.publish(stream, await peer.offer(), if_match=if_match)
         await peer.take(answer.sdp)
+        yield answer
+    finally:
+        await peer.close()
+
+
+@contextlib.asynccontextmanager
+async def viewing(hub: StreamHub, stream: str) -> AsyncIterator[Answer]:
+    peer = ViewingPeer("VP8")
+    try:
+        answer = await hub.view(stream, await peer.offer())
+        await peer.take(answer.sdp)
+        await peer.until(1)
         yield answer
     finally:
         await peer.close()
@@ -106,20 +127,48 @@ async def test_a_viewer_sees_the_publishers_frames_under_their_own_timestamps(hu
         await peer.close()
 
 
-async def test_viewers_have_places_of_their_own_and_are_told_when_these_are_taken(hub: StreamHub) -> None:
+async def test_viewers_have_places_of_their_own_and_are_told_when_these_are_taken(patient: StreamHub) -> None:
+    hub = patient
     async with published(hub, "cam"):
         await until(lambda: hub.get("cam").latest)
+        async with viewing(hub, "cam") as first, viewing(hub, "cam"):
+            refused = ViewingPeer("VP8")
+            with pytest.raises(LimitReached, match="At most 2 viewers") as full:
+                await hub.view("cam", await refused.offer())
+            await refused.close()
+            assert "webrtc.max_viewers" in full.value.action
+            await hub.unview("cam", first.session)
+            async with viewing(hub, "cam"):
+                assert hub.get("cam").relay.viewers == 2
+
+
+async def test_a_viewer_follows_a_stream_whose_timestamps_begin_anew(patient: StreamHub) -> None:
+    """On the wire they go on, so that no picture is taken for a late one, and the new epoch has its own offset."""
+    hub = patient
+    async with published(hub, "cam"):
+        session = hub.get("cam")
+        await until(lambda: session.latest)
         peer = ViewingPeer("VP8")
-        offer = await peer.offer()
-        first = await hub.view("cam", offer)
-        await hub.view("cam", offer)
-        with pytest.raises(LimitReached, match="At most 2 viewers") as full:
-            await hub.view("cam", offer)
-        assert "webrtc.max_viewers" in full.value.action
-        async with published(hub, "other"):
-            await until(lambda: hub.get("other").latest)
-        await hub.unview("cam", first.session)
-        await hub.view("cam", offer)
+        answer = await hub.view("cam", await peer.offer())
+        await peer.take(answer.sdp)
+        await peer.until(5)
+        before = await hub.viewer_rtp_offset("cam", answer.session)
+    await until(lambda: session.state is StreamState.WAITING, timeout_s=30)
+    async with published(hub, "cam"):
+        await until(lambda: session.latest and session.latest.epoch == 2)
+        offset = await hub.viewer_rtp_offset("cam", answer.session)
+        assert offset != before
+        seen: set[int] = set()
+
+        def named() -> bool:
+            if session.latest:
+                seen.add(session.latest.rtp)
+            return len({(one.timestamp - offset) & 0xFFFFFFFF for one in peer.got} & seen) > 5
+
+        await until(named, timeout_s=30)
+        stamps = [one.timestamp for one in peer.got]
+        assert all(0 < (after - before) & 0xFFFFFFFF < 2**31 for before, after in pairwise(stamps))
+        await hub.unview("cam", answer.session)
         await peer.close()
 
 

@@ -137,7 +137,7 @@ export class Feed {
     this.#askOffset();
   }
 
-  /** How this viewer's RTP timestamps differ from the publisher's; known after the first picture. */
+  /** How this viewer's RTP timestamps differ from the publisher's; known after the first picture of each epoch. */
   async #askOffset() {
     const { session, live } = this;
     if (!session || !live || !this.connected) return;
@@ -215,6 +215,8 @@ export class Feed {
       this.#askOffset();
       this.events.change();
     }
+    // The sender's clock began anew.
+    if (message.type === "source" && message.change === "connected") this.#askOffset();
     this.events.message(message);
   }
 
