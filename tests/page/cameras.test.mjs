@@ -53,16 +53,19 @@ test("credentials that were pasted with an address are taken out of it", () => {
 });
 
 test("an address becomes a source of the kind that it looks like", () => {
-  const form = { address: "", username: "", password: "", transport: "" };
+  const form = { address: "", username: "", password: "", transport: "udp" };
   const kind = (/** @type {string} */ address) => sourceOf({ ...form, address })?.kind;
   assert.deepEqual(sourceOf({ ...form, address: "rtsps://h/1", username: "u", password: "p", transport: "tcp" }), {
     kind: "rtsp", url: "rtsps://h/1", username: "u", password: "p", transport: "tcp",
   });
-  assert.deepEqual(sourceOf({ ...form, address: "192.168.1.20:8554/live" }), { kind: "rtsp", url: "rtsp://192.168.1.20:8554/live" });
-  assert.deepEqual(sourceOf({ ...form, address: "http://h/v.mjpg", transport: "udp" }), { kind: "http", url: "http://h/v.mjpg" });
+  assert.deepEqual(sourceOf({ ...form, address: "192.168.1.20:8554/live" }), {
+    kind: "rtsp", url: "rtsp://192.168.1.20:8554/live", transport: "udp",
+  });
+  assert.deepEqual(sourceOf({ ...form, address: "http://h/v.mjpg" }), { kind: "http", url: "http://h/v.mjpg" });
   assert.deepEqual(sourceOf({ ...form, address: "/dev/video0" }), { kind: "v4l2", device: "/dev/video0" });
   assert.equal(kind("clips/walk.mp4"), "file");
   assert.equal(kind("walk.mp4"), "file");
+  assert.equal(kind("clips/"), "folder");
   assert.equal(kind("ftp://h/a"), undefined);
   assert.equal(kind(""), undefined);
   assert.ok(isRtsp("cam.local/1"));
@@ -84,7 +87,8 @@ test("a tile says what is wrong, the most important first", () => {
   assert.deepEqual(words({}), { word: "live", tone: "good", text: "", busy: false });
   assert.equal(words({ connected: false }).word, "connecting");
   assert.match(words({ state: "waiting", trouble: "Wrong password." }).text, /^Offline since 14:02\. Wrong password\./);
-  assert.equal(words({ state: "waiting" }).word, "offline");
+  assert.equal(words({ state: "stalled", trouble: "It does not answer." }).word, "offline");
+  assert.equal(words({ state: "waiting", since: null, trouble: "It does not answer." }).text, "Offline. It does not answer. It is tried again by itself.");
   assert.equal(words({ state: "waiting", since: null }).word, "connecting");
   assert.match(words({ state: "waiting", fromPage: true }).text, /Waiting for the sender/);
   assert.match(words({ state: "stalled" }).text, /No new picture since 14:02/);

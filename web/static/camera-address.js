@@ -5,7 +5,7 @@
  * @property {string} address
  * @property {string} username
  * @property {string} password
- * @property {string} transport `tcp`, `udp`, or empty to have it chosen
+ * @property {string} transport `tcp` or `udp`
  */
 
 /** @typedef {{kind: string} & Partial<Record<"url" | "path" | "device" | "username" | "password" | "transport", string>>} CameraSource */
@@ -36,11 +36,11 @@ export function splitAddress(text) {
   };
 }
 
-/** Kinds that are kept, changed and removed as cameras; what else there is was put there by others. */
-const CAMERAS = new Set(["rtsp", "http", "mjpeg", "v4l2", "folder"]);
+/** Kinds whose address can be changed as it is shown. */
+const SHOWN_WHOLE = new Set(["rtsp", "http", "mjpeg", "v4l2"]);
 
 /** @param {string} kind of a stream's source */
-export const isCamera = (kind) => CAMERAS.has(kind);
+export const isCamera = (kind) => SHOWN_WHOLE.has(kind);
 
 /** @param {string} address */
 export const isRtsp = (address) => kindOf(address) === "rtsp";
@@ -53,14 +53,14 @@ export function sourceOf({ address, username, password, transport }) {
   const kind = kindOf(address);
   if (!kind) return null;
   if (kind === "v4l2") return { kind, device: address.trim() };
-  if (kind === "file") return { kind, path: address.trim() };
+  if (kind === "file" || kind === "folder") return { kind, path: address.trim() };
   const url = SCHEME.test(address.trim()) ? address.trim() : `rtsp://${address.trim()}`;
   return {
     kind,
     url,
     ...(username ? { username } : {}),
     ...(password ? { password } : {}),
-    ...(kind === "rtsp" && transport ? { transport } : {}),
+    ...(kind === "rtsp" ? { transport } : {}),
   };
 }
 
@@ -71,7 +71,7 @@ function kindOf(text) {
   if (scheme) return KINDS[scheme] ?? null;
   if (/^\/dev\/video\d+$/.test(address)) return "v4l2";
   if (/^([\w-]+\.)+[\w-]+(:\d+)?(\/\S*)?$/.test(address) && !/\.(mp4|mkv|webm|mov|avi|ts|m4v)$/i.test(address)) return "rtsp";
-  return address ? "file" : null;
+  return address ? (address.endsWith("/") ? "folder" : "file") : null;
 }
 
 /** @param {string} text */

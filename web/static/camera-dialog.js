@@ -1,7 +1,7 @@
 // Add a camera, try it before it is kept, change it, or remove it.
 import { ApiError, call } from "./api.js";
 import { find, make, paragraph } from "./dom.js";
-import { isRtsp, probeWords, sourceOf, splitAddress } from "./camera-address.js";
+import { isCamera, isRtsp, probeWords, sourceOf, splitAddress } from "./camera-address.js";
 
 /** @typedef {import("./types.js").StreamInfo} StreamInfo */
 
@@ -68,7 +68,9 @@ export class CameraDialog {
     input("name").value = stream?.name ?? "";
     input("username").value = stream?.source.username ?? "";
     input("password").placeholder = stream?.source.username ? "unchanged" : "";
-    this.#transport.value = stream?.source.transport ?? "";
+    this.#transport.value = stream?.source.transport ?? "tcp";
+    // A folder's whole path is not told.
+    input("address").disabled = stream !== null && !isCamera(stream.source.kind);
     this.#tried = null;
     this.#show();
     this.#ask(false);
@@ -90,7 +92,7 @@ export class CameraDialog {
     const source = this.#stream?.source;
     if (!source) return false;
     const same = input("address").value === (source.url ?? "") && input("username").value === (source.username ?? "");
-    return same && !input("password").value && this.#transport.value === (source.transport ?? "");
+    return same && !input("password").value && this.#transport.value === (source.transport ?? "tcp");
   }
 
   /** Credentials that were pasted with the address go where they belong. */
@@ -126,6 +128,7 @@ export class CameraDialog {
   #source() {
     const [address, username, password] = ["address", "username", "password"].map((id) => input(id).value);
     const source = sourceOf({ address: address ?? "", username: username ?? "", password: password ?? "", transport: this.#transport.value });
+    if (source && this.#stream?.source.kind === "mjpeg" && source.kind === "http") source.kind = "mjpeg";
     if (source) return source;
     this.#fail("This is no address that a camera can have.", "It begins with rtsp://, rtsps://, http:// or https://.");
     return null;
@@ -139,7 +142,7 @@ export class CameraDialog {
     const turn = ++this.#tries;
     this.#busy(true, "Looking at the camera…");
     try {
-      // The password that the server keeps goes with a stream that is there already.
+      // With its id goes the password that the server keeps.
       const found = await call("POST", "/v1/streams/probe", { source, ...(this.#stream ? { id: this.#stream.id } : {}) });
       if (turn !== this.#tries) return;
       this.#tried = { key, good: true };
@@ -159,7 +162,7 @@ export class CameraDialog {
     const parts = [];
     if (found.snapshot) {
       const picture = make("img");
-      picture.src = found.snapshot.startsWith("data:") ? found.snapshot : `data:image/jpeg;base64,${found.snapshot}`;
+      picture.src = found.snapshot;
       picture.alt = "What the camera shows";
       parts.push(picture);
     }
@@ -169,9 +172,9 @@ export class CameraDialog {
   }
 
   async #keep() {
-    const source = this.#source();
+    const source = this.#onlyNamed ? {} : this.#source();
     if (!source) return;
-    const name = input("name").value.trim() || source.url?.replace(/^\w+:\/\//, "").split(/[/:]/)[0] || undefined;
+    const name = input("name").value.trim() || hostOf(input("address").value);
     const stream = this.#stream;
     this.#busy(true, stream ? "Saving…" : "Adding…");
     try {
@@ -234,3 +237,9 @@ export class CameraDialog {
     this.#fit();
   }
 }
+
+/**
+ * A name for a camera that was given none.
+ * @param {string} address
+ */
+const hostOf = (address) => address.trim().replace(/^\w+:\/\//, "").split(/[/:]/)[0] || undefined;

@@ -1,6 +1,5 @@
 // Cameras on the page: the dialog that adds and changes them, the menu of a tile, and the view of all of them.
 import { closeStream } from "./api.js";
-import { isCamera } from "./camera-address.js";
 import { CameraDialog } from "./camera-dialog.js";
 import { find } from "./dom.js";
 import { openGridView } from "./grid-view.js";
@@ -39,7 +38,7 @@ export function openCameras(page, act) {
     };
     /** @type {import("./menu.js").MenuEntry[]} */
     const entries = [["target", "Open", () => link.click()]];
-    if (isCamera(info.source.kind)) {
+    if (info.saved) {
       entries.push(["pen", "Change…", () => dialog.edit(info)], ["bin", "Remove…", () => dialog.askToRemove(info)]);
     } else entries.push(["close", "Close", () => void close()]);
     menu.open(info.name || info.id, entries, { x: box.right - MENU_WIDE, y: box.bottom + 4 }, anchor);

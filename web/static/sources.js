@@ -87,7 +87,7 @@ export class SourceMenu {
     );
     this.#markCurrent(row, this.actions.current() === stream.id);
     // A camera is removed where all of them are, after being asked.
-    if (!isCamera(stream.source.kind)) row.append(iconButton("close", `Close the stream ${name}`, () => this.#close(stream, row)));
+    if (!stream.saved) row.append(iconButton("close", `Close the stream ${name}`, () => this.#close(stream, row)));
     return row;
   }
 

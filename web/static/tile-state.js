@@ -30,11 +30,11 @@ export function tileWords(situation, clock) {
   const from = since === null ? "" : ` since ${clock(since)}`;
   if (state === "ended") return { word: "ended", tone: "warn", text: trouble ?? "The video is over.", busy: false };
   if (state === "waiting" && fromPage) return { word: "waiting", tone: "warn", text: `Waiting for the sender${from}`, busy: true };
-  if (state === "waiting") {
-    const text = [`Offline${from}.`, trouble ?? "", "It is tried again by itself."].filter(Boolean).join(" ");
-    return { word: since === null ? "connecting" : "offline", tone: since === null ? "warn" : "bad", text, busy: true };
+  if (trouble && (state === "waiting" || state === "stalled")) {
+    return { word: "offline", tone: "bad", text: `Offline${from}. ${trouble} It is tried again by itself.`, busy: true };
   }
-  if (state === "stalled") return { word: "stalled", tone: "bad", text: `No new picture${from}`, busy: true };
+  if (state === "waiting") return { word: "connecting", tone: "warn", text: "", busy: true };
+  if (state === "stalled") return { word: "stalled", tone: "bad", text: `No new picture${from}.`, busy: true };
   if (situation.full) {
     return { word: state, tone: "warn", text: "Stills only: all places for viewers are taken", busy: false };
   }

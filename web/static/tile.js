@@ -1,5 +1,6 @@
 // One feed among others: its picture with the overlay on the right frame while it is in sight, and what is to be said
 // of it. Out of sight it has no session and costs the server nothing.
+import { ApiError, call } from "./api.js";
 import { Feed } from "./feed.js";
 import { icon, iconButton, make } from "./dom.js";
 import { Model } from "./model.js";
@@ -33,6 +34,7 @@ export class Tile {
   #status = null;
   /** @type {number | null} when the stream was last all right, as far as this page saw */
   #fineAt = null;
+  #asked = false;
   #stillAt = 0;
   /** @type {StoredEvent | null} */
   alert = null;
@@ -75,6 +77,7 @@ export class Tile {
   update(info) {
     this.info = info;
     if (info.state === "live" || info.state === "still") this.#fineAt = Date.now();
+    else if (this.#fineAt === null) void this.#askSince();
     this.#name.textContent = info.name || info.id;
     this.refresh();
   }
@@ -141,7 +144,7 @@ export class Tile {
       {
         state: this.info.state,
         trouble: this.info.error?.message ?? null,
-        since: this.#since,
+        since: this.#fineAt,
         fromPage: this.info.source.kind === "webrtc",
         connected: feed?.connected ?? false,
         hasPicture: this.stage.drawn !== null,
@@ -164,8 +167,17 @@ export class Tile {
     this.link.setAttribute("aria-label", `${this.#name.textContent}, ${words.word}${alerted}`);
   }
 
-  get #since() {
-    return this.info.offline_since ? Date.parse(this.info.offline_since) : this.#fineAt;
+  /** When there was a picture last, where that was before this page came. */
+  async #askSince() {
+    if (this.#asked) return;
+    this.#asked = true;
+    try {
+      const { last_frame_age_s: age } = await call("GET", `/v1/streams/${encodeURIComponent(this.info.id)}/stats`);
+      if (age !== null) this.#fineAt ??= Date.now() - 1000 * age;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+    this.refresh();
   }
 
   #showNote() {

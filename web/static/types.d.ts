@@ -47,7 +47,7 @@ export interface StreamInfo {
   fps?: number | null;
   codec?: string | null;
   error?: WireError | null;
-  offline_since?: string | null;
+  saved?: boolean;
 }
 
 /** What `POST /v1/streams/probe` answers. */
