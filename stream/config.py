@@ -80,6 +80,8 @@ class EngineConfig(Section):
     """Pixels of its input; smaller is faster and coarser."""
     sam3_compile: bool = False
     """Compile it at start: minutes once, then faster steps."""
+    decoder: Literal["auto", "software"] = "auto"
+    """Video is decoded on the GPU where the engine runs on one, or always on the processor."""
 
     @property
     def asks_for_sam3(self) -> bool:

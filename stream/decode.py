@@ -52,6 +52,11 @@ class Decoding:
     by: str
     note: str | None = None
 
+    @property
+    def in_words(self) -> str | None:
+        """What people should know of it, if anything."""
+        return f"{self.codec} is decoded on {SOFTWARE}: {self.note}" if self.note else None
+
 
 class _Unusable(Exception):
     """A picture that must not be decoded; `error` says why."""
@@ -65,10 +70,10 @@ class DecoderThread:
     """Decodes one stream. Callbacks run on its thread, in order.
 
     `on_frame` gets each picture; `on_drop` the stage and number of those lost (`decode_queue` when decoding is too
-    slow, `decode` for a broken or unusable one); `on_error` what a user should know; `request_keyframe` is called when
-    decoding can only go on from one, at most twice a second; `on_decoding` says what decodes, when that changes.
-    Nothing that comes in ends the thread, and no fault of a GPU: then the processor decodes. With `hardware` frames are
-    on its device, of which at most `surfaces.CAPACITY` may be held; more are drops (`surfaces`).
+    slow, `decode` for a broken or unusable one, `surfaces` where a device has no room); `on_error` what a user should
+    know; `request_keyframe` is called when decoding can only go on from one, at most twice a second. Nothing that comes
+    in ends the thread, and no fault of a GPU: then the processor decodes, and `decoding` says why. With `hardware`
+    frames are on its device, of which at most `surfaces.CAPACITY` may be held.
     """
 
     def __init__(
@@ -81,18 +86,17 @@ class DecoderThread:
         on_error: Callable[[OnlookerError], None],
         max_pixels: int = 4096 * 2304,
         hardware: Hardware | None = None,
-        on_decoding: Callable[[Decoding], None] = lambda decoding: None,
     ) -> None:
         self._on_frame = on_frame
         self._request_keyframe = request_keyframe
         self._on_drop = on_drop
         self._on_error = on_error
-        self._on_decoding = on_decoding
         self._max_pixels = max_pixels
         self._hardware = hardware
         self._pool: SurfacePool | None = None
         self._given_up: dict[Codec, str] = {}
-        self._decoding: Decoding | None = None
+        self.decoding: Decoding | None = None
+        """What decodes at present; None before the first picture. May be read on any thread."""
         self._hardware_failures = 0
         self._condition = threading.Condition()
         self._queue: deque[EncodedFrame] = deque()
@@ -233,7 +237,7 @@ class DecoderThread:
     @property
     def _on_gpu(self) -> bool:
         """Whether the GPU's decoder is at work."""
-        return self._decoding is not None and self._decoding.by != SOFTWARE
+        return self.decoding is not None and self.decoding.by != SOFTWARE
 
     def _bind(self) -> None:
         if self._hardware is None:
@@ -263,11 +267,10 @@ class DecoderThread:
         return PyAvDecoder(codec, most)
 
     def _tell(self, decoding: Decoding) -> None:
-        if decoding != self._decoding:
-            self._decoding, self._hardware_failures = decoding, 0
+        if decoding != self.decoding:
+            self.decoding, self._hardware_failures = decoding, 0
             if decoding.note is not None:
-                logger.warning("%s is decoded on the processor: %s", decoding.codec, decoding.note)
-            self._on_decoding(decoding)
+                logger.warning("%s: %s", self._thread.name, decoding.in_words)
 
     def _refused(self, codec: Codec, why: str) -> None:
         """The GPU failed: its decoder first, and where it was not that, its memory."""

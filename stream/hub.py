@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 
 from stream.engines.base import Engine
 from stream.errors import BadInput, Conflict, LimitReached, MediaError, NotFound, SourceError
+from stream.hardware import Hardware
 from stream.relief import Load
 from stream.scheduler import Scheduler
 from stream.session import NextIds, StreamSession
@@ -64,22 +65,27 @@ class StreamHub:
         on_open: Callable[[StreamSession], object] = lambda session: None,
         on_unview: Callable[[str], object] = lambda session: None,
         boot: str | None = None,
+        hardware: Hardware | None = None,
     ) -> None:
         """`on_open` hears of each stream before anything happens in it, `on_unview` of each viewer's session that has
-        ended; `boot` names this life of the server."""
+        ended; `boot` names this life of the server, `hardware` where frames are decoded, None for the host."""
         self.engine = engine
         self.boot = boot or uuid.uuid4().hex
         self.limits = limits or HubLimits()
         self._webrtc = webrtc
         self._on_open = on_open
         self._on_unview = on_unview
-        self._scheduler = Scheduler(engine)
+        self._scheduler = Scheduler(engine, hardware=hardware)
         self._streams: dict[str, StreamSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._publishers: dict[str, Publisher] = {}
         self._viewers: dict[str, Viewer] = {}
         self._pending = {"publishers": 0, "viewers": 0}
         self._next_ids: OrderedDict[str, NextIds] = OrderedDict()
+
+    @property
+    def hardware(self) -> Hardware | None:
+        return self._scheduler.hardware
 
     async def __aenter__(self) -> Self:
         self._scheduler.start()

@@ -21,8 +21,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from stream import relief
-from stream.engines.base import Engine, StepError, Yielding
+from stream.engines.base import Engine, OnGpu, StepError, Yielding
 from stream.errors import EngineError
+from stream.hardware import Hardware
 from stream.lane import STILL_STEP_S, Lane, StepResult
 from stream.pacing import in_turn
 from stream.relief import FULL, Effort, Limits, Load, Relief
@@ -48,8 +49,10 @@ def pick(lanes: Sequence[Lane], limit: int, now_s: float) -> list[tuple[Lane, Fr
 class Scheduler:
     """Owns the engine thread. `start` and `close` frame its life; all other methods may be called from any thread."""
 
-    def __init__(self, engine: Engine, limits: Limits | None = None) -> None:
+    def __init__(self, engine: Engine, limits: Limits | None = None, *, hardware: Hardware | None = None) -> None:
         self.engine = engine
+        self.hardware = hardware
+        """Where the engine's frames are to be decoded; None for the host."""
         self.load = Load(0.0, 0.0, 0.0)
         """Of the last whole second; may be read from any thread, as `relief` and `policy` may."""
         self.relief = Relief()
@@ -118,6 +121,8 @@ class Scheduler:
         await self.run(work)
 
     def _main(self) -> None:
+        if isinstance(self.engine, OnGpu):
+            self.engine.enter_thread()
         while not self.closing:
             self._wake.clear()
             self.turn_s = time.monotonic()

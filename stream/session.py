@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 
 from stream.changes import TrackHistory
 from stream.clock import RateMeter, RollingPercentiles, RtpUnwrapper
-from stream.decode import DecoderThread
+from stream.decode import DecoderThread, Decoding
 from stream.engines.base import StepError
 from stream.errors import BadInput, NotFound, OnlookerError
 from stream.facts import FactLog, PromptFact, SourceChange, SourceFact, TrackFact
@@ -103,6 +103,7 @@ class StreamSession:
             on_drop=lambda stage, count: self._post(lambda: self.dropped(stage, count)),
             on_error=lambda error: self._post(lambda: self._failed(error)),
             max_pixels=self._max_pixels,
+            hardware=self._scheduler.hardware,
         )
 
     async def close(self) -> None:
@@ -150,6 +151,11 @@ class StreamSession:
     def lane(self) -> Lane | None:
         """Its place at the engine, where its rate, pause and gate are set; None before `open` and after `close`."""
         return self._lane
+
+    @property
+    def decoding(self) -> Decoding | None:
+        """What decodes it at present; None before the first picture."""
+        return self._decoder.decoding if self._decoder else None
 
     # --- what the source calls (MediaSink) -----------------------------------------------------------------------
 
@@ -207,7 +213,8 @@ class StreamSession:
 
     def status(self) -> StreamStatus:
         now_s = time.monotonic()
-        lane, note = self._lane, self.source.note if self.source else None
+        lane, decoding = self._lane, self.decoding
+        notes = (self.source.note if self.source else None, decoding.in_words if decoding else None)
         more = {"viewer": self.relay.drops} | ({"engine": lane.slot.drops, **lane.skipped} if lane else {})
         drops = self._drops | {stage: count for stage, count in more.items() if count}
         return StreamStatus(
@@ -218,7 +225,7 @@ class StreamSession:
             latency_ms_p50=round(self._latency_ms.at(50), 1),
             latency_ms_p95=round(self._latency_ms.at(95), 1),
             viewers=self.relay.viewers,
-            policy=(*((note,) if note else ()), *self.screen.notes, *self._scheduler.policy),
+            policy=(*(note for note in notes if note), *self.screen.notes, *self._scheduler.policy),
             totals=StreamTotals(
                 received=self._fps_in.total,
                 tracked=self._fps_out.total,

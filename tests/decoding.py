@@ -26,6 +26,7 @@ class Decoding:
     ) -> None:  # fmt: skip
         self.frames: list[Frame] = []
         self.by: list[DecodedBy] = []
+        """What decoded the frames, each where it was another than before."""
         self.drops: Counter[str] = Counter()
         self.errors: list[OnlookerError] = []
         self.keyframes_asked = 0
@@ -40,11 +41,13 @@ class Decoding:
             on_error=self.errors.append,
             max_pixels=max_pixels,
             hardware=hardware,
-            on_decoding=self.by.append,
         )
 
     def _take(self, frame: Frame) -> None:
         self.hold.wait(10)
+        by = self.thread.decoding
+        if by is not None and self.by[-1:] != [by]:
+            self.by.append(by)
         self._on_frame(frame)
         self.frames.append(replace(frame, y=frame.y, uv=frame.uv))
 

@@ -32,7 +32,7 @@ from web.access import Noted
 from web.api import access, agent, clips, docs, events, microphone, rules, sinks, streams, system, whip
 from web.auth import Auth, Sessions, load_or_make_token
 from web.clips import make_clips
-from web.engines import make_engine, make_store
+from web.engines import make_engine, make_hardware, make_store
 from web.fanout import Fanouts
 from web.feed_prompts import follow_again
 from web.feeds import Feeds
@@ -74,7 +74,7 @@ def create_app(
         try:
             running = engine if engine is not None else await asyncio.to_thread(make_engine, config, store)
             async with _opened(config, running, store, auth) as state:
-                app.state.onlooker = state
+                app.state.onlooker, app.state.leave = state, state.leave
                 await state.feeds.open_all(config.feeds)
                 if fetch_progress is not None and running.name == LIGHT and not store.ready:
                     _fetch_beside(state, fetch_progress)
@@ -126,9 +126,13 @@ async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth)
             agents.attach(session)
 
         model_server = await stack.enter_async_context(ModelServer(config.vlm, agents))
+        hardware = await asyncio.to_thread(make_hardware, config, engine)
         hub = await stack.enter_async_context(
-            StreamHub(engine, webrtc=webrtc, limits=limits, on_open=opened, on_unview=accesses.closed, boot=boot)
-        )
+            StreamHub(
+                engine, webrtc=webrtc, limits=limits, on_open=opened, on_unview=accesses.closed, boot=boot,
+                hardware=hardware,
+            )
+        )  # fmt: skip
         stack.callback(there.leave)
         voice = await stack.enter_async_context(
             Voice(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from stream.config import Config
-from stream.engines.base import Engine
+from stream.engines.base import Engine, OnGpu
 from stream.engines.light.engine import LightEngine
+from stream.hardware import Hardware, nvdec, tried
 from stream.models.sam3 import REPOSITORY, NoSam3, check_packages, is_repository
 from stream.models.sam3_hub import find, here
 from stream.models.store import ModelStore
+from stream.pictures import DECODERS
+from stream.surfaces import DeviceError
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,21 @@ def make_engine(config: Config, store: ModelStore) -> Engine:
     except NoSam3 as error:
         log.warning("SAM 3 is here and cannot be used: %s %s Following with the light engine.", error, error.action)
         return LightEngine(store)
+
+
+def make_hardware(config: Config, engine: Engine) -> Hardware | None:
+    """The GPU that the engine runs on, as a place for frames, its decoder tried; None where there is none."""
+    gpu = engine.gpu if isinstance(engine, OnGpu) else None
+    if gpu is None:
+        return None
+    try:
+        made = nvdec(gpu)
+    except DeviceError as error:
+        log.warning("frames are decoded to the processor's memory: %s", error)
+        return None
+    if config.engine.decoder == "software":
+        return replace(made, refused=dict.fromkeys(DECODERS, "the configuration says so (engine.decoder)"))
+    return tried(made)
 
 
 def _sam3_is_here() -> bool:

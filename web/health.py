@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.sinks.dispatch import SinkState
 from stream.errors import ModelMissing, VoiceMissing
+from stream.hardware import Hardware
 from stream.status import StreamState
 from web.state import State
 from web.wire import Json
@@ -25,6 +26,7 @@ def checks(state: State) -> list[Json]:
         message = f"The engine has been at one step for {state.hub.engine_turn_age_s:.0f} s."
         found[0] = _check("engine", False, message, "Wait if a model is being loaded; otherwise start Onlooker again.")
     found += [_check("engine", False, note.message, note.action) for note in engine.notes]
+    found.append(_decoding_check(state.hub.hardware))
     found += [_check("webrtc", False, note.message, note.action) for note in state.webrtc_notes]
     found += _model_checks(state)
     found.append(_voice_check(state))
@@ -38,8 +40,18 @@ def checks(state: State) -> list[Json]:
         elif session.state is StreamState.STALLED:
             found.append(_check(name, False, "No pictures come.", "Check its source."))
         else:
-            found.append(_check(name, True, session.state.value))
+            decoding = session.decoding.in_words if session.decoding else None
+            found.append(_check(name, True, f"{session.state.value}; {decoding}" if decoding else session.state.value))
     return found
+
+
+def _decoding_check(hardware: Hardware | None) -> Json:
+    """Where video is decoded. A codec that the GPU refuses is no fault: the processor decodes it."""
+    if hardware is None:
+        return _check("decoding", True, "on the processor")
+    words = f"{hardware.name} on {hardware.device.words}"
+    refused = [f"{codec} on the processor: {why}" for codec, why in hardware.refused.items()]
+    return _check("decoding", True, "; ".join([words, *refused]))
 
 
 def _model_checks(state: State) -> list[Json]:

@@ -134,6 +134,20 @@ class Yielding(Protocol):
         ...
 
 
+@runtime_checkable
+class OnGpu(Protocol):
+    """What an engine has besides, that may run on a CUDA GPU."""
+
+    @property
+    def gpu(self) -> int | None:
+        """The GPU in whose memory it likes to have its frames; None where it runs on the processor."""
+        ...
+
+    def enter_thread(self) -> None:
+        """Called once on the engine thread, before everything else there."""
+        ...
+
+
 class Finder(Protocol):
     """Finds all things of some concepts in single frames, beside all tracking: nothing is kept of a frame, and what is
     doubtful is said rather than left out."""

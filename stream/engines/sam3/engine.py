@@ -101,6 +101,18 @@ class Sam3Engine:
         return MOST_STREAMS
 
     @property
+    def gpu(self) -> int | None:
+        device = self.parts.network.device
+        return (device.index or 0) if device.type == "cuda" else None
+
+    def enter_thread(self) -> None:
+        """Have the engine's work on a stream of its own: on the default one it would wait for FFmpeg's decoders, and
+        they for it."""
+        if self.gpu is not None:
+            torch.cuda.synchronize(self.gpu)
+            torch.cuda.set_stream(torch.cuda.Stream(self.gpu))  # type: ignore[no-untyped-call]
+
+    @property
     def efforts(self) -> tuple[Effort, ...]:
         return EFFORTS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -10,14 +11,16 @@ import torch
 from torch import Tensor
 
 from kernels import cpu
-from stream.engines.light.flow import FlowHistory, Moment
+from stream.engines.light.flow import MOST_MOMENTS, FlowHistory, Moment
 from stream.engines.light.grid import Grid, shrink
 from stream.engines.light.prompts import carry_box, carry_points, moment_of
 from stream.engines.light.words import split_concepts
 from stream.engines.sam3.objects import Box01
+from stream.engines.sam3.preprocess import shrunk
 from stream.engines.sam3.stepping import Given
 from stream.errors import BadInput
-from stream.types import U8, BoxXyxyPx, Frame, Point, Prompt
+from stream.surfaces import DeviceFrame
+from stream.types import U8, BoxXyxyPx, Colour, Frame, FrameRef, Point, Prompt
 
 LEFT = "It left the picture."
 Uploads = Callable[[Tensor], Tensor]
@@ -32,28 +35,64 @@ class Request:
     moment: Moment | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """One picture, small, on its device."""
+
+    step: int
+    time_s: float
+    ref: FrameRef
+    colour: Colour
+    y: Tensor
+    uv: Tensor
+
+
 class PlaceHistory:
-    """What is kept of the last pictures, so that a place on one of them can be found on the newest."""
+    """What is kept of the last pictures, so that a place on one of them can be found on the newest.
+
+    Of pictures on a device what is kept stays there, until somebody points at something: few do, and every picture
+    would cost a copy.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._grid: Grid | None = None
         self._flows: FlowHistory | None = None
         self._step = 0
+        self._there: deque[_Remote] = deque(maxlen=MOST_MOMENTS)
 
     @property
     def size(self) -> tuple[int, int] | None:
         """`(width, height)` of the newest picture."""
-        return self._flows.grid.frame if self._flows is not None else None
+        return self._grid.frame if self._grid is not None else None
 
     def push(self, frame: Frame, now_s: float) -> None:
         grid = Grid.of(frame.width, frame.height)
-        if self._flows is None or self._flows.grid != grid:
-            self._flows = FlowHistory(grid, self._seconds)
+        if self._flows is None or self._grid != grid:
+            self._grid, self._flows = grid, FlowHistory(grid, self._seconds)
+            self._there.clear()
         self._step += 1
-        self._flows.push(self._step, now_s, frame.ref, _small(frame, grid))
+        if not isinstance(frame, DeviceFrame):
+            self._flows.push(self._step, now_s, frame.ref, _small(frame, grid))
+            return
+        self._there.append(_Remote(self._step, now_s, frame.ref, frame.colour, *shrunk(frame, grid.flow)))
+        while self._there[0].time_s < now_s - self._seconds:
+            self._there.popleft()
+
+    def _fetch(self) -> None:
+        """Bring what is still on a device; waits for it once."""
+        if not self._there or self._flows is None:
+            return
+        ys = torch.stack([one.y for one in self._there]).cpu().numpy()
+        uvs = torch.stack([one.uv for one in self._there]).cpu().numpy()
+        for one, y, uv in zip(self._there, ys, uvs, strict=True):
+            small = cpu.nv12_to_bgr(y, uv, matrix=one.colour.matrix, full_range=one.colour.full_range)
+            self._flows.push(one.step, one.time_s, one.ref, small)
+        self._there.clear()
 
     def request(self, prompt: Prompt) -> Request:
         """Raises `FrameTooOld` where the prompt names a picture that is not kept any more."""
+        self._fetch()
         if self._flows is None or not len(self._flows):
             return Request(prompt, None)
         return Request(prompt, moment_of(prompt, self._flows) or self._flows.newest)
@@ -61,6 +100,7 @@ class PlaceHistory:
     def present(self, request: Request) -> Prompt | None:
         """The prompt with its points and box where the things under them are now; None where they left the picture, or
         the picture has another size now."""
+        self._fetch()
         prompt, moment, flows = request.prompt, request.moment, self._flows
         if moment is None or flows is None or not any(flows.moments_after(moment.step)):
             return prompt if moment is None or flows is None or flows.at(moment.ref) is not None else None

@@ -1,0 +1,97 @@
+"""A whole server whose frames are on a device: the picture goes on whatever fails there, and it is said where."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import pytest
+
+from stream.types import TrackUpdate
+from tests.barcode import BarcodeEngine
+from tests.server import PushedSource, RunningServer
+from tests.stand_in_device import StandInHardware
+
+
+class EngineOnGpu(BarcodeEngine):
+    gpu = 0
+    entered: str | None = None
+
+    def enter_thread(self) -> None:
+        self.entered = threading.current_thread().name
+
+
+def shown(server: RunningServer, source: PushedSource, check: Callable[[TrackUpdate], bool]) -> TrackUpdate:
+    """Push pictures until an update is as wanted."""
+    deadline_s = time.monotonic() + 20
+    while True:
+        assert time.monotonic() < deadline_s, "it did not happen"
+        source.push(pause_s=0.02)
+        update = server.state.hub.get("cam").latest
+        if update is not None and check(update):
+            return update
+
+
+def is_newest(source: PushedSource) -> Callable[[TrackUpdate], bool]:
+    """That of a picture still to be pushed; after a fault the next one that can be decoded is a keyframe."""
+    wanted = source.pushed + 2
+    return lambda update: update.tracks[0].label.isdecimal() and int(update.tracks[0].label) >= wanted
+
+
+async def test_frames_stay_on_the_device_and_a_decoder_that_fails_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in, engine = StandInHardware(), EngineOnGpu()
+    monkeypatch.setattr("web.engines.nvdec", lambda index: stand_in.hardware())
+    with RunningServer(tmp_path, engine=engine) as server:
+        assert engine.entered == "engine"
+        source = server.open_stream("cam")
+        session = server.state.hub.get("cam")
+        shown(server, source, is_newest(source))
+        assert session.decoding is not None
+        assert session.decoding.by == "stand-in decoder"
+        assert session.status().policy == ()
+        async with server.client() as client:
+            checks = {check["name"]: check for check in (await client.get("/health")).json()["checks"]}
+            assert checks["decoding"] == {
+                "name": "decoding", "ok": True, "message": "stand-in decoder on the stand-in", "action": "",
+            }  # fmt: skip
+            snapshot = await client.get("/v1/streams/cam/snapshot.jpg?overlay=true")
+            assert snapshot.status_code == 200
+            assert snapshot.content[:2] == b"\xff\xd8"
+            stand_in.fails = av.error.ExternalError(-1, "the decoder failed")
+            source.push(8, pause_s=0.02)
+            shown(server, source, is_newest(source))
+            assert session.decoding.note is not None
+            assert "H264 is decoded on the processor" in session.status().policy[0]
+            checks = {check["name"]: check for check in (await client.get("/health")).json()["checks"]}
+            assert "H264 is decoded on the processor" in checks["stream cam"]["message"]
+            assert checks["stream cam"]["ok"]
+
+
+async def test_a_codec_that_the_gpu_refuses_at_start_is_in_health(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.engines.nvdec", lambda index: StandInHardware(wrong=True).hardware())
+    with RunningServer(tmp_path, engine=EngineOnGpu()) as server:
+        source = server.open_stream("cam")
+        shown(server, source, is_newest(source))
+        async with server.client() as client:
+            checks = {check["name"]: check for check in (await client.get("/health")).json()["checks"]}
+        assert "VP8 on the processor: stand-in decoder gives other pictures" in checks["decoding"]["message"]
+        assert "other pictures" in server.state.hub.get("cam").status().policy[0]
+
+
+async def test_the_processor_decodes_where_the_configuration_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = StandInHardware()
+    monkeypatch.setattr("web.engines.nvdec", lambda index: stand_in.hardware())
+    with RunningServer(tmp_path, {"engine": {"decoder": "software"}}, engine=EngineOnGpu()) as server:
+        source = server.open_stream("cam")
+        shown(server, source, is_newest(source))
+        assert stand_in.opened == 0
+        assert len(stand_in.device.allocated) > 0
