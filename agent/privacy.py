@@ -25,7 +25,7 @@ class PrivacyBook:
     as it was last chosen.
     """
 
-    def __init__(self, recording: Recording, given: Mapping[str, Privacy], *, again_s: float = AGAIN_S) -> None:
+    def __init__(self, recording: Recording, given: Mapping[str, Privacy | None], *, again_s: float = AGAIN_S) -> None:
         self._recording = recording
         self._chosen: dict[str, Privacy | None] = dict(given)
         self._again_s = again_s

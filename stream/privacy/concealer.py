@@ -61,6 +61,7 @@ class Concealer:
         self, name: str, privacy: Privacy, finder_of: FinderOf, look: Look, on_shown: Callable[[Concealer, Shown], None]
     ) -> None:
         self.privacy = privacy
+        self._since_s = time.monotonic()
         self.problem: OnlookerError | None = None
         """Why everything is hidden at present; may be read from any thread."""
         self._finder_of = finder_of
@@ -113,7 +114,8 @@ class Concealer:
         started_s = time.monotonic()
         try:
             covered = mosaic.hidden(frame, self._parts(frame, result), self.privacy.style)
-            encoded = self._encoder.encode(covered)
+            # What came before has left already, under the same timestamp.
+            encoded = self._encoder.encode(covered) if frame.received_s >= self._since_s else ()
         except Exception:
             # Whatever went wrong: nothing of this frame leaves.
             log.exception("a picture could not be hidden")
