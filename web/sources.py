@@ -15,8 +15,10 @@ from stream.sources import demo
 from stream.sources.addresses import AddressPolicy
 from stream.sources.base import Source
 from stream.sources.camera import Camera, CameraSource
+from stream.sources.device import DeviceCamera
 from stream.sources.file import FileSource
 from stream.sources.folder import FolderSource
+from stream.sources.http import HttpCamera
 from stream.sources.rtsp import RtspCamera
 from web.api.feed_shapes import NewSource
 
@@ -56,8 +58,13 @@ def source_of(feed: FeedConfig, policy: AddressPolicy) -> Source:
 
 def camera_of(feed: FeedConfig, policy: AddressPolicy) -> Camera:
     """Raises `BadInput`."""
+    if feed.kind == "v4l2":
+        return DeviceCamera(feed.device or "")
     assert feed.url is not None
-    return RtspCamera.of(feed.url, policy, transport=feed.transport, username=feed.username, password=password_of(feed))
+    login = {"username": feed.username, "password": password_of(feed)}
+    if feed.kind == "rtsp":
+        return RtspCamera.of(feed.url, policy, transport=feed.transport, **login)
+    return HttpCamera.of(feed.url, policy, kind=feed.kind, **login)
 
 
 async def check(source: Source) -> None:

@@ -36,8 +36,21 @@ class Target:
     @property
     def shown(self) -> str:
         """For people: without credentials and query, which may hold secrets too."""
-        port = "" if self.port == PORTS.get(self.scheme) else f":{self.port}"
-        return f"{self.scheme}://{_bracketed(self.host)}{port}{self.path.partition('?')[0]}"
+        return f"{self.scheme}://{self.authority}{self.path.partition('?')[0]}"
+
+    @property
+    def authority(self) -> str:
+        """Host, and port where it is not the usual one."""
+        return _bracketed(self.host) + ("" if self.port == PORTS.get(self.scheme) else f":{self.port}")
+
+    @property
+    def url(self) -> str:
+        """With the query, without credentials."""
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+    def at(self, address: str) -> str:
+        """The same at the address that its host was resolved to."""
+        return f"{self.scheme}://{_bracketed(address)}:{self.port}{self.path}"
 
 
 def target_of(url: str, schemes: Iterable[str]) -> Target:

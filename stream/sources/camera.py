@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 STALL_S = 1.0
 """Paced media that is later than this goes on from where it is."""
 
+PACE_HZ = CLOCK_HZ * 1.001
+"""What is held back goes a little faster than its time, so that the clock of a live server need not be exact."""
+
 LEAVE_S = 0.25
 """A thread that waits for a silent camera is not waited for: it ends by itself when its time is up."""
 
@@ -43,13 +46,17 @@ class Timeouts:
 
 
 class Opened(Protocol):
-    """An open connection. `paced`: what comes is ahead of its time, as a playlist's is, and has to be held back."""
+    """An open connection. `paced`: what comes may be ahead of its time, as a playlist's is, and is held back.
+    `by_arrival`: what comes has no times but that of its arrival."""
 
     @property
     def container(self) -> InputContainer: ...
 
     @property
     def paced(self) -> bool: ...
+
+    @property
+    def by_arrival(self) -> bool: ...
 
     def close(self) -> None:
         """End it. Any thread but the reader's may call `abort` instead."""
@@ -66,6 +73,7 @@ class OpenedContainer:
 
     container: InputContainer
     paced: bool = False
+    by_arrival: bool = False
 
     def close(self) -> None:
         self.container.close()
@@ -212,12 +220,13 @@ class _Connection:
     def _read(self, opened: Opened) -> OnlookerError:
         if not opened.container.streams.video:
             return unreadable(self._camera.where)
-        reading = LiveReading(opened.container, opened.container.streams.video[0])
+        video = opened.container.streams.video[0]
+        reading = LiveReading(opened.container, video, by_arrival=opened.by_arrival)
         stop = self._handover.stop
         start_s = time.monotonic()
         for picture in reading.pictures():
             if opened.paced:
-                early_s = start_s + picture.ticks / CLOCK_HZ - time.monotonic()
+                early_s = start_s + picture.ticks / PACE_HZ - time.monotonic()
                 start_s += max(0.0, -early_s - STALL_S)
                 stop.wait(max(0.0, early_s))
             if stop.is_set():

@@ -47,11 +47,12 @@ class Unsuitable:
 class LiveReading:
     """One connection to a camera, until it ends or fails with an error of FFmpeg's."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream, *, by_arrival: bool = False) -> None:
         self._container = container
         self._stream = stream
         self._place = Place(stream, 0, most_gap_s=JUMP_S)
-        self._keyframe_ticks: int | None = None
+        self._arrivals = _Arrivals() if by_arrival else None
+        self._keyframe_ticks = 0
         self._keyframes_s = 0.0
         self.unsuitable = _unsuitable(stream)
         """Why it is transcoded, None where it is not; may be found after some pictures."""
@@ -101,22 +102,25 @@ class LiveReading:
                 if profile is not None and profile not in PLAIN_PROFILE_IDCS:
                     self.unsuitable = Unsuitable(f"H.264 of profile {profile}")
                     return
-                ticks = self._place.ticks(part.pts, part.duration)
-                if keyframe:
-                    self._note_keyframe(ticks)
+                ticks = self._ticks(part.pts, part.duration)
+                self._note_keyframe(ticks, keyframe)
                 yield Picture(codec, data, keyframe, ticks)
 
-    def _note_keyframe(self, ticks: int) -> None:
-        if self._keyframe_ticks is not None:
-            self._keyframes_s = (ticks - self._keyframe_ticks) / CLOCK_HZ
-        self._keyframe_ticks = ticks
+    def _ticks(self, pts: int | None, duration: int | None) -> int:
+        return self._arrivals.ticks() if self._arrivals is not None else self._place.ticks(pts, duration)
+
+    def _note_keyframe(self, ticks: int, keyframe: bool) -> None:
+        since_s = (ticks - self._keyframe_ticks) / CLOCK_HZ
+        self._keyframes_s = since_s if keyframe else max(self._keyframes_s, since_s)
+        if keyframe:
+            self._keyframe_ticks = ticks
 
     def _transcoded(self) -> Iterator[Picture]:
         transcoder, clock = Transcoder(), _Punctuality()
         # Frame threads would hold pictures back.
         self._stream.thread_type = "SLICE"
         for frame in self._decoded():
-            ticks = self._place.ticks(frame.pts, frame.duration)
+            ticks = self._ticks(frame.pts, frame.duration)
             if clock.behind_s(ticks, time.monotonic()) <= BEHIND_S or not transcoder.started:
                 yield from transcoder.pictures(frame, ticks)
 
@@ -131,6 +135,20 @@ class LiveReading:
                 yield from self._stream.decode(packet)
             except av.error.InvalidDataError:
                 continue  # a damaged picture costs itself
+
+
+class _Arrivals:
+    """Time as it passes, for pictures that do not tell theirs."""
+
+    def __init__(self) -> None:
+        self._start_s: float | None = None
+        self._last = -1
+
+    def ticks(self) -> int:
+        now_s = time.monotonic()
+        self._start_s = self._start_s if self._start_s is not None else now_s
+        self._last = max(self._last + 1, round((now_s - self._start_s) * CLOCK_HZ))
+        return self._last
 
 
 class _Punctuality:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from stream.sources.rtsp import RtspCamera
 from tests.cameras.clips import Shape, make_aac, make_clip
 from tests.cameras.line import Line
 from tests.cameras.rtsp import RtspServer, mount
+from tests.cameras.watching import until_lost, watching
 from tests.peers import Sink, numbers
 
 ANY = AddressPolicy(any_host=True)
@@ -31,13 +31,13 @@ B_FRAMES = {"bf": "2", "preset": "fast", "profile": "main", "b_strategy": "0"}
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
     folder = tmp_path_factory.mktemp("rtsp")
-    plain, aac = make_clip(folder / "plain"), make_aac(folder / "aac")
-    sizes = Shape(sizes=((320, 240), (160, 120)), frames=10)
+    plain, aac = make_clip(folder / "plain", Shape(fps=20)), make_aac(folder / "aac")
+    sizes = Shape(sizes=((320, 240), (160, 120)), frames=10, fps=20)
     shapes = {
-        "b-frames": Shape(options=B_FRAMES),
-        "hevc": Shape(codec="HEVC", frames=20),
+        "b-frames": Shape(options=B_FRAMES, fps=20),
+        "hevc": Shape(codec="HEVC", frames=20, fps=20),
         "sizes": sizes,
-        "garbage": Shape(damaged=frozenset({3, 4, 15, 25})),
+        "garbage": Shape(damaged=frozenset({3, 4, 15, 25}), fps=20),
         "seldom": Shape(frames=100, group=100),
     }
     mounts = {f"/{name}": mount(make_clip(folder / name, shape)) for name, shape in shapes.items()}
@@ -49,23 +49,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
 def camera(url: str, transport: Literal["tcp", "udp"] = "tcp", **login: Any) -> CameraSource:
     backoff = Backoff(first_s=0.05, most_s=0.2, draw=lambda: 1.0)
     return CameraSource(RtspCamera.of(url, ANY, transport=transport, **login), timeouts=SOON, backoff=backoff)
-
-
-@asynccontextmanager
-async def watching(source: CameraSource) -> AsyncIterator[Sink]:
-    sink = Sink()
-    task = asyncio.create_task(source.run(sink))
-    try:
-        yield sink
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def until_lost(sink: Sink, count: int = 1) -> None:
-    async with asyncio.timeout(30):
-        while len(sink.losses) < count:
-            await asyncio.sleep(0.005)
 
 
 def shown(sink: Sink) -> list[int | None]:
@@ -87,7 +70,7 @@ async def test_what_browsers_take_is_passed_on(server: RtspServer, path: str, tr
     assert {picture.codec for picture in pictures} == {"H264"}
     steps = [(after.rtp - before.rtp) for before, after in pairwise(pictures)]
     assert pictures[0].rtp == 0
-    assert all(8000 <= step <= 10_000 for step in steps[2:])
+    assert all(4000 <= step <= 5000 for step in steps[2:])
     for picture in pictures:
         if picture.keyframe:
             assert {NAL_SPS, NAL_PPS} <= {kind for kind, _, _ in nal_units(picture.data)}
@@ -129,7 +112,6 @@ async def test_seldom_keyframes_are_told(server: RtspServer) -> None:
     async with asyncio.timeout(40), watching(source):
         while source.note is None:
             await asyncio.sleep(0.05)
-    assert "10 s" in source.note
     assert "keyframe interval" in source.note
 
 
