@@ -19,6 +19,7 @@ from stream.engines.light.worker import Worker
 from stream.errors import EngineError, ModelMissing, OnlookerError
 from stream.models.store import ModelStore
 from stream.relief import Effort
+from stream.stages import StageClock, timed
 from stream.types import Frame, PromptKind, TrackUpdate
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class LightEngine:
     ) -> None:
         cv2.setNumThreads(1)
         self._tuning = tuning
+        self._stages = StageClock()
         self._models = models
         self._eyes = eyes or Eyes(PlainSight(tuning), detector=False)
         self._error: OnlookerError | None = None
@@ -121,6 +123,9 @@ class LightEngine:
     def efforts(self) -> tuple[Effort, ...]:
         return EFFORTS
 
+    def measure(self, on: bool) -> None:
+        self._stages.on = on
+
     def make_do(self, effort: Effort) -> None:
         self._eyes = replace(self._eyes, effort=effort)
 
@@ -128,10 +133,11 @@ class LightEngine:
         return LightFinder(self._models, concepts)
 
     def open_tracker(self, first_track_id: int = 1) -> LightTracker:
-        return LightTracker(lambda: self._eyes, self._worker.join(), self._tuning, first_track_id)
+        return LightTracker(lambda: self._eyes, self._worker.join(), self._tuning, first_track_id, self._stages)
 
     def step(self, batch: Sequence[tuple[Tracker, Frame]]) -> list[TrackUpdate | StepError]:
-        return [self._step(tracker, frame) for tracker, frame in batch]
+        results = [self._step(tracker, frame) for tracker, frame in batch]
+        return timed(results, self._stages.take())
 
     def _step(self, tracker: Tracker, frame: Frame) -> TrackUpdate | StepError:
         assert isinstance(tracker, LightTracker)

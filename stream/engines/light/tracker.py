@@ -20,6 +20,7 @@ from stream.engines.light.worker import Lane
 from stream.engines.mediaclock import MediaClock
 from stream.errors import BadInput, NotFound
 from stream.relief import FULL, Effort
+from stream.stages import StageClock
 from stream.types import Frame, Prompt, PromptChange, PromptKind, PromptState, TrackUpdate
 
 
@@ -35,7 +36,11 @@ class Eyes:
 class LightTracker:
     """Implements `stream.engines.base.Tracker`; all calls on the engine thread."""
 
-    def __init__(self, eyes: Callable[[], Eyes], lane: Lane, tuning: Tuning, first_track_id: int = 1) -> None:
+    def __init__(
+        self, eyes: Callable[[], Eyes], lane: Lane, tuning: Tuning, first_track_id: int = 1,
+        stages: StageClock | None = None,
+    ) -> None:  # fmt: skip
+        self._stages = stages or StageClock()
         self._first_track_id = first_track_id
         self._eyes = eyes
         self._lane = lane
@@ -172,20 +177,25 @@ class LightTracker:
         if not still:
             now = self._clock.advance(frame)
             elapsed = now - scene.now_s
-            scene.advance(picture_of(frame), frame.ref, now)
+            with self._stages.part("preprocess"):
+                picture = picture_of(frame)
+            with self._stages.part("flow"):
+                scene.advance(picture, frame.ref, now)
             self._last = frame
-        background.collect(self._tick)
-        scene.draw()
-        scene.judge(elapsed)
-        self._expire(scene)
-        self._watch_motion(scene, background, still=still)
-        while self._early:
-            background.ask(self._request(self._early.pop(0), scene))
-        background.schedule(self._tick)
-        if self._lane.inline and background.collect(self._tick):
+        with self._stages.part("post"):
+            background.collect(self._tick)
             scene.draw()
-            scene.judge(0.0)
-        return self._update(frame, scene, background)
+            scene.judge(elapsed)
+            self._expire(scene)
+            self._watch_motion(scene, background, still=still)
+            while self._early:
+                background.ask(self._request(self._early.pop(0), scene))
+            background.schedule(self._tick)
+            if self._lane.inline and background.collect(self._tick):
+                scene.draw()
+                scene.judge(0.0)
+        with self._stages.part("encode_masks"):
+            return self._update(frame, scene, background)
 
     def _ready(self, frame: Frame) -> tuple[Scene, Background]:
         """The state for pictures of this size."""

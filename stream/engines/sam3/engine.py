@@ -21,6 +21,7 @@ from stream.engines.sam3.tracker import Parts, Sam3Tracker
 from stream.engines.sam3.turn import Orders, Turn
 from stream.errors import EngineError, OnlookerError
 from stream.relief import Effort
+from stream.stages import StageClock, timed
 from stream.types import Frame, PromptKind, TrackUpdate
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Sam3Engine:
 
     def __init__(self, parts: Parts, *, where: str | None = None) -> None:
         self.parts = parts
-        self._looker = Looker(parts.network, parts.stepper, parts.concepts, parts.policy)
+        self._looker = Looker(parts.network, parts.stepper, parts.concepts, parts.policy, parts.clock)
         self._where = where or str(parts.network.device)
         self._counters = {"detect": 0, "begin_again": 0, "step_alone": 0}
 
@@ -70,7 +71,9 @@ class Sam3Engine:
         be that of the model's configuration (`Policy.of`)."""
         preprocessor = Preprocessor(network.shape.side, device=network.device, dtype=network.dtype)
         stepper = Stepper(network, capacity)
-        return cls(Parts(network, stepper, ConceptStore(network, tokens), preprocessor, policy), where=where)
+        clock = StageClock(cuda=network.device.type == "cuda")
+        parts = Parts(network, stepper, ConceptStore(network, tokens), preprocessor, policy, clock=clock)
+        return cls(parts, where=where)
 
     @property
     def name(self) -> str:
@@ -116,6 +119,9 @@ class Sam3Engine:
     def efforts(self) -> tuple[Effort, ...]:
         return EFFORTS
 
+    def measure(self, on: bool) -> None:
+        self.parts.clock.on = on
+
     def make_do(self, effort: Effort) -> None:
         self.parts.effort = effort
 
@@ -139,7 +145,8 @@ class Sam3Engine:
             for part in ready:
                 self._counters["step_alone"] += 1
                 self._advance([part], last_try=True)
-        return [part.result or StepError(EngineError("Nothing came of it.")) for part in parts]
+        results = [part.result or StepError(EngineError("Nothing came of it.")) for part in parts]
+        return timed(results, self.parts.clock.take())
 
     def _begin(self, tracker: Tracker, frame: Frame) -> _Part:
         assert isinstance(tracker, Sam3Tracker)
@@ -167,7 +174,8 @@ class Sam3Engine:
         self._counters["detect"] += any(turn.wanted for turn in turns)
         for part, turn, sight in zip(parts, turns, sights, strict=True):
             try:
-                part.orders, part.result = part.tracker.finish(turn, sight)
+                with self.parts.clock.part("decide"):
+                    part.orders, part.result = part.tracker.finish(turn, sight)
             except Exception as error:  # noqa: BLE001 - told to the stream
                 self._failed(part, error)
         self._remember(look, parts, turns)
@@ -175,7 +183,8 @@ class Sam3Engine:
 
     def _remember(self, look: Look, parts: list[_Part], turns: list[Turn]) -> None:
         try:
-            self._looker.remember(look, turns, [part.orders for part in parts])
+            with self.parts.clock.part("memory_encoder"):
+                self._looker.remember(look, turns, [part.orders for part in parts])
             return
         except Exception as error:  # noqa: BLE001 - it is tried again below, and told there
             log.warning("remembering of %d streams failed and is tried with each: %s", len(parts), error)

@@ -19,6 +19,7 @@ from stream.engines.sam3.objects import Followed
 from stream.engines.sam3.policy import Policy
 from stream.engines.sam3.stepping import Asked, Given, Outcome, Stepper
 from stream.engines.sam3.turn import F32, I64, Orders, Prompted, Seen, Sight, Turn
+from stream.stages import StageClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +35,39 @@ class Look:
 class Looker:
     """The device's side of the engine."""
 
-    def __init__(self, network: Network, stepper: Stepper, concepts: ConceptStore, policy: Policy) -> None:
+    def __init__(
+        self, network: Network, stepper: Stepper, concepts: ConceptStore, policy: Policy, clock: StageClock
+    ) -> None:
         self._network = network
         self._stepper = stepper
         self._concepts = concepts
         self._policy = policy
+        self._clock = clock
 
     @torch.inference_mode()
     def look(self, turns: Sequence[Turn]) -> tuple[Look, list[Sight]]:
         """Evidence for each turn. Nothing is stored yet, so that a step which fails can be made again."""
-        features = self._network.encode(torch.cat([turn.picture for turn in turns if turn.picture is not None]))
-        raw, places = self._objects(features, turns)
-        picked, keys = self._detect(features, turns)
-        likeness = [self._likeness(turn) for turn in turns]
-        digest = masks.digest(
-            raw.masks,
-            _marked(raw),
-            self._groups(turns, places, lambda thing: thing.shown and self._policy.exclusive),
-            picked,
-            torch.cat((_health(features), *_index(picked), *(part.flatten() for part in likeness))),
-            keys=keys,
-            fill_area=self._policy.fill_area,
-            nms_iou=self._policy.nms_iou,
-        )
-        block, numbers = digest.read()
+        part = self._clock.part
+        with part("backbone"):
+            features = self._network.encode(torch.cat([turn.picture for turn in turns if turn.picture is not None]))
+        with part("memory_attention"):
+            raw, places = self._objects(features, turns)
+        with part("detector"):
+            picked, keys = self._detect(features, turns)
+        with part("post"):
+            likeness = [self._likeness(turn) for turn in turns]
+            digest = masks.digest(
+                raw.masks,
+                _marked(raw),
+                self._groups(turns, places, lambda thing: thing.shown and self._policy.exclusive),
+                picked,
+                torch.cat((_health(features), *_index(picked), *(alike.flatten() for alike in likeness))),
+                keys=keys,
+                fill_area=self._policy.fill_area,
+                nms_iou=self._policy.nms_iou,
+            )
+        with part("copy"):
+            block, numbers = digest.read()
         return Look(features, raw, digest), self._split(turns, places, block, numbers, picked)
 
     def _objects(self, features: Features, turns: Sequence[Turn]) -> tuple[Outcome, list[list[int]]]:

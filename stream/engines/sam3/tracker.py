@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -24,6 +24,7 @@ from stream.engines.sam3.turn import Orders, Prompted, Sight, Turn
 from stream.errors import BadInput, EngineError, LimitReached, OnlookerError
 from stream.relief import FULL as FULL_EFFORT
 from stream.relief import Effort
+from stream.stages import StageClock
 from stream.types import BoxXyxyPx, Frame, Prompt, PromptChange, PromptKind, PromptState, TrackState, TrackUpdate
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Parts:
     preprocessor: Callable[[Sequence[Frame]], Tensor]
     policy: Policy
     effort: Effort = FULL_EFFORT
+    clock: StageClock = field(default_factory=StageClock)
 
 
 class Sam3Tracker:
@@ -170,7 +172,8 @@ class Sam3Tracker:
             missing=[thing for thing in followed if thing.lost and thing.told],
         )  # fmt: skip
         if not turn.idle:
-            turn.picture = self._parts.preprocessor([frame])
+            with self._parts.clock.part("preprocess"):
+                turn.picture = self._parts.preprocessor([frame])
         return turn
 
     def _doubt(self) -> Doubt:
