@@ -70,6 +70,20 @@ class LiveWebSocketProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
 
 
+class LeavingServer(uvicorn.Server):
+    """Tells the application that it leaves before it waits for open answers to end, which some do only then."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        leave = getattr(self._app.state, "leave", None)
+        if leave is not None:
+            leave()
+        await super().shutdown(sockets)
+
+
 def open_sockets(host: str, port: int) -> list[socket.socket]:
     """Listening addresses: both loopbacks for `localhost`, else the one given.
 
@@ -147,7 +161,7 @@ def make_server(app: FastAPI, *, certificate: tuple[Path, Path] | None = None) -
         ssl_certfile=str(certificate[0]) if certificate else None,
         ssl_keyfile=str(certificate[1]) if certificate else None,
     )
-    return uvicorn.Server(config)
+    return LeavingServer(config, app)
 
 
 def run(server: uvicorn.Server, app: FastAPI, sockets: Sequence[socket.socket]) -> None:

@@ -14,6 +14,7 @@ from agent.clips.service import Clips
 from agent.loop import Agents, StreamAgent
 from agent.privacy import PrivacyBook
 from agent.recording import Recording
+from agent.sinks.browser import BrowserSink
 from stream.config import Config
 from stream.engines.base import Note
 from stream.hub import StreamHub
@@ -50,6 +51,12 @@ class State:
     webrtc_notes: tuple[Note, ...] = ()
     live_clients: int = 0
     started_s: float = field(default_factory=time.monotonic)
+
+    def leave(self) -> None:
+        """The server is going away: end what would go on for ever."""
+        for found in self.recording.sinks.states():
+            if isinstance(found.sink, BrowserSink):
+                found.sink.leave()
 
 
 def get_state(connection: HTTPConnection) -> State:

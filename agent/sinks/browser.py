@@ -12,6 +12,7 @@ from agent.sinks.base import Letter, Reply, Terms
 KEPT = 100
 """Newest alerts, for pages that come back after an interruption."""
 MOST_WAITING = 100
+OVER = (0, "")
 
 
 @dataclass(slots=True)
@@ -45,6 +46,13 @@ class BrowserSink:
             page.put_nowait(told)
         return Reply(None, None)
 
+    def leave(self) -> None:
+        """The server is going away: no page hears anything more."""
+        for page in self._pages:
+            while not page.empty():
+                page.get_nowait()
+            page.put_nowait(OVER)
+
     async def listen(self, after: int | None, idle_s: float) -> AsyncIterator[tuple[int, str] | None]:
         """`(number, JSON)` of alerts from now on, or of those after number `after`; None after each `idle_s` without.
 
@@ -63,6 +71,8 @@ class BrowserSink:
                 except TimeoutError:
                     yield None
                 else:
+                    if told is OVER:
+                        return
                     yield told
         finally:
             self._pages.discard(page)

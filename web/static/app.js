@@ -27,6 +27,7 @@ import { SourceMenu } from "./sources.js";
 import { Stage } from "./stage.js";
 import { Station } from "./station.js";
 import { Timeline } from "./timeline.js";
+import { openTold } from "./told.js";
 import { View } from "./view.js";
 import { fillVoiceSettings } from "./voice-settings.js";
 import { Watches } from "./watches.js";
@@ -315,6 +316,7 @@ listenKeys(keys);
 const page = new Page({ settings, model, stage, station, selection, pointer, actions, toasts, announcer, keys });
 const cameras = openCameras(page, takeAction);
 // Parts that stand on their own: one line each.
+openTold(page);
 
 canvas.addEventListener("resized", (event) => {
   const { width, height } = /** @type {CustomEvent<{width: number, height: number}>} */ (event).detail;

@@ -19,6 +19,7 @@
  * @property {string | null} voice `voiceURI`; none for the browser's choice
  * @property {number} rate of speaking, 1 as the voice's own
  * @property {boolean} alerts read out
+ * @property {boolean} notify of alerts, by the browser
  * @property {Record<string, boolean>} describes by stream: whether the model describes its objects, where that was chosen
  */
 
@@ -41,6 +42,7 @@ const DEFAULTS = {
   voice: null,
   rate: 1,
   alerts: false,
+  notify: false,
   describes: {},
 };
 const KEY = "onlooker.settings";

@@ -27,7 +27,44 @@ export type AnswerBody = Omit<wire.AnswerMessage, "type" | "fact_seq" | "at">;
 export type AskedQuestion = QuestionMessage & { answer?: AnswerBody | null };
 
 /** One row of `GET /v1/events`. */
-export type StoredEvent = wire.Event & { stream: string; frame_url?: string | null };
+export type StoredEvent = wire.Event & {
+  stream: string;
+  frame_url?: string | null;
+  keep?: boolean;
+  note?: string | null;
+  clip_offset_s?: number | null;
+};
+
+/** One row of `GET /v1/sinks`. */
+export interface SinkInfo {
+  name: string;
+  kind: "webhook" | "mqtt" | "smtp" | "browser";
+  url: string;
+  min_severity: "info" | "warn" | "critical";
+  streams: string[];
+  events: string[];
+  quiet: boolean;
+  delivered: number;
+  waiting: number;
+  held: number;
+  repeated: number;
+  dead: number;
+  error?: string | null;
+}
+
+/** One row of `GET /v1/sinks/{name}/dead`; `body` is JSON. */
+export interface DeadLetter {
+  id: string;
+  at: string;
+  error: string | null;
+  body: string;
+}
+
+/** What `GET /v1/notifications` sends. */
+export type ToldMessage = { title?: string; text?: string } & (
+  | { type: "alert"; data: { stream: string; event: wire.Event } }
+  | { type: "summary" | "test" }
+);
 
 export interface WireError {
   code: string;

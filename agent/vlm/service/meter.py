@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from agent.exposition import Sample, family
+from agent.exposition import Kind, Sample, family
 
-_FAMILIES = {
+_FAMILIES: dict[str, tuple[Kind, str]] = {
     "requests_total": ("counter", "Requests, by how they ended."),
     "prompt_tokens_total": ("counter", "Tokens of prompts."),
     "answer_tokens_total": ("counter", "Tokens of answers."),
