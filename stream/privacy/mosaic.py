@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -84,15 +84,20 @@ def whole_part(width: int, height: int) -> Part:
 
 def hidden(frame: Frame, parts: Iterable[Part], style: Style) -> Frame:
     """`frame` with `parts` hidden, in planes of its own. Where parts overlap, the coarser one counts."""
-    y, uv = frame.y.copy(), frame.uv.copy()
+    raw_y, raw_uv = frame.y, frame.uv
+    y, uv = raw_y.copy(), raw_uv.copy()
     for part in sorted(parts, key=lambda part: max(part.on.shape)):
         height, width = part.on.shape
         cells = _cells(height, width)
-        _put(y, frame.y, part.x0, part.y0, part.on, cells, style)
+        _put(y, raw_y, part.x0, part.y0, part.on, cells, style)
         colour = part.on.reshape(height // 2, 2, width // 2, 2).max(axis=(1, 3))
-        _put(uv, frame.uv, part.x0 // 2, part.y0 // 2, colour, cells, style)
+        _put(uv, raw_uv, part.x0 // 2, part.y0 // 2, colour, cells, style)
     y.flags.writeable = uv.flags.writeable = False
-    return replace(frame, y=y, uv=uv)
+    # Not a copy of the frame with other planes: one on a device would bring its own along.
+    return Frame(
+        frame.index, frame.epoch, frame.pts, frame.rtp, frame.captured_unix_us, frame.received_s, frame.decoded_s,
+        y, uv, frame.colour,
+    )  # fmt: skip
 
 
 def _cells(height: int, width: int) -> tuple[int, int]:
