@@ -4,12 +4,13 @@ import { call } from "./api.js";
 import { openConversation } from "./asking.js";
 import { openCameras } from "./cameras.js";
 import { Choices } from "./choices.js";
+import { openClips } from "./clips.js";
 import { ConceptField } from "./concept.js";
 import { Cover } from "./cover.js";
 import { DescribeSwitch } from "./describe.js";
 import { fillKeys, fillSettings } from "./dialogs.js";
 import { find, icon } from "./dom.js";
-import { HistorySheet } from "./history.js";
+import { openHistory } from "./history.js";
 import { listenKeys } from "./keys.js";
 import { Messages } from "./messages.js";
 import { Model } from "./model.js";
@@ -19,6 +20,7 @@ import { ObjectMenu } from "./object-menu.js";
 import { Page } from "./page.js";
 import { Picking, shownFrame } from "./picking.js";
 import { Pointer } from "./pointer.js";
+import { openRegions } from "./regions.js";
 import { saveCutOut, saveSnapshot } from "./save.js";
 import { Announcer, Toasts } from "./say.js";
 import { Selection } from "./selection.js";
@@ -124,7 +126,6 @@ const timeline = new Timeline(
   { root: element("timeline"), canvas: find("#lanes", HTMLCanvasElement), marks: element("marks"), card: element("moment") },
   { stream: currentStream, colour: (id) => settings.colour(id), mark: hover, select, name: (id) => model.name(id) },
 );
-new HistorySheet(find("#history", HTMLDialogElement), element("open-history"), currentStream);
 const messages = new Messages({
   model,
   stage,
@@ -316,6 +317,9 @@ listenKeys(keys);
 const page = new Page({ settings, model, stage, station, selection, pointer, actions, toasts, announcer, keys });
 const cameras = openCameras(page, takeAction);
 // Parts that stand on their own: one line each.
+openHistory(page);
+openClips(page);
+openRegions(page);
 openTold(page);
 
 canvas.addEventListener("resized", (event) => {

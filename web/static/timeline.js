@@ -1,5 +1,6 @@
 // The last two minutes under the picture: each object a thin lane, each event a mark that opens its picture.
 import { button, make, place } from "./dom.js";
+import { show } from "./clips.js";
 import { linked } from "./turn.js";
 
 /** @typedef {import("./types.js").AgentEvent} AgentEvent */
@@ -200,7 +201,12 @@ export class Timeline {
     );
     const more = events.length - lines.length;
     if (more > 0) lines.push(make("li", "foot", `and ${more} more`));
-    card.replaceChildren(image, make("ul", "moment-lines", ...lines));
+    const filmed = events.find(({ clip }) => clip);
+    const play = button("Play the clip", () => {
+      card.hidePopover();
+      if (filmed) show(filmed.id);
+    }, "button small");
+    card.replaceChildren(image, make("ul", "moment-lines", ...lines), ...(filmed ? [play] : []));
     card.setAttribute("aria-label", "What happened");
     card.showPopover();
     const corner = () => {
