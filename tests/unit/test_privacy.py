@@ -40,7 +40,7 @@ def test_settings_are_read_as_they_are_meant() -> None:
 @pytest.mark.parametrize(
     ("classes", "zones"),
     [
-        ([""], []), (["x" * 81], []), (["person: foot"], []), ([": head"], []), 
+        ([""], []), (["x" * 81], []), (["person: foot"], []), ([": head"], []),
         ([f"c{i}" for i in range(17)], []), ([], [Zone(SQUARE)] * 33),
         ([], [Zone(((0, 0), (1, 1)))]), ([], [Zone(((0, 0), (1, 1), (1.2, 0)))]),
         ([], [Zone(((0, 0), (1, 1), (float("nan"), 0)))]),
