@@ -39,6 +39,9 @@ BENCHES = {
     ),
     "page": Bench("capture to overlay data in the page", ("--seconds", "10"), ("--seconds", "3")),
     "load": Bench("what a stream and a client cost", ("--seconds", "6"), ("--seconds", "2", "--most", "2")),
+    "viewers": Bench(
+        "what a viewer costs, against stock aiortc that encodes for each", (), ("--runs", "1", "--seconds", "0.5")
+    ),
     "loss": Bench("latency and stalls against stock aiortc", ("--seconds", "12"), ("--seconds", "3", "--runs", "1")),
     "agent": Bench(
         "tracking while a model answers, and a question's way to it", (), ("--seconds", "3", "--runs", "1")
