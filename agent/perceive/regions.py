@@ -178,7 +178,10 @@ def _away(presence: Presence | None) -> bool:
 
 
 def the(region: Region) -> str:
-    return region.name if region.name.casefold().startswith("the ") else f"the {region.name}"
+    """`"the door"`; names with a capital or a number stand by themselves: `"Driveway"`, `"gate 2"`."""
+    name = region.name
+    alone = name.casefold().startswith("the ") or name[:1].isupper() or any(c.isdigit() for c in name)
+    return name if alone else f"the {name}"
 
 
 @dataclass(frozen=True, slots=True)

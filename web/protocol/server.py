@@ -269,7 +269,7 @@ class Pong(Shape):
 
 
 ServerMessage = Annotated[
-    Tracks | Status | Hello | PromptMessage | TrackMessage | SourceMessage | RegionMessage | WatchMessage | EventMessage
-    | QuestionMessage | Delta | AnswerMessage | Gap | View | Speech | Heard | Ok | Error | Pong,
+    Tracks | Status | Hello | PromptMessage | TrackMessage | SourceMessage | RegionMessage | ArmedMessage | WatchMessage
+    | EventMessage | QuestionMessage | Delta | AnswerMessage | Gap | View | Speech | Heard | Ok | Error | Pong,
     Field(discriminator="type"),
 ]  # fmt: skip

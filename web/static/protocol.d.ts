@@ -26,6 +26,14 @@ export interface AnswerMessage {
   type: "answer";
 }
 
+/** Whether the rules of the stream's regions raise alerts. */
+export interface ArmedMessage {
+  fact_seq: number;
+  at: string;
+  type: "armed";
+  armed: boolean;
+}
+
 export interface Ask {
   /** Comes back in the one `ok` or `error` that answers. */
   ref?: string | null;
@@ -132,7 +140,7 @@ export interface ErrorBody {
 /** Something that happened, in one sentence with objects named as `[#3]`. */
 export interface Event {
   id: string;
-  kind: "enter" | "appear" | "exit" | "lost" | "found" | "zone_enter" | "zone_leave" | "line" | "dwell" | "count" | "proximity" | "apart" | "change" | "tick" | "alert" | "saved";
+  kind: "enter" | "appear" | "exit" | "lost" | "found" | "zone_enter" | "zone_leave" | "line" | "dwell" | "count" | "proximity" | "apart" | "change" | "tick" | "alert" | "saved" | "offline" | "online" | "frozen" | "unfrozen";
   track_ids: number[];
   region_id?: string | null;
   watch_id?: string | null;
@@ -380,7 +388,7 @@ export interface RegionRule {
 
 /** A cheap condition on tracks; what is none may be anything. */
 export interface Rule {
-  kind: "enter" | "appear" | "exit" | "lost" | "found" | "zone_enter" | "zone_leave" | "line" | "dwell" | "count" | "proximity" | "apart" | "change" | "tick" | "alert" | "saved";
+  kind: "enter" | "appear" | "exit" | "lost" | "found" | "zone_enter" | "zone_leave" | "line" | "dwell" | "count" | "proximity" | "apart" | "change" | "tick" | "alert" | "saved" | "offline" | "online" | "frozen" | "unfrozen";
   label?: string | null;
   near_label?: string | null;
   region_id?: string | null;
@@ -578,6 +586,6 @@ export interface WatchMessage {
   removed: boolean;
 }
 
-export type ServerMessage = Tracks | Status | Hello | PromptMessage | TrackMessage | SourceMessage | RegionMessage | WatchMessage | EventMessage | QuestionMessage | Delta | AnswerMessage | Gap | View | Speech | Heard | Ok | Error | Pong;
+export type ServerMessage = Tracks | Status | Hello | PromptMessage | TrackMessage | SourceMessage | RegionMessage | ArmedMessage | WatchMessage | EventMessage | QuestionMessage | Delta | AnswerMessage | Gap | View | Speech | Heard | Ok | Error | Pong;
 
 export type ClientMessage = PromptAdd | PromptRemove | PromptRestore | TrackRemove | TrackRestore | TrackRename | Ask | AskStop | Command | Describe | Talk | Listen | ViewRequest | Set | Ack | Ping;
