@@ -171,6 +171,41 @@ def fetch(
 
 
 @app.command()
+def bench(
+    streams: Annotated[str, typer.Option(help="How many cameras at once; several numbers are measured in turn.")] = "1",
+    objects: Annotated[str, typer.Option(help="How many objects each camera follows; several in turn.")] = "1,5",
+    size: Annotated[
+        str, typer.Option(help="360p, 480p, 720p, 1080p, WIDTHxHEIGHT, or “clip”; several in turn.")
+    ] = "720p",
+    fps: Annotated[float, typer.Option(min=1, max=120, help="Pictures a second of each camera.")] = 30.0,
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long each combination is measured.")] = 10.0,
+    warm_up: Annotated[float, typer.Option(min=0, help="Seconds before that, once the objects are followed.")] = 3.0,
+    file: Annotated[Path | None, typer.Option(help="A video to play; by default the demo clip.")] = None,
+    output: Annotated[Path | None, typer.Option("--json", help="Keep the result in this file.")] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Measure nothing: show two kept results side by side.", metavar="A.json B.json"),
+    ] = None,
+    engine: Engine = None,
+    sam3: Sam3 = None,
+    sam3_side: Side = None,
+    sam3_compile: Compile = None,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Measure how long every stage takes on this machine, from the packet to the client."""
+    from web.bench import command
+
+    if compare is not None:
+        command.compare(*compare)
+        return
+    command.bench(
+        _config(models_dir=models_dir, engine=_engine(engine, sam3, sam3_side, sam3_compile)),
+        streams=streams, objects=objects, sizes=size, fps=fps, seconds=seconds, warm_up_s=warm_up, file=file,
+        output=output,
+    )  # fmt: skip
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed

@@ -1,0 +1,1 @@
+"""`onlooker bench`: how long every stage takes on this machine, from the packet to the client."""
