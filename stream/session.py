@@ -225,7 +225,8 @@ class StreamSession:
             latency_ms_p50=round(self._latency_ms.at(50), 1),
             latency_ms_p95=round(self._latency_ms.at(95), 1),
             viewers=self.relay.viewers,
-            policy=(*(note for note in notes if note), *self.screen.notes, *self._scheduler.policy),
+            policy=(*(note for note in notes if note), *self._scheduler.policy),
+            hidden=self.screen.words,
             totals=StreamTotals(
                 received=self._fps_in.total,
                 tracked=self._fps_out.total,

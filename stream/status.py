@@ -40,3 +40,5 @@ class StreamStatus:
     viewers: int
     policy: tuple[str, ...]
     totals: StreamTotals = StreamTotals()
+    hidden: str | None = None
+    """What nobody gets to see, or why everything is hidden; None where nothing is."""

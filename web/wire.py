@@ -84,6 +84,7 @@ def status_body(status: StreamStatus) -> Json:
         "latency_ms": {"p50": status.latency_ms_p50, "p95": status.latency_ms_p95},
         "policy": list(status.policy),
         "viewers": status.viewers,
+        "hidden": status.hidden,
     }
 
 

@@ -56,14 +56,12 @@ class Screen:
         return "H264" if self._concealer is not None else None
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """For viewers."""
+    def words(self) -> str | None:
+        """For viewers: what is hidden, or why everything is."""
         if self._concealer is None:
-            return ()
+            return None
         problem = self._concealer.problem
-        if problem is not None:
-            return (f"Everything is hidden: {problem.message} {problem.action}",)
-        return (f"Hidden: {self._concealer.privacy.words}. Each picture is looked at before it leaves.",)
+        return f"everything. {problem.message} {problem.action}" if problem else self._concealer.privacy.words
 
     async def check(self, privacy: Privacy) -> None:
         """Raises `UnknownWord` or `BadInput` for what this engine cannot look for."""

@@ -301,6 +301,7 @@ async def test_the_openapi_document_holds_every_route(server: RunningServer) -> 
         f"GET {stream}/events", f"GET {stream}/keyframes/{{epoch}}/{{rtp}}.jpg",
         "GET /v1/models", "POST /v1/models/{name}/fetch", "GET /v1/jobs/{job_id}", "GET /v1/config",
         "GET /health", "GET /health/ready", "GET /health/live", "GET /metrics", "GET /v1/notifications",
+        "GET /v1/access",
     }  # fmt: skip
     assert_references_resolve(document, document)
     assert "<script" not in page.text

@@ -74,6 +74,7 @@ class Stats(BaseModel):
     drops: dict[str, int]
     latency_ms: Latency
     policy: list[str]
+    hidden: str | None = None
     viewers: int
     received: int
     tracked: int

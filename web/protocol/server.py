@@ -62,6 +62,7 @@ class Status(Shape):
     vlm: VlmInfo
     policy: list[str]
     viewers: Id
+    hidden: Annotated[str | None, Field(description="What nobody gets to see, or why everything is hidden.")] = None
     voice: VoiceInfo
 
 

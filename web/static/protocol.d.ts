@@ -452,6 +452,8 @@ export interface Status {
   vlm: VlmInfo;
   policy: string[];
   viewers: number;
+  /** What nobody gets to see, or why everything is hidden. */
+  hidden?: string | null;
   voice: VoiceInfo;
 }
 
