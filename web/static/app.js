@@ -21,6 +21,7 @@ import { Page } from "./page.js";
 import { Picking, shownFrame } from "./picking.js";
 import { Pointer } from "./pointer.js";
 import { openRegions } from "./regions.js";
+import { openPrivacy } from "./privacy.js";
 import { saveCutOut, saveSnapshot } from "./save.js";
 import { Announcer, Toasts } from "./say.js";
 import { Selection } from "./selection.js";
@@ -321,6 +322,7 @@ openHistory(page);
 openClips(page);
 openRegions(page);
 openTold(page);
+openPrivacy(page);
 
 canvas.addEventListener("resized", (event) => {
   const { width, height } = /** @type {CustomEvent<{width: number, height: number}>} */ (event).detail;
