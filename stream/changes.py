@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from stream.facts import TrackChange, TrackFact
-from stream.types import Track, TrackState
+from stream.types import Track, TrackState, TrackUpdate
 
 MOST_FORGOTTEN = 256
 """Removed tracks that are still kept apart; ids are never used again."""
@@ -67,3 +68,12 @@ def _change(before: TrackState | None, after: TrackState) -> TrackChange | None:
     if before is TrackState.LOST and after is TrackState.LIVE:
         return "found"
     return _ENTERED[after]
+
+
+def with_labels(update: TrackUpdate, labels: Mapping[int, str]) -> TrackUpdate:
+    """`update` with the labels that tracks were given by hand."""
+    if not labels:
+        return update
+    return replace(
+        update, tracks=tuple(replace(track, label=labels.get(track.id, track.label)) for track in update.tracks)
+    )

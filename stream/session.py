@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from stream.changes import TrackHistory
+from stream.attention import Attention
+from stream.changes import TrackHistory, with_labels
 from stream.clock import RateMeter, RollingPercentiles, RtpUnwrapper
 from stream.decode import DecoderThread, Decoding
 from stream.engines.base import StepError
@@ -35,20 +36,6 @@ from stream.status import StreamState, StreamStatus, StreamTotals
 from stream.types import EncodedFrame, Frame, PromptChange, PromptState, TrackUpdate
 
 log = logging.getLogger(__name__)
-
-QUIET_S = 1.5
-"""No picture for this long: the stream is still or stalled."""
-HEARD_S = 5.0
-"""A sender heard within this time is alive, though it sends no pictures."""
-
-
-@dataclass(frozen=True, slots=True)
-class NextIds:
-    """The ids that a stream goes on with when it is opened again within a process, so that none is reused."""
-
-    prompt: int = 1
-    track: int = 1
-    fact: int = 0
 
 
 class StreamSession:
@@ -343,11 +330,9 @@ class StreamSession:
             self.error = result.error
             return
         self._resized(result)
-        update = self._labelled(result)
+        update = with_labels(result, self.labels)
+        self._count(update, frame)
         self.latest = update
-        if frame is not None and frame.ref.rtp == update.rtp:
-            self._latency_ms.add((time.monotonic() - frame.received_s) * 1000)
-        self._fps_out.tick(time.monotonic())
         for change in update.prompt_changes:
             prompt_fact = self._book.changed(change)
             if prompt_fact is not None:
@@ -367,11 +352,12 @@ class StreamSession:
         self.screen.offer(self._lane.last_frame if self._lane else None, None)
         self.request_keyframe()
 
-    def _labelled(self, update: TrackUpdate) -> TrackUpdate:
-        if not self.labels:
-            return update
-        tracks = (replace(track, label=self.labels.get(track.id, track.label)) for track in update.tracks)
-        return replace(update, tracks=tuple(tracks))
+    def _count(self, update: TrackUpdate, frame: Frame | None) -> None:
+        """A busy tracker is stepped on the same picture again, which makes it no other picture."""
+        if self.latest is None or self.latest.index != update.index:
+            self._fps_out.tick(time.monotonic())
+            if frame is not None and frame.ref.rtp == update.rtp:
+                self._latency_ms.add((time.monotonic() - frame.received_s) * 1000)
 
     def _resized(self, update: TrackUpdate) -> None:
         if (update.width, update.height) != (self.width, self.height):
