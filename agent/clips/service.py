@@ -25,7 +25,7 @@ from agent.clips.retention import ClipLimits, make_room, retain
 from agent.store.clips import (
     Clip,
     ClipSettings,
-    add_clip,
+    add_clips,
     clip_ids,
     read_settings,
     remove_clips,
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING_BYTES = 256 * 1024 * 1024
 """Of compressed pictures that wait for the disk."""
+BATCH = 20
+"""Clips whose rows are written together where many wait."""
 UPKEEP_S = 30.0
 RETAIN_EVERY_S = 300.0
 DRAIN_S = 10.0
@@ -244,13 +246,18 @@ class Clips:
 
     async def _write_all(self) -> None:
         while True:
-            finished = await self._waiting.get()
+            batch = [await self._waiting.get()]
+            while len(batch) < BATCH and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
             try:
-                await self._write(finished)
+                for finished in batch:
+                    await self._write(finished)
+                await self._note_late()
             finally:
-                self._waiting_bytes -= finished.part.bytes
-                self._settle(finished.part.id)
-                self._waiting.task_done()
+                for finished in batch:
+                    self._waiting_bytes -= finished.part.bytes
+                    self._settle(finished.part.id)
+                    self._waiting.task_done()
 
     async def _write(self, finished: Finished) -> None:
         for last in (False, True):
@@ -271,16 +278,14 @@ class Clips:
         self._unnoted.append((clip, keep))
         self._written += 1
         self._well()
-        await self._note_late()
 
     async def _note_late(self) -> None:
         """Write the rows of clips whose files are there."""
         try:
-            while self._unnoted:
-                clip, keep = self._unnoted[0]
-                await add_clip(self._store(), clip, keep)
-                self._unnoted.pop(0)
-                self._bytes += clip.bytes
+            while noting := self._unnoted[:BATCH]:
+                await add_clips(self._store(), noting)
+                del self._unnoted[: len(noting)]
+                self._bytes += sum(clip.bytes for clip, _ in noting)
         except StoreError as error:
             log.info("a clip waits for the event store: %s", error.message)
             del self._unnoted[:-MOST_KNOWN]

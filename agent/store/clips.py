@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,29 +69,37 @@ class ClipQuery:
     limit: int = 100
 
 
-async def add_clip(store: EventStore, clip: Clip, keep: Collection[str] = ()) -> None:
-    """Note a clip whose files are there; the events in `keep` stay with it."""
-    row = {
-        "id": clip.id,
-        "boot": clip.boot,
-        "stream": clip.stream,
-        "at": clip.at,
-        "suffix": clip.suffix,
-        "codec": clip.codec,
-        "width": clip.width,
-        "height": clip.height,
-        "duration_s": clip.duration_s,
-        "pictures": clip.pictures,
-        "annotated": clip.annotated,
-        "bytes": clip.bytes,
-    }
-    links = [{"event_id": e.event_id, "clip_id": clip.id, "offset_s": e.offset_s} for e in clip.events]
+async def add_clips(store: EventStore, added: Sequence[tuple[Clip, Collection[str]]]) -> None:
+    """Note clips whose files are there; the events named with a clip stay with it."""
+    rows = [
+        {
+            "id": clip.id,
+            "boot": clip.boot,
+            "stream": clip.stream,
+            "at": clip.at,
+            "suffix": clip.suffix,
+            "codec": clip.codec,
+            "width": clip.width,
+            "height": clip.height,
+            "duration_s": clip.duration_s,
+            "pictures": clip.pictures,
+            "annotated": clip.annotated,
+            "bytes": clip.bytes,
+        }
+        for clip, _ in added
+    ]
+    links = [
+        {"event_id": link.event_id, "clip_id": clip.id, "offset_s": link.offset_s}
+        for clip, _ in added
+        for link in clip.events
+    ]
+    kept = [event_id for _, keep in added for event_id in keep]
     async with store.writing() as connection:
-        await connection.execute(clips.insert(), row)
+        await connection.execute(clips.insert(), rows)
         if links:
             await connection.execute(event_clips.insert(), links)
-        if keep:
-            await connection.execute(events.update().where(events.c.id.in_(keep)).values(keep=True))
+        if kept:
+            await connection.execute(events.update().where(events.c.id.in_(kept)).values(keep=True))
 
 
 async def find_clips(store: EventStore, query: ClipQuery) -> list[Clip]:

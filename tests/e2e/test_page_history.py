@@ -61,27 +61,58 @@ def test_earlier_events_are_listed_by_pages_and_searched(page: Page, scene: Stag
     expect(rows).to_contain_text("Somebody took a parcel")
     expect(rows).to_have_attribute("data-kind", "alert")
     search.fill("elephant")
-    expect(sheet.get_by_role("status")).to_have_text("Nothing of that kind has been kept.")
+    expect(sheet.locator("#history-note")).to_have_text("Nothing of that kind has been kept.")
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     expect(sheet).to_be_hidden()
     assert faults.seen == []
 
 
-def test_the_picture_of_an_event_grows_when_it_is_pressed(page: Page, scene: StagedStream, faults: Faults) -> None:
+def test_an_event_is_shown_in_full_kept_and_noted(page: Page, scene: StagedStream, faults: Faults) -> None:
     page.goto(scene.server.url)
     wait_for_picture(page)
     expect(page.locator(".mark").first).to_be_attached()
     page.get_by_role("button", name="What happened earlier").click()
+    sheet = page.get_by_role("dialog", name="What happened")
+    sheet.get_by_label("Kind").select_option("Appeared")
     opener = page.locator(".history-open").first
-    expect(opener).to_have_attribute("aria-expanded", "false")
     opener.click()
-    large = page.locator(".history-row > .moment").first
-    expect(large).to_be_visible()
-    expect(large).to_have_attribute("src", re.compile(r"/v1/events/[0-9a-f]{32}/"))
-    opener.click()
-    expect(page.locator(".history-row > .moment")).to_have_count(0)
+    expect(opener).to_have_attribute("aria-current", "true")
+    detail = sheet.get_by_role("region", name="What happened then")
+    expect(detail.get_by_role("img", name="The picture at that moment")).to_have_attribute(
+        "src", re.compile(r"/v1/events/[0-9a-f]{32}/")
+    )
+    expect(detail.get_by_role("button", name="Delete clip")).to_be_hidden()
+    detail.get_by_role("button", name="Keep").click()
+    expect(detail.get_by_role("button", name="Kept")).to_have_attribute("aria-pressed", "true")
+    expect(opener.get_by_text("Kept")).to_be_attached()
+    detail.get_by_label("Note").fill("the blue one is Ann")
+    detail.get_by_label("Note").blur()
+    expect(detail.get_by_role("status")).to_have_text("The note is saved.")
+    page.locator("#history-input").fill("ann")
+    expect(page.locator(".history-row")).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
     assert faults.seen == []
+
+
+def test_the_list_is_narrowed_down_by_kind_class_and_time(page: Page, scene: StagedStream) -> None:
+    page.goto(scene.server.url)
+    wait_for_picture(page)
+    page.get_by_role("button", name="What happened earlier").click()
+    sheet = page.get_by_role("dialog", name="What happened")
+    rows = sheet.locator(".history-row")
+    sheet.get_by_label("Kind").select_option("Alerts")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Somebody took a parcel")
+    sheet.get_by_label("Time").select_option("Last hour")
+    expect(sheet.locator("#history-note")).to_have_text("Nothing of that kind has been kept.")
+    sheet.get_by_label("Kind").select_option("All kinds")
+    sheet.get_by_label("Class").select_option("red cup")
+    expect(rows).to_have_count(1)
+    sheet.get_by_label("Camera").select_option("All cameras")
+    expect(rows.first).to_contain_text("·")
 
 
 def test_it_stops_growing_and_says_how_to_find_the_rest(page: Page, scene: StagedStream) -> None:

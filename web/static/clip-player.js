@@ -21,6 +21,8 @@ export class ClipPlayer {
   #drawn = 0;
   #turn = 0;
   #wanted = -1;
+  /** A picture of this clip is there to be drawn. */
+  #shown = false;
 
   /** @param {Settings} settings */
   constructor(settings) {
@@ -89,6 +91,7 @@ export class ClipPlayer {
     this.#turn += 1;
     this.#clip = null;
     this.#wanted = -1;
+    this.#shown = false;
     this.video.pause();
     this.video.removeAttribute("src");
     this.video.load();
@@ -125,7 +128,7 @@ export class ClipPlayer {
 
   /** Draw again what is shown, as after a change of colours. */
   redraw() {
-    if (this.#clip) this.#draw(this.#clip.times_s[this.#place] ?? 0);
+    if (this.#clip && this.#shown) this.#draw(this.#clip.times_s[this.#place] ?? 0);
   }
 
   #listen() {
@@ -186,6 +189,7 @@ export class ClipPlayer {
     this.video.requestVideoFrameCallback((_, next) => this.#onFrame(turn, next));
     // Kept at once: by the time the outlines are there the video may have gone on.
     this.#still.getContext("2d")?.drawImage(this.video, 0, 0, this.#still.width, this.#still.height);
+    this.#shown = true;
     this.#place = nearest(this.#clip.times_s, metadata.mediaTime);
     if (this.#wanted < 0) this.#tell(this.#place);
     this.#draw(metadata.mediaTime);
