@@ -33,7 +33,7 @@ class SinkTerms(Section):
     min_severity: Literal["info", "warn", "critical"] = "info"
     streams: tuple[Annotated[str, Field(min_length=1, max_length=63)], ...] = ()
     """Ids, or patterns such as `front-*`; all, if none is given."""
-    events: tuple[Literal["alert", "offline", "online", "frozen"], ...] = ()
+    events: tuple[Literal["alert", "offline", "online", "frozen", "unfrozen"], ...] = ()
     """What is told; all of it, if none is given."""
     title: Annotated[str, Field(max_length=1000)] | None = None
     text: Annotated[str, Field(max_length=10_000)] | None = None

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,19 +36,31 @@ class IdleEngine(BarcodeEngine):
         return [TrackUpdate.of(frame, ()) for _, frame in batch]
 
 
+class SlowEngine(BarcodeEngine):
+    """Takes 40 ms for each picture."""
+
+    def step(self, batch: Sequence[tuple[Tracker, Frame]]) -> list[TrackUpdate | StepError]:
+        time.sleep(0.04 * len(batch))
+        return [TrackUpdate.of(frame, ()) for _, frame in batch]
+
+
 ENGINES: dict[str, Callable[[], Engine]] = {
     "barcode": BarcodeEngine,
     "idle": IdleEngine,
+    "slow": SlowEngine,
     "light": lambda: LightEngine(ModelStore()),
 }
 
 
 @contextlib.contextmanager
-def serving_process(engine: str, *, vlm: str | None = None, voice: str | None = None) -> Iterator[tuple[str, int]]:
+def serving_process(
+    engine: str, *, vlm: str | None = None, voice: str | None = None, tables: dict[str, Any] | None = None
+) -> Iterator[tuple[str, int]]:
     """The server's address and its process id. `vlm` is the address of a language model server, `voice` a folder that
-    holds a speech model."""
+    holds a speech model, `tables` further ones of the configuration."""
     command = [sys.executable, "-m", "tests.serve", "--engine", engine]
     command += [*(["--vlm", vlm] if vlm else []), *(["--voice", voice] if voice else [])]
+    command += ["--tables", json.dumps(tables)] if tables else []
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -62,11 +75,13 @@ def main() -> None:
     parser.add_argument("--engine", choices=ENGINES, default="barcode")
     parser.add_argument("--vlm")
     parser.add_argument("--voice")
+    parser.add_argument("--tables", type=json.loads, default={}, help="of the configuration, as JSON")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     engine = ENGINES[options.engine]()
     tables: dict[str, Any] = {"vlm": {"url": options.vlm, "describe": False}} if options.vlm else {}
     tables |= {"voice": {"model": options.voice}} if options.voice else {}
+    tables |= options.tables
     with tempfile.TemporaryDirectory() as folder, RunningServer(Path(folder), tables, engine=engine) as server:
         print(json.dumps({"url": server.url}), flush=True)  # noqa: T201
         signal.pause()

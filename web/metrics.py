@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import os
 import resource
@@ -34,6 +35,7 @@ def _server(state: State, statuses: Statuses) -> Iterable[str]:
     about = {"version": importlib.metadata.version("onlooker"), "engine": engine.name}
     yield family("onlooker_build_info", "gauge", "What runs here.", [(about, 1.0)])
     yield _one("onlooker_uptime_seconds", "Since the start.", time.monotonic() - state.started_s)
+    yield _one("onlooker_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
     yield _one("onlooker_streams", "Open streams.", len(statuses))
     yield _one("onlooker_live_clients", "Websocket clients.", state.live_clients)
     yield _one("onlooker_engine_busy_ratio", "Share of the last second that the engine worked.", state.hub.load.busy)

@@ -15,7 +15,7 @@ from agent.store.rows import Delivery
 from agent.types import EventKind, Severity
 
 SEVERITIES = tuple(Severity)
-TOLD_KINDS = ("alert", "offline", "online", "frozen")
+TOLD_KINDS = ("alert", "offline", "online", "frozen", "unfrozen")
 """Kinds of events that are told outside."""
 MOST_RETRY_S = 600.0
 

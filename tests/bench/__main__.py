@@ -42,6 +42,9 @@ BENCHES = {
     "viewers": Bench(
         "what a viewer costs, against stock aiortc that encodes for each", (), ("--runs", "1", "--seconds", "0.5")
     ),
+    "feeds": Bench(
+        "what an idle camera costs, and what eight get", ("--seconds", "15"), ("--seconds", "2", "--most", "1")
+    ),
     "loss": Bench("latency and stalls against stock aiortc", ("--seconds", "12"), ("--seconds", "3", "--runs", "1")),
     "agent": Bench(
         "tracking while a model answers, and a question's way to it", (), ("--seconds", "3", "--runs", "1")
