@@ -13,7 +13,7 @@ test: check rings
 
 # The quality gates take minutes of one core on a virtual clock, and what runs beside them cannot change their result.
 # The tests over the network and those in the browser wait most of their time: they run side by side.
-rings: .make/test .make/models .make/voice .make/browser .make/compiler .make/postgres .make/mosquitto .make/page
+rings: .make/test .make/models .make/voice .make/browser .make/compiler .make/postgres .make/mosquitto .make/feeds .make/page
 	@echo "The quality gates run beside the other tests and report when those are done, as do the integration tests."
 	@nice -n 19 $(MAKE) --no-print-directory quality >.make/quality.log 2>&1 & gates=$$!; \
 	$(MAKE) --no-print-directory unit kernels; alone=$$?; \
@@ -37,16 +37,16 @@ unit: .make/test .make/models
 kernels: .make/test .make/compiler
 	$(BIN)/python -m pytest tests/kernels
 
-integration: .make/test .make/models .make/voice .make/browser .make/postgres .make/mosquitto
+integration: .make/test .make/models .make/voice .make/browser .make/postgres .make/mosquitto .make/feeds
 	$(BIN)/python -m pytest tests/integration
 
-quality: .make/test .make/models
+quality: .make/test .make/models .make/feeds
 	$(BIN)/python -m pytest tests/quality
 
 e2e: .make/test .make/models .make/voice .make/browser .make/feeds .make/page
 	$(BIN)/python -m pytest tests/e2e
 
-bench: .make/bench .make/models .make/voice .make/browser
+bench: .make/bench .make/models .make/voice .make/browser .make/feeds
 	$(BIN)/python -m tests.bench
 
 # For a machine with an NVIDIA GPU: the same tests through CuPy, those of the GPU alone, the sanitizer, the benchmark.
@@ -58,7 +58,7 @@ gpu: .make/gpu
 	else echo "compute-sanitizer is not installed: the kernels were not run under it."; fi
 	$(BIN)/python -m tests.bench.gpu_kernels
 
-soak: .make/test .make/models .make/browser
+soak: .make/test .make/models .make/browser .make/feeds
 	$(BIN)/python -m pytest -m soak --timeout 3600 tests
 
 .make/venv: Makefile
