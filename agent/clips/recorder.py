@@ -182,8 +182,11 @@ class StreamClips:
         if not everything:
             return None
         home = cut.settle(everything)
-        for part in everything:
-            for _, update in self._updates:
+        first = everything[0].frames[0]
+        for _, update in reversed(self._updates):
+            if (update.epoch, update.pts) < (first.epoch, first.pts):
+                break
+            for part in everything:
                 part.note(update)
         self._completed(parts)
         if not cut.ended:
