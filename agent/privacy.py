@@ -22,53 +22,64 @@ class PrivacyBook:
     """An async context manager; event loop only.
 
     `given` is what the operator's configuration hides: it holds at each start. What was chosen for other streams holds
-    as it was last chosen.
+    as it was last chosen. A store that is away is tried again; until it has been read, only what is given is hidden.
     """
 
     def __init__(self, recording: Recording, given: Mapping[str, Privacy | None], *, again_s: float = AGAIN_S) -> None:
         self._recording = recording
         self._chosen: dict[str, Privacy | None] = dict(given)
         self._again_s = again_s
-        self._unread: set[StreamSession] = set()
-        self._reading: asyncio.Task[None] | None = None
+        self._read = False
+        self._open: set[StreamSession] = set()
+        """Streams that were opened before the store was read."""
+        self._unwritten: dict[str, Privacy | None] = {}
+        self._later: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> PrivacyBook:
-        try:
-            await self._read()
-        except StoreError as error:
-            log.warning("what streams hide cannot be read: %s Only what onlooker.toml says is hidden.", error.message)
-            self._reading = asyncio.create_task(self._read_later(), name="privacy settings")
+        await self._catch_up()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        if self._later is not None:
+            self._later.cancel()
+            await asyncio.gather(self._later, return_exceptions=True)
 
     def attach(self, session: StreamSession) -> None:
         """Hide what is to be hidden in a stream that was just opened, before anything of it can be seen."""
         session.screen.set(self._chosen.get(session.id))
-        if self._reading is not None and not self._reading.done():
-            self._unread = {known for known in self._unread if known.id != session.id} | {session}
+        if not self._read:
+            self._open = {known for known in self._open if known.id != session.id} | {session}
 
     async def choose(self, session: StreamSession, privacy: Privacy | None) -> None:
-        """Hide this from now on. Takes effect before anything is written. Raises `StoreError` where it holds until the
-        next start only."""
+        """Hide this from now on, also after a restart. Takes effect before anything is written."""
         session.screen.set(privacy)
-        self._chosen[session.id] = privacy
-        await private.keep(self._recording.store, session.id, privacy, datetime.now(UTC))
+        self._chosen[session.id] = self._unwritten[session.id] = privacy
+        await self._catch_up()
 
-    async def _read(self) -> None:
+    async def _catch_up(self) -> None:
+        """Read and write what has not been; later again where the store is away."""
+        try:
+            await self._read_once()
+            for stream, privacy in list(self._unwritten.items()):
+                await private.keep(self._recording.store, stream, privacy, datetime.now(UTC))
+                if self._unwritten.get(stream) is privacy:
+                    del self._unwritten[stream]
+        except StoreError as error:
+            if self._later is None or self._later.done():
+                log.warning("What streams hide is not kept at present: %s", error.message)
+                self._later = asyncio.create_task(self._again(), name="privacy settings")
+
+    async def _read_once(self) -> None:
+        if self._read:
+            return
         for stream, privacy in (await private.kept(self._recording.store)).items():
             self._chosen.setdefault(stream, privacy)
-        for session in self._unread:
+        self._read = True
+        for session in self._open:
             session.screen.set(self._chosen.get(session.id))
-        self._unread.clear()
+        self._open.clear()
 
-    async def _read_later(self) -> None:
-        while True:
+    async def _again(self) -> None:
+        while not self._read or self._unwritten:
             await asyncio.sleep(self._again_s)
-            try:
-                return await self._read()
-            except StoreError as error:
-                log.debug("what streams hide still cannot be read: %s", error.message)
+            await self._catch_up()

@@ -29,7 +29,7 @@ export function openPrivacy(page) {
   // The settings are made anew each time that they are opened.
   new MutationObserver(() => {
     if (!dialog.open) return;
-    find("#settings-body", HTMLElement).append(form.root);
+    find("#settings-body", HTMLElement).prepend(form.root);
     void form.fill(page.stream, Boolean(station.feed?.own));
   }).observe(dialog, { attributes: true, attributeFilter: ["open"] });
 }
@@ -76,6 +76,12 @@ export class PrivacyForm {
       row("privacy-style", "How", "", this.#style),
       this.#problem,
     );
+    // The settings are a form of their own, which Enter would close.
+    this.#others.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      void this.#save();
+    });
     for (const control of [this.#people, this.#others, this.#style]) control.addEventListener("change", () => void this.#save());
   }
 
