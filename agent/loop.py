@@ -203,6 +203,8 @@ class StreamAgent:
 
         Raises `BadInput`, `NotFound` (unknown_track, unknown_question), `FrameTooOld` or `LimitReached` (busy).
         """
+        if self.session.attention is not None:
+            self.session.attention.ask()
         scene = self.scene.snapshot()
         previous = self.conversation.previous(follows)
         moment = await self.moment(frame)

@@ -52,6 +52,13 @@ class EventKind(StrEnum):
     """A watch, or a rule of a region, has seen what it waits for."""
     SAVED = "saved"
     """Somebody wanted what was in the picture to be kept as a clip."""
+    OFFLINE = "offline"
+    """A camera has given no picture for a while."""
+    ONLINE = "online"
+    """It gives pictures again."""
+    FROZEN = "frozen"
+    """A camera's picture has not changed at all for a while."""
+    UNFROZEN = "unfrozen"
 
 
 class Severity(StrEnum):

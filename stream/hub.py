@@ -21,9 +21,10 @@ from stream.errors import BadInput, Conflict, LimitReached, MediaError, NotFound
 from stream.hardware import Hardware
 from stream.relief import Load
 from stream.scheduler import Scheduler
-from stream.session import NextIds, StreamSession
+from stream.session import StreamSession
 from stream.sources.base import Source
 from stream.sources.webrtc import Publisher, Viewer, WebRtcConfig
+from stream.status import NextIds
 
 log = logging.getLogger(__name__)
 

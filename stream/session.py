@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from stream.attention import Attention
@@ -32,7 +32,7 @@ from stream.relay import PacketRelay
 from stream.scheduler import Scheduler
 from stream.snapshot import encode_jpeg
 from stream.sources.base import Received, Source
-from stream.status import StreamState, StreamStatus, StreamTotals
+from stream.status import NextIds, StreamState, StreamStatus, StreamTotals, state_while_open
 from stream.types import EncodedFrame, Frame, PromptChange, PromptState, TrackUpdate
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class StreamSession:
         self.facts = FactLog(ids.fact)
         self.source: Source | None = None
         self.relay = PacketRelay()
+        self.attention: Attention | None = None
         self.screen = Screen(stream_id, self.relay, scheduler, self._post, self._deliver)
         self.screen.forgetters.append(self._forget_picture)
         self._kind = "webrtc"
@@ -144,6 +145,12 @@ class StreamSession:
         """What decodes it at present; None before the first picture."""
         return self._decoder.decoding if self._decoder else None
 
+    def attend(self, attention: Attention) -> None:
+        """What decides from now on which pictures are worth decoding and a step."""
+        self.attention = attention
+        if self._lane is not None:
+            self._lane.gate = attention
+
     # --- what the source calls (MediaSink) -----------------------------------------------------------------------
 
     def connected(self) -> None:
@@ -168,7 +175,8 @@ class StreamSession:
         self._fps_in.tick(received.received_s)
         self.codec = self.screen.codec or received.codec
         self.screen.pass_on(frame)
-        if self._decoder is not None:
+        skips = self.attention is not None and self.screen.privacy is None and not self.attention.decodes(frame)
+        if self._decoder is not None and not skips:
             self._decoder.push(frame)
 
     def dropped(self, stage: str, count: int = 1) -> None:
@@ -186,22 +194,24 @@ class StreamSession:
         return self._fps_in.rate(time.monotonic())
 
     @property
+    def pictured_s(self) -> float | None:
+        """`time.monotonic()` of the newest picture."""
+        return self._last_push_s or None
+
+    @property
     def state(self) -> StreamState:
         if self._ended or (self.source is None and self._kind != "webrtc" and self.epoch > 0):
             return StreamState.ENDED
-        if self.source is None or self._last_push_s == 0.0:
-            return StreamState.WAITING
-        now_s = time.monotonic()
-        if now_s - self._last_push_s < QUIET_S:
-            return StreamState.LIVE
-        heard_s = self.source.heard_s
-        alive = heard_s is not None and now_s - heard_s < HEARD_S
-        return StreamState.STILL if alive else StreamState.STALLED
+        return state_while_open(self.source, self._last_push_s)
 
     def status(self) -> StreamStatus:
         now_s = time.monotonic()
         lane, decoding = self._lane, self.decoding
-        notes = (self.source.note if self.source else None, decoding.in_words if decoding else None)
+        notes = (
+            self.source.note if self.source else None,
+            self.attention.policy if self.attention else None,
+            decoding.in_words if decoding else None,
+        )
         more = {"viewer": self.relay.drops} | ({"engine": lane.slot.drops, **lane.skipped} if lane else {})
         drops = self._drops | {stage: count for stage, count in more.items() if count}
         return StreamStatus(
@@ -297,15 +307,19 @@ class StreamSession:
         frame = self.latest_frame
         if frame is None:
             raise NotFound("There has been no picture yet.", action="Wait for the picture.")
-        tracks = self.latest.tracks if overlay and self.latest else ()
+        latest = self.latest if overlay and self.latest and self.latest.rtp == frame.rtp else None
+        tracks = latest.tracks if latest is not None else ()
         return await asyncio.to_thread(encode_jpeg, frame, tracks)
 
     # --- results, on their way to the event loop -----------------------------------------------------------------
 
     def _frame_from_decoder(self, frame: Frame) -> None:
         lane = self._lane
-        if lane is not None and not lane.put(frame) and self.relay.viewers and self.screen.privacy is not None:
-            # Nobody asked for it to be tracked, but somebody looks.
+        if lane is None or lane.put(frame):
+            return
+        # Nobody asked for it to be tracked, but somebody looks; or it is the only one that there is to show.
+        idle = self.attention is not None and self.attention.idle
+        if idle or (self.relay.viewers and self.screen.privacy is not None):
             self.screen.offer(frame, None)
 
     def _result_from_engine(self, result: StepResult) -> None:
@@ -324,6 +338,7 @@ class StreamSession:
             return
         self.latest_frame = frame or self.latest_frame
         if result is None:
+            self._resized(frame)
             return
         if isinstance(result, StepError):
             self.dropped("engine_error")
@@ -359,10 +374,10 @@ class StreamSession:
             if frame is not None and frame.ref.rtp == update.rtp:
                 self._latency_ms.add((time.monotonic() - frame.received_s) * 1000)
 
-    def _resized(self, update: TrackUpdate) -> None:
-        if (update.width, update.height) != (self.width, self.height):
+    def _resized(self, shown: TrackUpdate | Frame | None) -> None:
+        if shown is not None and (shown.width, shown.height) != (self.width, self.height):
             first = self.width == 0
-            self.width, self.height = update.width, update.height
+            self.width, self.height = shown.width, shown.height
             if not first:
                 self._tell_source("resized")
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from enum import StrEnum
+
+from stream.sources.base import Source
+
+QUIET_S = 1.5
+"""No picture for this long: the stream is still or stalled."""
+
+HEARD_S = 5.0
+"""A sender heard within this time is alive, though it sends no pictures."""
 
 
 class StreamState(StrEnum):
@@ -42,3 +51,24 @@ class StreamStatus:
     totals: StreamTotals = StreamTotals()
     hidden: str | None = None
     """What nobody gets to see, or why everything is hidden; None where nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextIds:
+    """The ids that a stream goes on with when it is opened again within a process, so that none is reused."""
+
+    prompt: int = 1
+    track: int = 1
+    fact: int = 0
+
+
+def state_while_open(source: Source | None, last_push_s: float) -> StreamState:
+    """Of a stream that may still get pictures. `last_push_s`: when the last one came, 0 for never."""
+    if source is None or last_push_s == 0.0:
+        return StreamState.WAITING
+    now_s = time.monotonic()
+    if now_s - last_push_s < QUIET_S:
+        return StreamState.LIVE
+    heard_s = source.heard_s
+    alive = heard_s is not None and now_s - heard_s < HEARD_S
+    return StreamState.STILL if alive else StreamState.STALLED

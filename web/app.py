@@ -141,7 +141,7 @@ async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth)
             )
         )  # fmt: skip
         stack.push_async_callback(jobs.close)
-        feeds = Feeds(hub, recording, config.sources)
+        feeds = Feeds(hub, agents, recording, config.sources)
         stack.push_async_callback(feeds.close)
         state = State(
             config, hub, agents, recording, store, auth, jobs, Fanouts(), model_server, voice, cuts, feeds,

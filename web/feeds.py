@@ -10,12 +10,15 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
+from agent.camera_watch import watch_camera
+from agent.loop import Agents
 from agent.recording import Recording
 from agent.store.feeds import SavedFeed, forget_feed, save_feed, saved_feeds
+from stream.attention import Attention
 from stream.config import SourcesConfig
 from stream.errors import BadInput, Conflict, LimitReached, OnlookerError, StoreError
 from stream.facts import PromptFact
-from stream.feed_config import FeedConfig
+from stream.feed_config import CAMERAS, FeedConfig
 from stream.hub import StreamHub
 from stream.session import StreamSession
 from web.api.feed_shapes import NewSource, NewStream
@@ -30,8 +33,9 @@ OPEN_AGAIN_S = 2.0
 class Feeds:
     """Event loop only."""
 
-    def __init__(self, hub: StreamHub, recording: Recording, sources: SourcesConfig) -> None:
+    def __init__(self, hub: StreamHub, agents: Agents, recording: Recording, sources: SourcesConfig) -> None:
         self._hub = hub
+        self._agents = agents
         self._recording = recording
         self._sources = sources
         self._feeds: dict[str, FeedConfig] = {}
@@ -144,10 +148,23 @@ class Feeds:
             await check(source)
         session = await self._hub.open(source, stream_id=feed.id, name=feed.name or feed.id)
         self._feeds[feed.id] = feed
-        apply_settings(session, feed)
+        self._attend(session, feed)
         for text in feed.prompts:
             await follow(session, text)
         return session
+
+    def _attend(self, session: StreamSession, feed: FeedConfig) -> None:
+        agent = self._agents.of(session)
+        session.attend(
+            Attention(
+                gates=feed.gated,
+                wanted=lambda: session.relay.viewers > 0 or agent.needs_tracks,
+                busy=lambda: session.latest is not None and bool(session.latest.tracks),
+            )
+        )
+        apply_settings(session, feed)
+        if feed.kind in CAMERAS:
+            self._spawn(watch_camera(agent, offline_s=feed.offline_s, frozen_s=feed.frozen_s))
 
     async def _open_saved(self) -> None:
         for saved in await saved_feeds(self._recording.store):
@@ -222,6 +239,8 @@ def apply_settings(session: StreamSession, feed: FeedConfig) -> None:
     session.name = feed.name or session.name
     if session.lane is not None:
         session.lane.target_fps = feed.target_fps
+    if session.attention is not None:
+        session.attention.gates = feed.gated
 
 
 def saved_form(feed: FeedConfig) -> SavedFeed:

@@ -23,6 +23,7 @@ from pydantic_core import to_json
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agent.loop import StreamAgent
+from stream.attention import held
 from stream.errors import LimitReached, NotFound, OnlookerError
 from stream.facts import Fact, FactLog, Subscription
 from stream.session import StreamSession
@@ -72,7 +73,8 @@ async def live(websocket: WebSocket, stream_id: str) -> None:
         return
     state.live_clients += 1
     try:
-        await LiveClient(websocket, session, agent, state).run()
+        with held(session.attention):
+            await LiveClient(websocket, session, agent, state).run()
     finally:
         state.live_clients -= 1
 

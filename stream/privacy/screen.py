@@ -105,7 +105,7 @@ class Screen:
         concealer = self._concealer
         if concealer is not None and frame is not None:
             concealer.offer(frame, result)
-        elif result is not None:
+        else:
             self._post(lambda: self._deliver(result, self._open_for(frame)))
 
     def request_keyframe(self) -> None:

@@ -41,7 +41,7 @@ class Clip:
 @dataclass(frozen=True, slots=True)
 class Shape:
     """`sizes` follow each other, `frames` pictures of each; a keyframe every `group` pictures. `options` go to the
-    encoder. Every picture number in `damaged` has its data overwritten with noise."""
+    encoder. Every picture number in `damaged` has its data overwritten with noise. `still`: all show the same."""
 
     codec: str = "H264"
     sizes: Sequence[tuple[int, int]] = ((320, 240),)
@@ -50,6 +50,7 @@ class Shape:
     group: int = 10
     options: Mapping[str, str] = field(default_factory=dict)
     damaged: frozenset[int] = frozenset()
+    still: bool = False
 
 
 def make_clip(path: Path, shape: Shape | None = None) -> Clip:
@@ -80,7 +81,8 @@ def _encoded(shape: Shape, size: tuple[int, int], *, first: int) -> list[tuple[i
     encoder.options = {**usual, **shape.options}
     units = []
     for number in range(first, first + shape.frames):
-        frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24").reformat(format="yuv420p")
+        shown = first if shape.still else number
+        frame = av.VideoFrame.from_ndarray(picture(shown, *size), format="rgb24").reformat(format="yuv420p")
         frame.pts, frame.time_base = number, Fraction(1, shape.fps)
         units += encoder.encode(frame)
     units += encoder.encode(None)

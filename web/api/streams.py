@@ -110,7 +110,9 @@ async def restore_prompt(prompt_id: ItemId, session: StreamDep) -> None:
 
 @router.get("/{stream_id}/tracks", response_model=None, responses={200: {"model": Tracks}})
 async def tracks(session: StreamDep, state: StateDep) -> Response:
-    """The last `tracks` message."""
+    """The last `tracks` message. A camera that nobody watches is tracked for a minute after it was asked for."""
+    if session.attention is not None:
+        session.attention.ask()
     encoded = state.fanouts.of(session).tracks(session)
     if encoded is None:
         raise NotFound("There has been no picture yet.", code="not_found", action="Wait for the picture.")

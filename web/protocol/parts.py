@@ -169,7 +169,7 @@ class VoiceInfo(Shape):
 Severity = Literal["info", "warn", "critical"]
 EventKind = Literal[
     "enter", "appear", "exit", "lost", "found", "zone_enter", "zone_leave", "line", "dwell", "count", "proximity",
-    "apart", "change", "tick", "alert", "saved",
+    "apart", "change", "tick", "alert", "saved", "offline", "online", "frozen", "unfrozen",
 ]  # fmt: skip
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 

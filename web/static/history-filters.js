@@ -13,6 +13,7 @@ export const KINDS = {
   offline: "Camera offline",
   online: "Camera back",
   frozen: "Picture frozen",
+  unfrozen: "Picture moves again",
   enter: "Came in",
   appear: "Appeared",
   exit: "Went out",
