@@ -2,7 +2,7 @@
 // number that the overlay belongs to.
 window.drawn = [];
 document.addEventListener("onlooker:drawn", (event) => {
-  const scene = document.getElementById("scene");
+  const scene = event.target;
   const { label, rtp, epoch, synced, repeated } = event.detail;
   if (repeated || !scene.width) return;
   const context = scene.getContext("2d");
@@ -20,6 +20,7 @@ document.addEventListener("onlooker:drawn", (event) => {
     number: Number.isNaN(number) ? null : number,
     label, rtp, epoch, synced,
     at: performance.now(),
-    width: document.getElementById("video").videoWidth,
+    stream: scene.closest("[data-id]")?.dataset.id ?? null,
+    width: scene.parentElement.querySelector("video").videoWidth,
   });
 });

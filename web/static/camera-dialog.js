@@ -8,6 +8,7 @@ import { isCamera, isRtsp, probeWords, sourceOf, splitAddress } from "./camera-a
 /**
  * @typedef {object} CameraEvents
  * @property {(stream: StreamInfo, added: boolean) => void} kept
+ * @property {(stream: StreamInfo) => void} removing
  * @property {(stream: StreamInfo) => void} removed
  */
 
@@ -194,6 +195,7 @@ export class CameraDialog {
     const stream = this.#stream;
     if (!stream) return;
     this.#busy(true, "Removing…");
+    this.events.removing(stream);
     try {
       await call("DELETE", pathOf(stream.id));
       this.#dialog.close();

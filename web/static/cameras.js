@@ -19,6 +19,7 @@ export function openCameras(page, act) {
       view.show();
       void view.grid.refresh().then(() => view.grid.focus(stream.id));
     },
+    removing: (stream) => view.grid.tiles.get(stream.id)?.show(false),
     removed: (stream) => {
       toasts.show(`“${stream.name}” was removed.`);
       void view.grid.refresh();
@@ -33,6 +34,7 @@ export function openCameras(page, act) {
   function openMenu({ info, link }, anchor) {
     const box = anchor.getBoundingClientRect();
     const close = async () => {
+      view.grid.tiles.get(info.id)?.show(false);
       await closeStream(info.id).catch((error) => actions.fail(error));
       await view.grid.refresh();
     };

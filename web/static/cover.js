@@ -32,7 +32,7 @@ export class Cover {
     this.parts.cover.hidden = !covers;
     this.parts.cover.replaceChildren(...(name && covers ? [this.#card(name, words)] : []));
     const badges = [];
-    if (name && state && !covers) badges.push(this.#badge(name));
+    if (name && state && !covers) badges.push(this.#badge(name, words));
     if (words.unsynced && !covers) badges.push(make("div", "badge", make("strong", "", "Unsynced"), make("span", "", words.unsynced)));
     this.parts.badges.replaceChildren(...badges);
     if (hadFocus) this.parts.cover.querySelector("button")?.focus();
@@ -81,13 +81,16 @@ export class Cover {
     return form;
   }
 
-  /** @param {StateName} name */
-  #badge(name) {
+  /**
+   * @param {StateName} name
+   * @param {{title?: string, text?: string}} words
+   */
+  #badge(name, words) {
     const state = STATES[name];
     const badge = make("div", "badge");
     badge.dataset.state = name;
     if (state.busy) badge.append(make("div", "spinner"));
-    badge.append(make("strong", "", state.title), paragraph(state.text));
+    badge.append(make("strong", "", words.title ?? state.title), paragraph(words.text ?? state.text));
     for (const [action, label] of state.actions) badge.append(button(label, () => this.act(action, ""), "text-button"));
     return badge;
   }

@@ -44,7 +44,7 @@ export class Grid {
     this.room = room;
     this.settings = settings;
     this.events = events;
-    this.#sight = new IntersectionObserver((entries) => this.#onSight(entries), { root: room, rootMargin: "64px" });
+    this.#sight = new IntersectionObserver((entries) => this.#onSight(entries), { rootMargin: "64px" });
     new ResizeObserver(() => this.#arrange()).observe(room);
     document.addEventListener("visibilitychange", () => this.#play());
     list.addEventListener("keydown", (event) => this.#key(event));

@@ -17,6 +17,7 @@
  * @property {string} word
  * @property {"good" | "warn" | "bad" | ""} tone
  * @property {string} text what stands on the picture; empty where that speaks for itself
+ * @property {string} detail in smaller letters under it
  * @property {boolean} busy something is under way
  */
 
@@ -28,17 +29,22 @@
 export function tileWords(situation, clock) {
   const { state, trouble, since, fromPage } = situation;
   const from = since === null ? "" : ` since ${clock(since)}`;
-  if (state === "ended") return { word: "ended", tone: "warn", text: trouble ?? "The video is over.", busy: false };
-  if (state === "waiting" && fromPage) return { word: "waiting", tone: "warn", text: `Waiting for the sender${from}`, busy: true };
+  if (state === "ended") return said("ended", "warn", "The video is over", trouble ?? "");
+  if (state === "waiting" && fromPage) return said("waiting", "warn", "Waiting for the sender", "", true);
   if (trouble && (state === "waiting" || state === "stalled")) {
-    return { word: "offline", tone: "bad", text: `Offline${from}. ${trouble} It is tried again by itself.`, busy: true };
+    return said("offline", "bad", `Offline${from}`, `${trouble} It is tried again by itself.`, true);
   }
-  if (state === "waiting") return { word: "connecting", tone: "warn", text: "", busy: true };
-  if (state === "stalled") return { word: "stalled", tone: "bad", text: `No new picture${from}.`, busy: true };
-  if (situation.full) {
-    return { word: state, tone: "warn", text: "Stills only: all places for viewers are taken", busy: false };
-  }
-  if (situation.failed) return { word: "no video", tone: "bad", text: "The video connection failed. UDP may be blocked.", busy: false };
-  if (!situation.connected || !situation.hasPicture) return { word: "connecting", tone: "warn", text: "", busy: true };
-  return { word: state, tone: "good", text: "", busy: false };
+  if (state === "waiting") return said("connecting", "warn", "", "", true);
+  if (state === "stalled") return said("stalled", "bad", `No new picture${from}`, "", true);
+  if (situation.full) return said(state, "warn", "Stills only", "All places for viewers are taken.");
+  if (situation.failed) return said("no video", "bad", "The video connection failed", "A firewall or VPN may block UDP.");
+  if (!situation.connected || !situation.hasPicture) return said("connecting", "warn", "", "", true);
+  return said(state, "good");
 }
+
+/**
+ * @param {string} word
+ * @param {TileWords["tone"]} tone
+ * @returns {TileWords}
+ */
+const said = (word, tone, text = "", detail = "", busy = false) => ({ word, tone, text, detail, busy });

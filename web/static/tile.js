@@ -143,7 +143,7 @@ export class Tile {
     const words = tileWords(
       {
         state: this.info.state,
-        trouble: this.info.error?.message ?? null,
+        trouble: this.info.error ? `${this.info.error.message} ${this.info.error.action}` : null,
         since: this.#fineAt,
         fromPage: this.info.source.kind === "webrtc",
         connected: feed?.connected ?? false,
@@ -157,8 +157,8 @@ export class Tile {
     dataset.state = words.word;
     this.#dot.dataset.tone = words.tone;
     this.#word.textContent = words.word;
-    this.#cover.textContent = words.text;
     this.#cover.hidden = !words.text;
+    this.#cover.replaceChildren(make("strong", "", words.text), ...(words.detail ? [make("span", "", words.detail)] : []));
     this.#cover.classList.toggle("tile-aside", full);
     this.#showNote();
     this.#showStill(full);
@@ -191,7 +191,7 @@ export class Tile {
    * @param {boolean} again and again
    */
   #showStill(again) {
-    const shown = this.#feed !== null && this.stage.drawn === null;
+    const shown = this.#feed !== null && this.stage.drawn === null && this.info.width > 0;
     this.#still.hidden = !shown;
     const now = performance.now();
     if (!shown || (this.#stillAt && (!again || now - this.#stillAt < STILL_EVERY_MS))) return;

@@ -36,7 +36,7 @@ export class View {
     const { state, feed } = station;
     const refusal = state === "refused" && feed?.error ? { title: feed.error.message, text: feed.error.action } : {};
     const error = state === "token" && station.tokenError ? { error: station.tokenError } : {};
-    this.cover.show(state, { ...refusal, ...error, unsynced: this.#unsynced() });
+    this.cover.show(state, { ...refusal, ...error, ...this.#outage(state), unsynced: this.#unsynced() });
     const pressed = {
       pause: stage.paused,
       mirror: station.mirrored,
@@ -63,6 +63,16 @@ export class View {
     numbers.hidden = !numbers.hidden;
     element("status").setAttribute("aria-expanded", String(!numbers.hidden));
     this.refresh();
+  }
+
+  /**
+   * Why a camera gives no picture, where the server knows.
+   * @param {StateName | null} state
+   */
+  #outage(state) {
+    if (state !== "waiting" && state !== "stalled") return {};
+    const text = this.station.status?.policy.find((line) => line.includes("Trying again"));
+    return text ? { title: "The camera is offline", text } : {};
   }
 
   #unsynced() {
