@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: run test rings check unit kernels integration quality e2e bench gpu soak clean
+.PHONY: run test rings check unit kernels integration quality e2e bench gpu sanitize soak clean
 
 run: .make/run .make/models
 	@$(BIN)/onlooker demo
@@ -49,14 +49,15 @@ e2e: .make/test .make/models .make/voice .make/browser .make/feeds .make/page
 bench: .make/bench .make/models .make/voice .make/browser .make/feeds
 	$(BIN)/python -m tests.bench
 
-# For a machine with an NVIDIA GPU: the same tests through CuPy, those of the GPU alone, the sanitizer, the benchmark.
-gpu: .make/gpu
-	ONLOOKER_KERNELS=cuda $(BIN)/python -m pytest tests/kernels tests/gpu
-	@if command -v compute-sanitizer >/dev/null; then for tool in memcheck racecheck synccheck; do \
+# For a machine with an NVIDIA GPU: every check and benchmark of it in under ten minutes, and one file of what they found.
+gpu: .make/driver .make/gpu
+	$(BIN)/python -m tests.gpu.everything
+
+# The kernels under all tools of the sanitizer, as long as that takes.
+sanitize: .make/driver .make/gpu
+	@for tool in memcheck racecheck synccheck; do \
 		echo "compute-sanitizer $$tool"; ONLOOKER_KERNELS=cuda compute-sanitizer --tool $$tool --error-exitcode 1 \
-		--target-processes all $(BIN)/python -m pytest -q -m checked tests/kernels || exit 1; done; \
-	else echo "compute-sanitizer is not installed: the kernels were not run under it."; fi
-	$(BIN)/python -m tests.bench.gpu_kernels
+		--target-processes all $(BIN)/python -m pytest -q -m checked tests/kernels || exit 1; done
 
 soak: .make/test .make/models .make/browser .make/feeds
 	$(BIN)/python -m pytest -m soak --timeout 3600 tests
@@ -86,6 +87,12 @@ soak: .make/test .make/models .make/browser .make/feeds
 	@echo "Installing what the benchmarks compare with …"
 	@$(BIN)/python -m pip install --quiet --group bench
 	@touch $@
+
+# Before anything large is fetched.
+.make/driver:
+	@test -e /proc/driver/nvidia/version || command -v nvidia-smi >/dev/null || { \
+		echo "There is no NVIDIA driver here: run this on a machine with an NVIDIA GPU."; exit 2; }
+	@mkdir -p .make && touch $@
 
 .make/gpu: .make/test
 	@echo "Installing CuPy and torch for CUDA …"

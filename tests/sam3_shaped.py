@@ -15,7 +15,12 @@ SURE = 5.0
 @torch.no_grad()
 def sees_one_thing(seed: int = 0) -> Sam3VideoModel:
     """For pictures of 112 pixels; all random but for the heads that decide."""
-    model = tiny_model(seed, side=SIDE, amplified=False)
+    return made_sure(tiny_model(seed, side=SIDE, amplified=False))
+
+
+@torch.no_grad()
+def made_sure(model: Sam3VideoModel) -> Sam3VideoModel:
+    """Have a model with random weights see one thing, as large as the picture. Changes `model`."""
     detector, decoder = model.detector_model, model.tracker_model.mask_decoder
     scoring = detector.dot_product_scoring
     for certain in (scoring.query_proj, scoring.text_proj, detector.mask_decoder.mask_embedder.layers[-1]):
