@@ -25,7 +25,7 @@ def decoded(jpeg: bytes) -> np.ndarray:
 
 
 async def test_an_alert_is_kept_found_by_word_and_shows_its_object(tmp_path: Path) -> None:
-    with StagedStream(tmp_path, blocks=(RED,)) as scene:
+    with StagedStream(tmp_path, blocks=(RED,), tables={"clips": {"enabled": "off"}}) as scene:
         async with scene.server.live("cam") as live, scene.server.client() as http:
             await receive(live, "tracks")
             watch = (await http.post("/v1/streams/cam/watches", json={"condition": "a person appears"})).json()
