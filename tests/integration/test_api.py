@@ -212,6 +212,8 @@ class LearningTracker(BarcodeTracker):
 
 
 class LearningEngine(UpgradableEngine):
+    name = "light"
+
     def open_tracker(self, first_track_id: int = 1) -> LearningTracker:
         return LearningTracker(self, first_track_id)
 
@@ -301,7 +303,10 @@ async def test_the_openapi_document_holds_every_route(server: RunningServer) -> 
         f"GET {stream}/events", f"GET {stream}/keyframes/{{epoch}}/{{rtp}}.jpg",
         "GET /v1/models", "POST /v1/models/{name}/fetch", "GET /v1/jobs/{job_id}", "GET /v1/config",
         "GET /health", "GET /health/ready", "GET /health/live", "GET /metrics", "GET /v1/notifications",
-        "GET /v1/access",
+        "GET /v1/access", "GET /v1/events/facets", "PATCH /v1/events/{event_id}", "POST /v1/export",
+        "GET /v1/clips", "GET /v1/clips/{clip_id}", "DELETE /v1/clips/{clip_id}", "GET /v1/clips/{clip_id}/info",
+        "GET /v1/clips/{clip_id}/annotations.jsonl",
+        f"GET {stream}/clips", f"POST {stream}/clips", f"PATCH {stream}/clips",
     }  # fmt: skip
     assert_references_resolve(document, document)
     assert "<script" not in page.text
