@@ -17,6 +17,7 @@ from tests.cameras.clips import Shape, make_clip
 from tests.cameras.rtsp import RtspServer, mount
 from tests.e2e.conftest import Faults
 from tests.e2e.on_page import wait_for_picture
+from tests.e2e.test_page_access import serious_violations
 from tests.server import RunningServer
 
 PROBE = (Path(__file__).parent / "exactness.js").read_text()
@@ -129,6 +130,7 @@ def test_feeds_side_by_side_are_exact_and_open_by_keyboard(page: Page, faults: F
         expect(tile(page, name)).to_have_attribute("data-state", "live")
     expect(page.locator("#grid-count")).to_have_text("2 live")
     check_exact(page, ["door", "yard"])
+    assert serious_violations(page) == []
 
     expect(page.locator(".tile:first-child .tile-link")).to_be_focused()
     page.keyboard.press("ArrowRight")

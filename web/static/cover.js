@@ -20,7 +20,7 @@ export class Cover {
 
   /**
    * @param {StateName | null} name
-   * @param {{title?: string, text?: string, error?: string, unsynced?: string | null}} words the server's own, where it has some
+   * @param {{title?: string, text?: string, error?: string, actions?: [ActionName, string][], unsynced?: string | null}} words the server's own, where it has some
    */
   show(name, words = {}) {
     const key = JSON.stringify([name, words]);
@@ -83,7 +83,7 @@ export class Cover {
 
   /**
    * @param {StateName} name
-   * @param {{title?: string, text?: string}} words
+   * @param {{title?: string, text?: string, actions?: [ActionName, string][]}} words
    */
   #badge(name, words) {
     const state = STATES[name];
@@ -91,7 +91,7 @@ export class Cover {
     badge.dataset.state = name;
     if (state.busy) badge.append(make("div", "spinner"));
     badge.append(make("strong", "", words.title ?? state.title), paragraph(words.text ?? state.text));
-    for (const [action, label] of state.actions) badge.append(button(label, () => this.act(action, ""), "text-button"));
+    for (const [action, label] of words.actions ?? state.actions) badge.append(button(label, () => this.act(action, ""), "text-button"));
     return badge;
   }
 }

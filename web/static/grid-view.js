@@ -94,7 +94,8 @@ class GridView {
       const tile = this.grid.tiles.get(stream);
       this.grid.look(stream);
       this.#hide();
-      station.watch(stream, tile?.info.name ?? stream, tile?.info.source.kind ?? "");
+      if (tile) station.watch(stream, tile.info.name || stream, tile.info.source.kind);
+      else void station.start(stream);
     } else {
       this.#hide();
       station.resume();

@@ -1,5 +1,6 @@
 // Which source is on screen and how the page gets to one: at the start, on request, and after something went wrong.
 import { ApiError, listStreams, openDemo, openSession } from "./api.js";
+import { isCamera } from "./camera-address.js";
 import { Capture } from "./capture.js";
 import { Feed, ownStreamId } from "./feed.js";
 import { stateOf, wordsOf } from "./states.js";
@@ -55,6 +56,11 @@ export class Station {
     if (this.capture.kind !== "camera") return this.#turned;
     const wish = this.settings.get("mirror");
     return wish === "on" || (wish === "auto" && this.capture.facesUser);
+  }
+
+  /** Whether a camera of the network is on screen. */
+  get watchesCamera() {
+    return this.feed?.own === null && isCamera(this.#watched?.[2] ?? "");
   }
 
   toggleMirror() {
@@ -114,7 +120,7 @@ export class Station {
   watch(id, name, kind) {
     this.capture.forget();
     this.#watched = [id, name, kind];
-    this.#open(id, null, name, kind === "webrtc" ? "camera" : "film");
+    this.#open(id, null, name, kind === "webrtc" || isCamera(kind) ? "camera" : "film");
   }
 
   /** @param {"camera" | "screen"} kind */

@@ -7,6 +7,7 @@ import { Model } from "./model.js";
 import { Stage } from "./stage.js";
 import { streamHash } from "./route.js";
 import { tileWords } from "./tile-state.js";
+import { REFERENCE } from "./turn.js";
 
 /** @typedef {import("./types.js").StreamInfo} StreamInfo */
 /** @typedef {import("./types.js").StoredEvent} StoredEvent */
@@ -163,8 +164,6 @@ export class Tile {
     this.#showNote();
     this.#showStill(full);
     this.#showAlert();
-    const alerted = this.alert ? `, new alert: ${this.alert.text}` : "";
-    this.link.setAttribute("aria-label", `${this.#name.textContent}, ${words.word}${alerted}`);
   }
 
   /** When there was a picture last, where that was before this page came. */
@@ -203,6 +202,9 @@ export class Tile {
     const { alert } = this;
     this.element.toggleAttribute("data-alert", alert !== null);
     this.#alert.hidden = !alert;
-    if (alert) this.#alert.replaceChildren(icon("bell"), `${alert.text.replace(/\[#(\d+)\]/g, "#$1")} · ${clock(Date.parse(alert.at))}`);
+    if (!alert) return;
+    const words = alert.text.replace(REFERENCE, "#$1");
+    this.#alert.replaceChildren(icon("bell"), make("span", "", `${clock(Date.parse(alert.at))} · ${words}`));
+    this.#alert.title = words;
   }
 }

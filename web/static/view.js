@@ -46,7 +46,7 @@ export class View {
     for (const [tool, on] of Object.entries(pressed)) element(`tool-${tool}`).setAttribute("aria-pressed", String(on));
     element("hint").hidden = state !== null || sessionStorage.getItem(HINT_KEY) === "seen";
     element("tools").inert = state !== null && STATES[state].place === "cover";
-    element("start").hidden = Boolean(feed?.own);
+    element("start").hidden = Boolean(feed?.own) || station.watchesCamera;
     this.#showStatus(state);
     if (!element("numbers").hidden) showLines(element("numbers-list"), lines(this.#readings()));
     document.title = document.hidden && feed ? "In the background – Onlooker" : "Onlooker";
@@ -72,7 +72,7 @@ export class View {
   #outage(state) {
     if (state !== "waiting" && state !== "stalled") return {};
     const text = this.station.status?.policy.find((line) => line.includes("Trying again"));
-    return text ? { title: "The camera is offline", text } : {};
+    return text ? { title: "The camera is offline", text, actions: [] } : {};
   }
 
   #unsynced() {
