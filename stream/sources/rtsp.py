@@ -10,6 +10,7 @@ import av
 
 from stream.sources.addresses import AddressPolicy, Target, target_of
 from stream.sources.camera import OpenedContainer, Timeouts
+from stream.sources.rtsp_redirect import refuse_redirect
 
 Transport = Literal["tcp", "udp"]
 SCHEMES = ("rtsp", "rtsps")
@@ -60,6 +61,8 @@ class RtspCamera:
 
     def open(self, timeouts: Timeouts, *, audio: bool = False) -> OpenedContainer:
         address = self.policy.resolve(self.target.host, self.target.port)
+        if not self.policy.any_host:
+            refuse_redirect(self.target, address, timeouts.connect_s)
         options = {
             "rtsp_transport": self.transport,
             "protocol_whitelist": "rtp,udp,tcp,tls",

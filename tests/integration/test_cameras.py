@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +14,12 @@ from typing import Any, Literal
 import pytest
 
 from stream.bitstream import NAL_PPS, NAL_SPS, nal_units
-from stream.sources.addresses import AddressPolicy
+from stream.errors import SourceError
+from stream.sources.addresses import AddressPolicy, target_of
 from stream.sources.backoff import Backoff
 from stream.sources.camera import CameraSource, Timeouts
 from stream.sources.rtsp import RtspCamera
+from stream.sources.rtsp_redirect import refuse_redirect
 from tests.cameras.clips import Shape, make_aac, make_clip
 from tests.cameras.line import Line
 from tests.cameras.rtsp import RtspServer, mount
@@ -179,3 +183,27 @@ async def test_nobody_there() -> None:
     assert sink.connects == 0
     assert sink.losses[0].code == "source_unreachable"
     assert "refuses" in sink.losses[0].message
+
+
+@pytest.mark.parametrize(
+    ("location", "refused"), [("rtsp://10.255.255.1/cam", True), ("rtsp://127.0.0.1/other", False)]
+)
+def test_a_camera_does_not_send_on_to_another_host(location: str, refused: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(f"RTSP/1.0 302 Moved\r\nCSeq: 1\r\nLocation: {location}\r\n\r\n".encode())
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        target = target_of(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/cam", ("rtsp",))
+        if refused:
+            with pytest.raises(SourceError, match="another host") as failed:
+                RtspCamera(target, AddressPolicy(("127.0.0.1",))).open(SOON)
+            assert failed.value.code == "source_redirected"
+        else:
+            refuse_redirect(target, "127.0.0.1", 10)
+        thread.join(10)
