@@ -6,12 +6,15 @@ import io
 import threading
 import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from agent.types import Event, EventKind, Severity
+from stream.types import FrameRef
 from tests.browser import wait_for
 from tests.e2e.conftest import Faults
 from tests.server import PushedSource, RunningServer
@@ -49,6 +52,21 @@ class Filmed:
         while not self._over.is_set():
             self.source.push(pause_s=0.035)
 
+    def alert(self) -> None:
+        """Something happens on the newest picture."""
+        session = self.server.state.hub.get("cam")
+        update = session.latest
+        assert update is not None
+        event = Event(
+            "a" * 32, EventKind.ALERT, "Somebody came in.", (1,), FrameRef(update.epoch, update.rtp), update.pts,
+            datetime.now(UTC), severity=Severity.WARN, labels=("person",),
+        )  # fmt: skip
+
+        async def tell() -> None:
+            self.server.state.agents.of(session).tell(event)
+
+        self.server.call(tell)
+
     def __enter__(self) -> Filmed:
         self.server.__enter__()
         self.source: PushedSource = self.server.open_stream("cam")
@@ -72,6 +90,20 @@ def drawn(page: Page) -> list[dict[str, Any]]:
     return found
 
 
+def open_alert(page: Page, filmed: Filmed) -> Locator:
+    """An alert's mark under the picture leads to its clip."""
+    page.goto(filmed.server.url)
+    page.evaluate(PROBE)
+    expect(page.locator("#status-sync")).to_have_text("exact")
+    filmed.alert()
+    page.locator('.mark[data-kind="alert"]').click()
+    page.get_by_role("dialog", name="What happened").get_by_role("button", name="Play the clip").click()
+    sheet = page.locator("#history")
+    expect(sheet.locator(".clip-player")).to_be_visible()
+    wait_for(page, "window.clipDrawn.length > 5")
+    return sheet
+
+
 def open_clip(page: Page, filmed: Filmed) -> Locator:
     """Save a clip by hand, wait for it, and play it from the message that says so."""
     page.goto(filmed.server.url)
@@ -87,7 +119,7 @@ def open_clip(page: Page, filmed: Filmed) -> Locator:
 
 
 def test_the_overlay_of_a_clip_is_on_its_own_pictures(page: Page, filmed: Filmed, faults: Faults) -> None:
-    sheet = open_clip(page, filmed)
+    sheet = open_alert(page, filmed)
     wait_for(page, "document.querySelector('.clip-stage video').ended")
     played = drawn(page)
     looked_at = [entry for entry in played if entry["label"] is not None]

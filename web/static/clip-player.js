@@ -2,6 +2,7 @@
 import { call, request } from "./api.js";
 import { ClipLines, nearest, parseLines } from "./clip-lines.js";
 import { icon, iconButton, make } from "./dom.js";
+import { present } from "./match.js";
 import { paint, paintPicture } from "./paint.js";
 
 /** @typedef {import("./settings.js").Settings} Settings */
@@ -187,12 +188,27 @@ export class ClipPlayer {
   #onFrame(turn, metadata) {
     if (turn !== this.#turn || !this.#clip) return;
     this.video.requestVideoFrameCallback((_, next) => this.#onFrame(turn, next));
-    // Kept at once: by the time the outlines are there the video may have gone on.
-    this.#still.getContext("2d")?.drawImage(this.video, 0, 0, this.#still.width, this.#still.height);
+    const time_s = this.#hold(metadata.mediaTime);
     this.#shown = true;
-    this.#place = nearest(this.#clip.times_s, metadata.mediaTime);
+    this.#place = nearest(this.#clip.times_s, time_s);
     if (this.#wanted < 0) this.#tell(this.#place);
-    this.#draw(metadata.mediaTime);
+    this.#draw(time_s);
+  }
+
+  /**
+   * Keep the picture on screen: by the time the outlines are there the video may have gone on.
+   * @param {number} told_s what the callback says of its time
+   * @returns {number} its time. The video may already be a picture further than the callback says, which only the
+   *   picture itself knows.
+   */
+  #hold(told_s) {
+    const context = this.#still.getContext("2d");
+    const { width, height } = this.#still;
+    const frame = present(this.video);
+    context?.drawImage(frame ?? this.video, 0, 0, width, height);
+    const time_s = frame ? frame.timestamp / 1e6 : told_s;
+    frame?.close();
+    return time_s;
   }
 
   /** @param {number} time_s of the picture that is kept */

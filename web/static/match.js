@@ -210,7 +210,7 @@ export class Matcher {
  * @param {HTMLVideoElement} video
  * @returns {VideoFrame | null}
  */
-function present(video) {
+export function present(video) {
   if (typeof VideoFrame === "undefined") return null;
   try {
     return new VideoFrame(video);
