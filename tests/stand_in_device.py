@@ -155,7 +155,13 @@ class StandInHardware:
     _surfaces: list[Planes] = field(default_factory=list)
 
     def hardware(self) -> Hardware:
-        return Hardware(self.device, self._open, lambda picture: self.here and id(picture) in self.made, self._planes, name="stand-in decoder")
+        return Hardware(
+            self.device,
+            self._open,
+            lambda picture: self.here and id(picture) in self.made,
+            self._planes,
+            name="stand-in decoder",
+        )
 
     def _open(self, codec: Codec, max_pixels: int) -> StandInDecoder:
         if not self.opens:

@@ -182,6 +182,9 @@ def bench(
     warm_up: Annotated[float, typer.Option(min=0, help="Seconds before that, once the objects are followed.")] = 3.0,
     file: Annotated[Path | None, typer.Option(help="A video to play; by default the demo clip.")] = None,
     output: Annotated[Path | None, typer.Option("--json", help="Keep the result in this file.")] = None,
+    draw: Annotated[
+        bool, typer.Option("--draw", help="Have Chromium show the first camera, which costs as well.")
+    ] = False,
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(help="Measure nothing: show two kept results side by side.", metavar="A.json B.json"),
@@ -201,7 +204,7 @@ def bench(
     command.bench(
         _config(models_dir=models_dir, engine=_engine(engine, sam3, sam3_side, sam3_compile)),
         streams=streams, objects=objects, sizes=size, fps=fps, seconds=seconds, warm_up_s=warm_up, file=file,
-        output=output,
+        output=output, draw=draw,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ console = Console(emoji=False)
 
 def bench(
     config: Config, *, streams: str, objects: str, sizes: str, fps: float, seconds: float, warm_up_s: float,
-    file: Path | None, output: Path | None,
+    file: Path | None, output: Path | None, draw: bool = False,
 ) -> None:  # fmt: skip
     """Measure all combinations, print a table for each, and keep all of it in `output`. Raises `OnlookerError`."""
     from web.bench.run import Case, measure  # the whole server, which comparing does without
@@ -40,14 +40,15 @@ def bench(
             console.print(case_table(case), summary(case), "", sep="\n", highlight=False, soft_wrap=True)
             status.update("Measuring …")
 
-        found = measure(config, cases, seconds=seconds, warm_up_s=warm_up_s, told=told)
+        found = measure(config, cases, seconds=seconds, warm_up_s=warm_up_s, told=told, draw=draw)
     where = machine()
     engine, gpu = found["engine"], where["gpu"]
     card = f", {gpu['name']}" if gpu else ""
     console.print(
         f"{engine['name']} on {engine['device']}; {where['cpu']}, {where['cores']} cores{card}", highlight=False
     )
-    console.print("Milliseconds. receive: after it was due; total: from then to the client.", style="dim")
+    drawn = "; draw: from there to the screen, with what the page holds back" if draw else ""
+    console.print(f"Milliseconds. receive: after it was due; total: from then to the client{drawn}.", style="dim")
     if output is not None:
         write(output, {"machine": where, **found})
         console.print(f"Kept in {output}", highlight=False, soft_wrap=True)

@@ -8,9 +8,10 @@ import os
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from web.app import create_app
 from web.bench.clip import Clip, ClipCamera
 from web.bench.listener import Arrival, Listener
 from web.bench.result import Json, in_order, percentiles
+from web.bench.screen import Screen
 from web.server import make_server, open_sockets
 from web.state import State
 
@@ -46,13 +48,13 @@ class Case:
 
 def measure(
     config: Config, cases: Sequence[Case], *, seconds: float, warm_up_s: float, engine: Engine | None = None,
-    told: Callable[[Json], None] = lambda case: None,
+    told: Callable[[Json], None] = lambda case: None, draw: bool = False,
 ) -> Json:  # fmt: skip
     """Everything of a result but the machine: engine, decoder, and the cases one after the other, each told when it is
     done. The server is the product's own on a free port of the loopback; what it stores is thrown away. `engine` is for
-    those who have loaded one. Raises `OnlookerError`."""
+    those who have loaded one; with `draw` Chromium looks at the first stream. Raises `OnlookerError`."""
     with _nothing_kept():
-        return asyncio.run(_measured(config, cases, seconds, warm_up_s, engine, told))
+        return asyncio.run(_measured(config, cases, seconds, warm_up_s, engine, told, draw))
 
 
 @contextmanager
@@ -71,7 +73,7 @@ def _nothing_kept() -> Iterator[None]:
 
 async def _measured(
     config: Config, cases: Sequence[Case], seconds: float, warm_up_s: float, engine: Engine | None,
-    told: Callable[[Json], None],
+    told: Callable[[Json], None], draw: bool,
 ) -> Json:  # fmt: skip
     most = max(case.streams for case in cases)
     sources = config.sources.model_copy(update={"max_streams": max(config.sources.max_streams, most)})
@@ -90,7 +92,7 @@ async def _measured(
             await state.hub.run_on_engine(lambda: running.measure(True))
         found = []
         for case in cases:
-            found.append(await _one(state, port, case, seconds, warm_up_s))
+            found.append(await _one(state, port, case, seconds, warm_up_s, draw))
             told(found[-1])
         hardware = state.hub.hardware
         decoder = "software" if hardware is None else f"{hardware.name}, refused: {dict(hardware.refused)}"
@@ -110,25 +112,26 @@ async def _started(server: Any, serving: asyncio.Task[None], app: Any) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _one(state: State, port: int, case: Case, seconds: float, warm_up_s: float) -> Json:
+async def _one(state: State, port: int, case: Case, seconds: float, warm_up_s: float, draw: bool) -> Json:
     cameras = [ClipCamera(case.clip) for _ in range(case.streams)]
     names = [f"bench-{number}" for number in range(case.streams)]
     sessions = [await state.hub.open(camera, stream_id=name) for camera, name in zip(cameras, names, strict=True)]
     try:
         for session in sessions:
             await _pointed_at(session, case.objects)
-        with Listener(port, names) as listener:
-            await asyncio.sleep(warm_up_s)
-            first, before = len(listener.arrivals), [Counter(session.status().drops) for session in sessions]
-            await asyncio.sleep(seconds)
-            arrivals = listener.arrivals[first:]
-            drops = sum((Counter(session.status().drops) for session in sessions), Counter()) - sum(before, Counter())
-            policy = list(dict.fromkeys(rule for session in sessions for rule in session.status().policy))
+        async with _screen(f"http://127.0.0.1:{port}/#stream/{names[0]}" if draw else None) as screen:
+            with Listener(port, names) as listener:
+                await asyncio.sleep(warm_up_s)
+                first, before = len(listener.arrivals), _drops(sessions)
+                await asyncio.sleep(seconds)
+                arrivals, drops = listener.arrivals[first:], _drops(sessions) - before
+                policy = list(dict.fromkeys(rule for session in sessions for rule in session.status().policy))
+            drawn_s = await asyncio.to_thread(screen.drawn_s) if screen else {}
     finally:
         for name in names:
             await state.hub.close(name)
     clip = case.clip
-    stages = _stages(arrivals, dict(zip(names, cameras, strict=True)))
+    stages = _stages(arrivals, dict(zip(names, cameras, strict=True)), {names[0]: drawn_s})
     return {
         "streams": case.streams, "objects": case.objects, "width": clip.width, "height": clip.height, "fps": clip.fps,
         "codec": clip.codec, "seconds": seconds, "stages": stages,
@@ -137,6 +140,26 @@ async def _one(state: State, port: int, case: Case, seconds: float, warm_up_s: f
         "drops": dict(drops), "rss_mb": _rss_mb(), "gpu_mb": _gpu_mb(), "threads": threading.active_count(),
         "policy": policy,
     }  # fmt: skip
+
+
+@asynccontextmanager
+async def _screen(url: str | None) -> AsyncIterator[Screen | None]:
+    """A browser at this address, once it shows something."""
+    if url is None:
+        yield None
+        return
+    screen = await asyncio.to_thread(Screen(url).__enter__)
+    try:
+        until_s = time.monotonic() + PICTURE_S
+        while not await asyncio.to_thread(screen.drawn_s) and time.monotonic() < until_s:  # noqa: ASYNC110 - a browser
+            await asyncio.sleep(0.1)
+        yield screen
+    finally:
+        await asyncio.to_thread(screen.__exit__, None, None, None)
+
+
+def _drops(sessions: Sequence[StreamSession]) -> Counter[str]:
+    return sum((Counter(session.status().drops) for session in sessions), Counter())
 
 
 async def _pointed_at(session: StreamSession, objects: int) -> None:
@@ -162,7 +185,7 @@ async def _until(check: Callable[[], bool], seconds: float) -> None:
         return
 
 
-def _stages(arrivals: Sequence[Arrival], cameras: dict[str, ClipCamera]) -> Json:
+def _stages(arrivals: Sequence[Arrival], cameras: dict[str, ClipCamera], drawn_s: dict[str, dict[int, float]]) -> Json:
     samples: dict[str, list[float]] = {}
     for one in arrivals:
         times = cameras[one.stream].times.get(one.rtp)
@@ -175,6 +198,9 @@ def _stages(arrivals: Sequence[Arrival], cameras: dict[str, ClipCamera]) -> Json
             "send": (one.at_s - handed_s) * 1000 - before_ms,
             "total": (one.at_s - due_s) * 1000,
         }
+        shown_s = drawn_s.get(one.stream, {}).get(one.rtp)
+        if shown_s is not None:
+            whole["draw"] = (shown_s - one.at_s) * 1000
         for name, ms in {**one.timings_ms, **whole}.items():
             samples.setdefault(name, []).append(ms)
     return {name: percentiles(samples[name]) for name in in_order(samples)}

@@ -109,9 +109,7 @@ class Policy:
         """The same with this share of the detector's looks while nothing is asked for or tentative."""
         if share >= 1:
             return self
-        return replace(
-            self, detect_every=round(self.detect_every / share), detect_lost=round(self.detect_lost / share)
-        )
+        return replace(self, detect_every=round(self.detect_every / share), detect_lost=round(self.detect_lost / share))
 
     def like_stock(self) -> Self:
         """The choices of transformers' `Sam3VideoModel` fed frame by frame, which looks at every frame and lets no
