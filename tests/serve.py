@@ -26,7 +26,7 @@ from stream.types import Frame, TrackUpdate
 from tests.barcode import BarcodeEngine
 from tests.server import RunningServer
 
-STOP_S = 30.0
+STOP_S = 60.0
 
 
 class IdleEngine(BarcodeEngine):
@@ -67,7 +67,12 @@ def serving_process(
         yield json.loads(process.stdout.readline())["url"], process.pid
     finally:
         process.terminate()
-        process.communicate(timeout=STOP_S)
+        try:
+            process.communicate(timeout=STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
 
 
 def main() -> None:

@@ -81,6 +81,9 @@ def _components(base: str, presence: Presence) -> list[tuple[str, Json]]:
         (f"watch_{watch_id[:12]}", _alarm(condition, f"{base}/watch/{watch_id}", None))
         for watch_id, condition in presence.watches
     ]
+    watches += [
+        (f"rule_{rule_id[:12]}", _alarm(words, f"{base}/rule/{rule_id}", None)) for rule_id, words in presence.rules
+    ]
     counts = [(f"count_{slug(label)}", _count(label, state)) for label in presence.labels]
     return [("connection", connected), ("picture", camera), ("thumbnail", thumbnail), alert, *watches, *counts]
 

@@ -1,8 +1,8 @@
 """Alerts over MQTT, and the streams as devices of Home Assistant.
 
 Under the server's own topic: `status` (online or offline, retained; the last will says offline), and for each stream
-`STREAM/event` (JSON), `STREAM/thumbnail` (JPEG, retained), `STREAM/alert` and `STREAM/watch/ID` (ON), `STREAM/state`
-(JSON, retained) and `STREAM/picture` (JPEG, retained). Everything is sent with QoS 1.
+`STREAM/event` (JSON), `STREAM/thumbnail` (JPEG, retained), `STREAM/alert`, `STREAM/watch/ID` and `STREAM/rule/ID` (ON),
+`STREAM/state` (JSON, retained) and `STREAM/picture` (JPEG, retained). Everything is sent with QoS 1.
 """
 
 from __future__ import annotations
@@ -176,8 +176,9 @@ class MqttSink:
         found.append((f"{base}/event", body, False))
         if event["kind"] == "alert":
             found.append((f"{base}/alert", "ON", False))
-            if "watch_id" in event:
-                found.append((f"{base}/watch/{event['watch_id']}", "ON", False))
+            for raised_by in ("watch", "rule"):
+                if f"{raised_by}_id" in event:
+                    found.append((f"{base}/{raised_by}/{event[f'{raised_by}_id']}", "ON", False))
         return found
 
     # --- the streams ----------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ class Repeats:
         """Whether all objects of an alert were told by the same rule within the time; else they count as told now."""
         if not self._within or event.kind is not EventKind.ALERT:
             return False
-        rule = event.watch_id or event.region_id or event.text
+        rule = event.watch_id or event.rule_id or event.text
         objects: tuple[int | None, ...] = event.track_ids or (None,)
         keys: list[Key] = [(stream, rule, track_id) for track_id in objects]
         before = [self._told.get(key) for key in keys]

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.rules.words import rule_words
 from agent.sinks.wording import Told
 from agent.types import EventFact
 from stream.status import StreamState
@@ -22,7 +23,8 @@ MOST_LABELS = 24
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """One stream now. `watches` are `(id, condition)` of those that are on; `counts` objects in sight by label."""
+    """One stream now. `watches` and `rules` are `(id, words)` of those that are on; `counts` objects in sight by
+    label."""
 
     id: str
     name: str
@@ -30,6 +32,7 @@ class Presence:
     state: str
     connected: bool
     watches: tuple[tuple[str, str], ...] = ()
+    rules: tuple[tuple[str, str], ...] = ()
     labels: tuple[str, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
 
@@ -50,6 +53,7 @@ def presence_of(agent: StreamAgent, seen: Iterable[str]) -> Presence:
         session.state.value,
         connected,
         tuple((watch.id, watch.condition) for watch in agent.watches.all() if watch.enabled),
+        tuple((rule.id, rule_words(rule, region)) for region in agent.regions for rule in region.rules if rule.enabled),
         labels,
         tuple((label, counts.get(label, 0)) for label in labels),
     )
@@ -58,9 +62,12 @@ def presence_of(agent: StreamAgent, seen: Iterable[str]) -> Presence:
 def told_of(agent: StreamAgent, boot: str, fact: EventFact) -> Told:
     """An event of a stream with the names that its ids stand for."""
     event, session = fact.event, agent.session
-    zone = next((region.name for region in agent.regions if region.id == event.region_id), "")
-    rule = next((watch.condition for watch in agent.watches.all() if watch.id == event.watch_id), "")
-    return Told(boot, session.id, fact, session.name, zone, rule)
+    region = next((region for region in agent.regions if region.id == event.region_id), None)
+    watch = next((watch for watch in agent.watches.all() if watch.id == event.watch_id), None)
+    words = watch.condition if watch is not None else ""
+    if region is not None and event.rule_id is not None:
+        words = next((rule_words(rule, region) for rule in region.rules if rule.id == event.rule_id), "")
+    return Told(boot, session.id, fact, session.name, region.name if region is not None else "", words)
 
 
 def picture_of(agent: StreamAgent) -> bytes | None:

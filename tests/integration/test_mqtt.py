@@ -14,7 +14,7 @@ import pytest
 from tests.alerts import alert_in, until_counted
 from tests.broker import Broker, Heard
 from tests.cameras.line import Line
-from tests.staged import RED, StagedStream
+from tests.staged import BLUE, RED, StagedStream
 from tests.stored import health
 from web.tls import ensure_certificate
 
@@ -71,6 +71,25 @@ async def check_retained(broker: Broker, watch_id: str) -> None:
     assert parts["count_person"]["value_template"] == "{{ value_json.counts.person | default(0) }}"
     assert len({part["unique_id"] for part in parts.values()}) == len(parts)
     assert not any(topic in later.newest for topic in ("onlooker/cam/event", "onlooker/cam/alert"))
+
+
+async def test_a_rule_of_a_zone_has_a_sensor_of_its_own(tmp_path: Path) -> None:
+    broker = Broker(tmp_path / "broker")
+    with broker, StagedStream(tmp_path, blocks=(RED,), tables=sinks(broker.url)) as scene:
+        async with scene.server.client() as http, broker.heard("onlooker/#", "homeassistant/#") as heard:
+            await heard.until(lambda h: "onlooker/cam/state" in h.newest)
+            zone = {"name": "Yard", "kind": "zone", "points": [[0, 0], [1, 0], [1, 1], [0, 1]]}
+            rules = [{"kind": "count", "label": "person", "op": ">=", "value": 1}]
+            made = (await http.post("/v1/streams/cam/regions", json={**zone, "rules": rules})).json()
+            rule = made["rules"][0]["id"]
+            await heard.until(lambda h: CONFIG in h.newest and f"rule_{rule[:12]}" in h.json(CONFIG)["components"])
+            scene.stage.blocks = [RED, BLUE]
+            await heard.until(lambda h: h.newest.get(f"onlooker/cam/rule/{rule}") == b"ON")
+            message = heard.json("onlooker/cam/event")
+    sensor = heard.json(CONFIG)["components"][f"rule_{rule[:12]}"]
+    assert sensor["name"] == "at least 1 person in Yard"
+    assert sensor["state_topic"] == f"onlooker/cam/rule/{rule}"
+    assert message["data"]["event"]["rule_id"] == rule
 
 
 async def test_what_is_told_while_the_broker_is_away_arrives_when_it_is_back(tmp_path: Path) -> None:
