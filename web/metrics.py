@@ -43,6 +43,12 @@ def _server(state: State, statuses: Statuses) -> Iterable[str]:
     yield family("onlooker_store_lost_total", "counter", "Facts that could not be stored.", [({}, float(store.lost))])
     yield _one("onlooker_store_waiting", "Facts that wait to be stored.", store.waiting)
     yield _one("onlooker_store_up", "Whether the event store works.", store.error is None)
+    clips = state.clips.state()
+    yield family("onlooker_clips_written_total", "counter", "Clips that were kept.", [({}, float(clips.written))])
+    yield family("onlooker_clips_given_up_total", "counter", "Clips that were lost.", [({}, float(clips.given_up))])
+    yield _one("onlooker_clips_bytes", "What all clips take.", clips.bytes)
+    yield _one("onlooker_clips_recording", "Clips in the making.", clips.recording)
+    yield _one("onlooker_clips_up", "Whether clips can be written.", clips.error is None)
 
 
 def _streams(statuses: Statuses) -> Iterable[str]:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.clips import files
-from agent.clips.files import FULL, Line, NoRoom
+from agent.clips.files import FULL, Line
 from agent.clips.recorder import Finished, Lengths, StreamClips
 from agent.clips.retention import ClipLimits, make_room, retain
+from agent.clips.state import ClipError, ClipsState, explained
 from agent.store.clips import (
     Clip,
     ClipSettings,
@@ -33,7 +33,7 @@ from agent.store.clips import (
     write_settings,
 )
 from agent.store.store import EventStore
-from stream.errors import LimitReached, MediaError, OnlookerError, StoreError
+from stream.errors import LimitReached, MediaError, StoreError
 from stream.session import StreamSession
 
 log = logging.getLogger(__name__)
@@ -48,28 +48,6 @@ DRAIN_S = 10.0
 MOST_KNOWN = 1000
 
 T = TypeVar("T")
-
-
-class ClipError(OnlookerError):
-    """A clip could not be kept."""
-
-    code = "clips_unavailable"
-    status = 503
-    retryable = True
-    default_action = "See /health for why."
-
-
-@dataclass(frozen=True, slots=True)
-class ClipsState:
-    """`error` is what is wrong now; `given_up` counts clips that were lost since the start, `written` those that were
-    not; `bytes` is what all take."""
-
-    where: Path
-    error: ClipError | None
-    given_up: int
-    written: int
-    recording: int
-    bytes: int
 
 
 class Clips:
@@ -193,6 +171,10 @@ class Clips:
         clip_id = self._clip_of.get(event_id)
         return clip_id if clip_id in self._due else None
 
+    def clip_of(self, event_id: str) -> str | None:
+        """The clip of one of the newest events, written or being recorded."""
+        return self._clip_of.get(event_id)
+
     def pending(self, clip_id: str) -> bool:
         """Whether that clip is being recorded."""
         return clip_id in self._due
@@ -271,7 +253,7 @@ class Clips:
             except OSError as error:
                 if error.errno in FULL and not last and await self._made_room(finished.part.bytes):
                     continue
-                self._give_up(finished, *_explained(error, self.folder))
+                self._give_up(finished, *explained(error, self.folder))
                 return
             break
         keep = tuple(moment.event_id for moment in finished.part.moments if moment.keep)
@@ -369,7 +351,7 @@ class Clips:
         except StoreError as error:
             log.info("clips wait for the event store: %s", error.message)
         except OSError as error:
-            message, action = _explained(error, self.folder)
+            message, action = explained(error, self.folder)
             self._error = ClipError(message, action=action)
 
     async def _free(self) -> int:
@@ -380,18 +362,3 @@ class Clips:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-
-def _explained(error: OSError, folder: Path) -> tuple[str, str]:
-    """What to tell of a file that could not be written."""
-    if isinstance(error, NoRoom):
-        return f"Clips are given up: {error.strerror} on the disk of {folder}.", (
-            "Free some space, or lower clips.max_gb; kept clips do not go by themselves."
-        )
-    if error.errno in FULL:
-        return f"Clips are given up: there is no room left in {folder}.", (
-            "Free some space, or lower clips.max_gb; kept clips do not go by themselves."
-        )
-    return f"Clips cannot be written to {folder}: {os.strerror(error.errno or 0)}.", (
-        "Give Onlooker a data directory that it may write to: ONLOOKER_DATA_DIR."
-    )

@@ -26,7 +26,7 @@ from web.api.shapes import AskedQuestion, Describing, NewQuestion, NewWatch, Pag
 from web.api.streams import After, Limit, page
 from web.commands import asked_about
 from web.protocol.parts import Event, Watch
-from web.state import AgentDep
+from web.state import AgentDep, StateDep
 
 router = APIRouter(prefix="/v1/streams/{stream_id}", tags=["Agent"])
 Uuid = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
@@ -143,13 +143,22 @@ async def set_describing(body: Describing, agent: AgentDep) -> Describing:
 
 @router.get("/events", response_model=Page[Event], response_model_exclude_none=True)
 async def events(
-    agent: AgentDep, limit: Limit = 100, after: After = None, kind: Annotated[EventKind | None, Query()] = None
+    agent: AgentDep,
+    state: StateDep,
+    limit: Limit = 100,
+    after: After = None,
+    kind: Annotated[EventKind | None, Query()] = None,
 ) -> Json:
     """What happened since the stream opened, oldest first: the newest thousand events."""
     scene = agent.scene.snapshot()
     told = [event for event in scene.events if event.kind not in UNTOLD and kind in (None, event.kind)]
     recorder = agent.recorder
-    bodies = [event_body(event, thumb=recorder is not None and recorder.pictured(event.id)) for event in told]
+    bodies = [
+        event_body(
+            event, thumb=recorder is not None and recorder.pictured(event.id), clip=state.clips.clip_of(event.id)
+        )
+        for event in told
+    ]
     return page(bodies, limit, after)
 
 
