@@ -104,7 +104,7 @@ class Keyframes:
         """Take note of a frame and its tracks. Returns the shot where a JPEG of it is due: `add` its keyframe then."""
         shot = self._current = Shot(frame, update, at)
         if not self._newest or (at - self._newest[-1].at).total_seconds() >= NEWEST_EVERY_S:
-            self._newest.append(shot)
+            self._newest.append(replace(shot, frame=frame.kept()))
         if self._due_at is not None and at < self._due_at:
             return None
         self._due_at = max(at, (self._due_at or at) + timedelta(seconds=JPEG_EVERY_S))

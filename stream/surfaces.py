@@ -12,6 +12,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from stream.types import U8, Colour, Frame
@@ -210,6 +211,9 @@ class DeviceFrame(Frame):
     @property
     def uv(self) -> U8:
         return self.surface.on_host()[1]
+
+    def kept(self) -> Frame:
+        return replace(self, y=self.y, uv=self.uv)
 
     @property
     def width(self) -> int:

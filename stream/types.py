@@ -62,7 +62,7 @@ class Frame:
     """One decoded picture in NV12.
 
     `y` is `(height, width)` uint8, `uv` is `(ceil(height/2), ceil(width/2), 2)` uint8, both in host memory and never
-    written to. `index` counts decoded frames since the stream opened and never resets. `decoded_s` is
+    written to; of a `DeviceFrame` they are copied there when they are first asked for. `index` counts decoded frames since the stream opened and never resets. `decoded_s` is
     `time.monotonic()` after decoding.
     """
 
@@ -88,6 +88,11 @@ class Frame:
     @property
     def height(self) -> int:
         return int(self.y.shape[0])
+
+    def kept(self) -> Frame:
+        """The same in host memory, for whoever holds it for longer than a moment: of frames elsewhere a stream has few.
+        May copy."""
+        return self
 
     def to_bgr(self) -> U8:
         """`(height, width, 3)` uint8, BGR. Converts at each call: keep the result where it is used twice."""

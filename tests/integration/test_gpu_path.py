@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import pytest
 
+from stream.surfaces import CAPACITY
 from stream.types import TrackUpdate
 from tests.barcode import BarcodeEngine
 from tests.server import PushedSource, RunningServer
@@ -70,6 +71,19 @@ async def test_frames_stay_on_the_device_and_a_decoder_that_fails_is_told(
             checks = {check["name"]: check for check in (await client.get("/health")).json()["checks"]}
             assert "H264 is decoded on the processor" in checks["stream cam"]["message"]
             assert checks["stream cam"]["ok"]
+
+
+async def test_whoever_keeps_pictures_does_not_use_up_the_surfaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent keeps more of the newest pictures than a stream has surfaces."""
+    monkeypatch.setattr("agent.keyframes.NEWEST_EVERY_S", 0.0)
+    monkeypatch.setattr("web.engines.nvdec", lambda index: StandInHardware().hardware())
+    with RunningServer(tmp_path, engine=EngineOnGpu()) as server:
+        source = server.open_stream("cam")
+        for _ in range(3 * CAPACITY):
+            shown(server, source, is_newest(source))
+        assert "surfaces" not in server.state.hub.get("cam").status().drops
 
 
 async def test_a_codec_that_the_gpu_refuses_at_start_is_in_health(

@@ -140,6 +140,20 @@ def test_a_frame_with_other_planes_is_an_ordinary_one() -> None:
     assert (small.index, small.pts, small.colour.matrix, small.width) == (5, 900, "bt709", 2)
 
 
+def test_a_frame_that_is_kept_gives_its_buffer_back() -> None:
+    pool = SurfacePool(StandInDevice(), capacity=1)
+    surface = pool.fill(planes(5))
+    assert surface is not None
+    one = frame(surface)
+    del surface
+    kept = one.kept()
+    assert pool.in_use == 1
+    del one
+    assert pool.in_use == 0
+    assert np.all(kept.y == 5)
+    assert kept.kept() is kept
+
+
 def test_what_the_host_knows_already_is_not_copied_back() -> None:
     device = StandInDevice()
     there = planes(4)
