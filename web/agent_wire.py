@@ -134,7 +134,7 @@ def stored_event_body(stored: StoredEvent, clip: tuple[str, float | None] | None
     body |= {"stream": stored.stream, "boot": stored.boot, "labels": list(event.labels), "keep": stored.keep}
     return body | _given(
         note=stored.note,
-        clip_offset_s=None if offset_s is None else round(offset_s, 4),
+        clip_offset_s=None if offset_s is None else round(offset_s, 6),
         value=event.value, frame_url=f"/v1/events/{event.id}/frame.jpg" if "frame" in stored.pictures else None
     )
 
