@@ -297,4 +297,5 @@ def _words(error: BaseException) -> str:
         return "The broker refused the login."
     if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in text:
         return "The broker's certificate is not trusted; name its authority in ca_file."
-    return f"The broker cannot be reached ({text or type(error).__name__})."
+    plain = text.partition("] ")[2] if text.startswith("[Errno") else text
+    return f"The broker cannot be reached ({plain or type(error).__name__})."

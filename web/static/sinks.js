@@ -1,8 +1,8 @@
 // Where alerts are told outside: how that goes, a test, and what could not be delivered.
 import { ApiError, call } from "./api.js";
 import { button, icon, make, paragraph } from "./dom.js";
-import { when } from "./history.js";
 import { REFERENCE } from "./turn.js";
+import { when } from "./when.js";
 
 /** @typedef {import("./types.js").SinkInfo} SinkInfo */
 /** @typedef {import("./types.js").DeadLetter} DeadLetter */
