@@ -80,7 +80,7 @@ test("what a camera sends is told in a line", () => {
 
 test("a tile says what is wrong, the most important first", () => {
   const fine = {
-    state: /** @type {const} */ ("live"), trouble: null, since: 5, fromPage: false, connected: true, hasPicture: true, full: false, failed: false,
+    state: /** @type {const} */ ("live"), trouble: null, since: 5, fromPage: false, connected: true, hasPicture: true, full: false, failed: null,
   };
   const clock = () => "14:02";
   const words = (/** @type {Partial<import("../../web/static/tile-state.js").TileSituation>} */ change) => tileWords({ ...fine, ...change }, clock);
@@ -95,6 +95,6 @@ test("a tile says what is wrong, the most important first", () => {
   assert.match(words({ state: "waiting", fromPage: true }).text, /Waiting for the sender/);
   assert.match(words({ state: "stalled" }).text, /No new picture since 14:02/);
   assert.match(words({ full: true }).detail, /All places for viewers/);
-  assert.equal(words({ failed: true }).word, "no video");
+  assert.equal(words({ failed: "UDP is blocked." }).word, "no video");
   assert.equal(words({ state: "ended", full: true }).word, "ended");
 });

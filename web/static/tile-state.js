@@ -9,7 +9,7 @@
  * @property {boolean} connected this page hears of the stream
  * @property {boolean} hasPicture
  * @property {boolean} full all places for viewers are taken
- * @property {boolean} failed the video connection does not come about
+ * @property {string | null} failed why no video comes here, though there is some
  */
 
 /**
@@ -37,7 +37,7 @@ export function tileWords(situation, clock) {
   if (state === "waiting") return said("connecting", "warn", "", "", true);
   if (state === "stalled") return said("stalled", "bad", `No new picture${from}`, "", true);
   if (situation.full) return said(state, "warn", "Stills only", "All places for viewers are taken.");
-  if (situation.failed) return said("no video", "bad", "The video connection failed", "A firewall or VPN may block UDP.");
+  if (situation.failed) return said("no video", "bad", "The video connection failed", situation.failed);
   if (!situation.connected || !situation.hasPicture) return said("connecting", "warn", "", "", true);
   return said(state, "good");
 }

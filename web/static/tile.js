@@ -76,7 +76,9 @@ export class Tile {
 
   /** @param {StreamInfo} info the newest of the server's list */
   update(info) {
+    const back = this.info.state !== "live" && info.state === "live";
     this.info = info;
+    if (back && this.#feed?.refused) this.#feed.retry();
     if (info.state === "live" || info.state === "still") this.#fineAt = Date.now();
     else if (this.#fineAt === null) void this.#askSince();
     this.#name.textContent = info.name || info.id;
@@ -150,7 +152,7 @@ export class Tile {
         connected: feed?.connected ?? false,
         hasPicture: this.stage.drawn !== null,
         full,
-        failed: feed?.rtcFailed ?? false,
+        failed: this.#failure,
       },
       clock,
     );
@@ -164,6 +166,12 @@ export class Tile {
     this.#showNote();
     this.#showStill(full);
     this.#showAlert();
+  }
+
+  get #failure() {
+    const feed = this.#feed;
+    if (feed?.refused) return feed.error ? `${feed.error.message} ${feed.error.action}` : "The server said no.";
+    return feed?.rtcFailed ? "A firewall or VPN may block UDP." : null;
   }
 
   /** When there was a picture last, where that was before this page came. */
@@ -195,7 +203,7 @@ export class Tile {
     const now = performance.now();
     if (!shown || (this.#stillAt && (!again || now - this.#stillAt < STILL_EVERY_MS))) return;
     this.#stillAt = now;
-    this.#still.src = `/v1/streams/${encodeURIComponent(this.info.id)}/snapshot.jpg?overlay=true&at=${Math.round(now)}`;
+    this.#still.src = `/v1/streams/${encodeURIComponent(this.info.id)}/snapshot.jpg?overlay=${again}&at=${Math.round(now)}`;
   }
 
   #showAlert() {
