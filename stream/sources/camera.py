@@ -103,8 +103,8 @@ class Camera(Protocol):
         """Whether it may be reached from here. Blocking. Raises `SourceError`."""
         ...
 
-    def open(self, timeouts: Timeouts, *, audio: bool = False) -> Opened:
-        """Blocking. Raises `OnlookerError` or an error of FFmpeg's or of a socket. `audio`: not the video alone."""
+    def open(self, timeouts: Timeouts) -> Opened:
+        """Blocking. Raises `OnlookerError` or an error of FFmpeg's or of a socket."""
         ...
 
 

@@ -33,7 +33,7 @@ class DeviceCamera:
     def check(self) -> None:
         """Nothing but the device itself is reached."""
 
-    def open(self, timeouts: Timeouts, *, audio: bool = False) -> OpenedContainer:
+    def open(self, timeouts: Timeouts) -> OpenedContainer:
         try:
             limits = (timeouts.connect_s, timeouts.read_s)
             return OpenedContainer(av.open(self.device, format=self.format, timeout=limits))

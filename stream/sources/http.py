@@ -82,7 +82,7 @@ class HttpCamera:
     def check(self) -> None:
         self.policy.resolve(self.target.host, self.target.port)
 
-    def open(self, timeouts: Timeouts, *, audio: bool = False) -> OpenedStream:
+    def open(self, timeouts: Timeouts) -> OpenedStream:
         fetcher = Fetcher(self.target, self.policy, timeouts, self.username, self.password)
         try:
             body = fetcher.get(self.target.url)

@@ -41,7 +41,7 @@ class Found:
 def look_at_camera(camera: Camera) -> Found:
     """Raises `OnlookerError` with what to do about it."""
     try:
-        opened = camera.open(TIMEOUTS, audio=True)
+        opened = camera.open(TIMEOUTS)
         with contextlib.closing(opened):
             return _look(opened, camera.where)
     except OnlookerError:

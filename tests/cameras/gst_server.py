@@ -91,7 +91,7 @@ def factory_of(mount):
         branches.append(PCMA)
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(f"( {' '.join(branches)} )")
-    factory.set_shared(True)
+    factory.set_shared(not mount.get("pcma"))  # a second client would end the tone of the first
     factory.connect("media-configure", configure, mount)
     return factory
 
