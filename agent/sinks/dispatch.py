@@ -92,6 +92,8 @@ class Dispatcher:
             running = state.sink.run(partial(self._hurry, state))
             self._tasks.append(asyncio.create_task(running, name=f"sink {state.name}"))
             self._tasks.append(asyncio.create_task(self._run(state), name=f"queue of sink {state.name}"))
+        for task in self._tasks:
+            task.add_done_callback(_ended)
         await asyncio.sleep(0)  # a sink begins before anything is sent
 
     async def close(self) -> None:
@@ -307,4 +309,13 @@ class Dispatcher:
         except TimeoutError:
             message = sink.fault or f"It did not answer within {sink.terms.timeout_s:g} s."
             reply = Reply(None, Failure(message, passing=True))
+        except Exception:
+            # Of one delivery: the others must not wait for it for ever.
+            log.exception("an alert could not be sent to %s", sink.terms.name)
+            reply = Reply(None, Failure("Something went wrong while it was sent; the log says what.", passing=False))
         return replace(reply, took_s=time.monotonic() - begun_s)
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("%s failed", task.get_name(), exc_info=task.exception())

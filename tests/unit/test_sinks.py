@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ from agent.sinks.dispatch import MOST_WAITING, Dispatcher
 from agent.sinks.quiet import QuietHours, local_zone, parse_hours
 from agent.sinks.repeats import MOST_KEYS, Repeats
 from agent.sinks.wording import Told, Wording
-from agent.store.rows import Delivery
+from agent.store import outbox
+from agent.store.opening import open_store, store_url
+from agent.store.rows import Delivery, Entry
 from agent.types import EventFact, EventKind, Severity
 from stream.errors import BadInput, NotFound
 from tests.stored import BOOT, NOON, event
@@ -123,6 +126,24 @@ async def test_a_sink_that_is_ready_again_is_sent_what_waits() -> None:
         await until(lambda: state.delivered == 1)
 
 
+@pytest.mark.logs_errors
+async def test_one_delivery_that_breaks_its_sink_does_not_keep_the_others() -> None:
+    class Broken(Box):
+        async def send(self, letter: Letter) -> Reply:
+            if "First" in letter.delivery.body:
+                raise KeyError("a mistake of ours")
+            return await super().send(letter)
+
+    async with running(Broken(Terms("one")), lambda: NOON) as dispatcher:
+        sent(dispatcher, told("First."), told("Second."))
+        (state,) = dispatcher.states()
+        await until(lambda: state.delivered == 1)
+        (letter,) = await dispatcher.dead_letters("one")
+    assert "First." in letter.body
+    assert letter.error is not None
+    assert "log" in letter.error
+
+
 # --- repeats ----------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +229,31 @@ async def test_what_was_quiet_is_summed_up_when_the_hours_end() -> None:
     assert message["data"]["streams"] == {"cam": 1, "yard": 1}
     assert [one["text"] for one in message["data"]["events"]] == ["First.", "Second."]
     assert "23:01 UTC  Front door: Second." in message["text"]
+
+
+async def test_what_was_quiet_outlives_the_server_and_its_summary_takes_its_place(tmp_path: Path) -> None:
+    store = await open_store(store_url(None, tmp_path))
+    box, clock = Box(Terms("one", quiet=NIGHT, retry_s=600)), [LATE]
+    box.failures = [Failure("Away.", passing=True)]
+    things = [told(text, after_s=(LATE - NOON).total_seconds()) for text in ("First.", "Second.")]
+    async with running(box, lambda: clock[0]) as before:
+        entries = [Entry(thing.fact, LATE, deliveries=before.tell(thing)) for thing in things]
+    await store.write(BOOT, "cam", entries)
+    async with running(box, lambda: clock[0]) as dispatcher:
+        await dispatcher.resume(store)
+        (state,) = dispatcher.states()
+        await until(lambda: len(state.held) == 2)
+        assert len(await outbox.pending(store)) == 2
+        clock[0] = LATE + timedelta(hours=8)
+        state.wake.set()
+        await until(lambda: state.error == "Away.")
+        (waiting,) = await outbox.pending(store)
+        dispatcher._hurry(state)
+        await until(lambda: state.delivered == 1)
+        assert await outbox.pending(store) == []
+    await store.close()
+    assert json.loads(waiting.body)["type"] == "summary"
+    assert box.types == ["summary"]
 
 
 async def test_a_single_quiet_alert_is_told_as_it_is_and_critical_ones_wait_by_choice() -> None:
