@@ -38,9 +38,9 @@ class CameraHealth:
         self._steady_s = opened_s
         """Since when the picture may be judged to be frozen: it changed, or came back."""
 
-    def step(self, now_s: float, pictured_s: float | None, changed_s: float) -> Change | None:
-        """`pictured_s` is when the last picture came, None for never; `changed_s` when one last differed from the one
-        before."""
+    def step(self, now_s: float, pictured_s: float | None, changed_s: float, looked_s: float) -> Change | None:
+        """`pictured_s`: when the last picture came, None for never; `looked_s`: when one was last compared with the one
+        before; `changed_s`: when they last differed."""
         coming = pictured_s is not None and now_s - pictured_s < FRESH_S
         gone_s = self._since_s
         if pictured_s is not None:
@@ -51,10 +51,10 @@ class CameraHealth:
         if not self._offline and not coming and now_s - self._since_s >= self._offline_s:
             self._offline = True
             return Change(EventKind.OFFLINE, now_s - self._since_s)
-        return self._judge_picture(now_s, changed_s) if coming else None
+        return self._judge_picture(changed_s, looked_s) if coming else None
 
-    def _judge_picture(self, now_s: float, changed_s: float) -> Change | None:
-        same_s = now_s - max(changed_s, self._steady_s)
+    def _judge_picture(self, changed_s: float, looked_s: float) -> Change | None:
+        same_s = looked_s - max(changed_s, self._steady_s)
         if self._frozen and changed_s > self._steady_s:
             since_s, self._frozen, self._steady_s = self._steady_s, False, changed_s
             return Change(EventKind.UNFROZEN, changed_s - since_s)
@@ -72,8 +72,8 @@ async def watch_camera(agent: StreamAgent, *, offline_s: float, frozen_s: float)
     while session.state is not StreamState.ENDED:
         now_s = time.monotonic()
         attention = session.attention
-        changed_s = attention.changed_s if attention is not None else now_s
-        change = health.step(now_s, session.pictured_s, changed_s)
+        changed_s, looked_s = (attention.changed_s, attention.looked_s) if attention is not None else (now_s, now_s)
+        change = health.step(now_s, session.pictured_s, changed_s, looked_s)
         if change is not None:
             agent.tell(_event(agent, change))
         await asyncio.sleep(look_s)

@@ -59,7 +59,7 @@ class Attention:
         self._lock = threading.Lock()
         self._holders = 0
         self._asked_s = float("-inf")
-        self._looked_s = float("-inf")
+        self.looked_s = float("-inf")
         self._referred_s = float("-inf")
         self._moved_s = clock()
         self._passed_s = float("-inf")
@@ -68,7 +68,8 @@ class Attention:
         self._passing = True
         self._skimming = False
         self.changed_s = clock()
-        """When the picture last differed at all from the one before, on the monotonic clock."""
+        """When the picture last differed at all from the one before, on the monotonic clock. As far as is known at
+        `looked_s`: while only keyframes are decoded, looks are as far apart as these."""
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -108,7 +109,7 @@ class Attention:
 
     def __call__(self, frame: Frame) -> bool:
         now_s = self._clock()
-        if now_s - self._looked_s >= LOOK_S:
+        if now_s - self.looked_s >= LOOK_S:
             self._look(frame, now_s)
         if self.idle:
             return False
@@ -120,7 +121,7 @@ class Attention:
         return False
 
     def _look(self, frame: Frame, now_s: float) -> None:
-        self._looked_s = now_s
+        self.looked_s = now_s
         small = _small(frame.y)
         if self._last is None or small.shape != self._last.shape or not np.array_equal(small, self._last):
             self.changed_s = now_s

@@ -25,7 +25,7 @@ class FeedConfig(Section):
     name: str | None = None
     kind: FeedKind = "file"
     """By default what `url` or `device` says, else `file`."""
-    url: str | None = None
+    url: Annotated[str | None, Field(repr=False)] = None
     """`rtsp://192.168.1.20/stream1`, or `http://…` for HLS, MPEG-TS, FLV, MP4 and MJPEG."""
     path: UserPath | None = None
     device: str | None = None

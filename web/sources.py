@@ -8,11 +8,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from stream.config import SourcesConfig
 from stream.errors import BadInput, SourceError
 from stream.feed_config import CAMERAS, NEEDED, FeedConfig
-from stream.sources import demo
-from stream.sources.addresses import AddressPolicy
+from stream.sources import demo, http, rtsp
+from stream.sources.addresses import AddressPolicy, target_of
 from stream.sources.base import Source
 from stream.sources.camera import Camera, CameraSource
 from stream.sources.device import DeviceCamera
@@ -22,6 +24,7 @@ from stream.sources.http import HttpCamera
 from stream.sources.rtsp import RtspCamera
 from web.api.feed_shapes import NewSource
 
+SCHEMES = {"rtsp": rtsp.SCHEMES, "http": http.SCHEMES, "mjpeg": http.SCHEMES}
 DEVICE = re.compile(r"/dev/video\d{1,3}")
 ANYWHERE = AddressPolicy(any_host=True)
 
@@ -39,6 +42,11 @@ def feed_of(wanted: NewSource, stream_id: str, sources: SourcesConfig) -> FeedCo
     if wanted.kind == "v4l2" and not DEVICE.fullmatch(wanted.device or ""):
         raise BadInput("A camera of the server is /dev/video and a number.", action="Give one like /dev/video0.")
     values = wanted.model_dump(exclude_none=True)
+    if wanted.url is not None and wanted.kind in SCHEMES:
+        target = target_of(wanted.url, SCHEMES[wanted.kind])
+        values["url"] = target.url
+        if target.username is not None and wanted.username is None:
+            values |= {"username": target.username, "password": SecretStr(target.password or "")}
     if wanted.kind in ("file", "folder"):
         values["path"] = allowed_path(wanted.path or "", sources.allow_roots, folder=wanted.kind == "folder")
     return FeedConfig(id=stream_id, **{key: value for key, value in values.items() if value is not None})

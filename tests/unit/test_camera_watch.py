@@ -15,19 +15,23 @@ class Camera:
     def __init__(self, *, frozen_s: float = 60.0) -> None:
         self.now_s = 1000.0
         self.pictured_s: float | None = None
-        self.changed_s = self.now_s
+        self.changed_s = self.looked_s = self.now_s
         self.health = CameraHealth(self.now_s, offline_s=10.0, frozen_s=frozen_s)
         self.told: list[Change] = []
 
-    def go_on(self, seconds: float, *, pictures: bool = True, changes: bool = True) -> list[EventKind]:
+    def go_on(
+        self, seconds: float, *, pictures: bool = True, changes: bool = True, look_s: float = 0.5
+    ) -> list[EventKind]:
         before = len(self.told)
         for _ in range(round(seconds * 2)):
             self.now_s += 0.5
             if pictures:
                 self.pictured_s = self.now_s
-            if pictures and changes:
-                self.changed_s = self.now_s
-            change = self.health.step(self.now_s, self.pictured_s, self.changed_s)
+            if pictures and self.now_s - self.looked_s >= look_s:
+                self.looked_s = self.now_s
+                if changes:
+                    self.changed_s = self.now_s
+            change = self.health.step(self.now_s, self.pictured_s, self.changed_s, self.looked_s)
             if change is not None:
                 self.told.append(change)
         return [change.kind for change in self.told[before:]]
@@ -73,6 +77,12 @@ def test_what_was_away_is_not_frozen_at_once_when_it_is_back() -> None:
     camera.go_on(300, pictures=False)
     assert camera.go_on(50, changes=False) == [EventKind.ONLINE]
     assert camera.go_on(20, changes=False) == [EventKind.FROZEN]
+
+
+def test_looks_that_are_far_apart_do_not_make_a_picture_frozen() -> None:
+    camera = Camera(frozen_s=5)
+    assert camera.go_on(60, look_s=10) == []
+    assert camera.go_on(15, changes=False, look_s=10) == [EventKind.FROZEN]
 
 
 def test_zero_never_tells_of_frozen_pictures() -> None:
