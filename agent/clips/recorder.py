@@ -35,7 +35,7 @@ SETTLE_S = 1.0
 """So long a finished file waits for the tracks of its last pictures."""
 MOST_CUTS = 8
 """At once, of one stream."""
-SHOWN = frozenset({"alert", "saved", "offline", "frozen"})
+SHOWN = frozenset({EventKind.ALERT, EventKind.SAVED, EventKind.OFFLINE, EventKind.FROZEN})
 """Kinds of events that have a clip."""
 
 
@@ -156,7 +156,7 @@ class StreamClips:
 
     def expect(self, event: Event) -> str | None:
         """The id of the clip that will show `event`; None where there will be none."""
-        if event.kind.value not in SHOWN or self._ended or not self._wanted():
+        if event.kind not in SHOWN or self._ended or not self._wanted():
             return None
         now_s = time.monotonic()
         picture = self._ring.find(event.frame)

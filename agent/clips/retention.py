@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agent.store.clips import ClipSettings, oldest_unkept, remove_clips, used_by_clips
+from agent.store.clips import ClipSettings, oldest_unkept, remove_clips, unkept_bytes, used_by_clips
 from agent.store.store import EventStore
 
 BATCH = 100
@@ -50,7 +50,10 @@ async def retain(
             gone += await _remove(store, unlink, stream=stream, bytes_too_many=held - int(chosen.max_gb * GB))
     held = sum((await used_by_clips(store)).values())
     gone += await _remove(store, unlink, bytes_too_many=held - int(limits.max_gb * GB))
-    return gone + await make_room(store, limits.spare_bytes, free, unlink)
+    # Where something else has filled the disk, all clips would go and it would be full all the same.
+    if limits.spare_bytes - await free() <= await unkept_bytes(store):
+        gone += await make_room(store, limits.spare_bytes, free, unlink)
+    return gone
 
 
 async def make_room(store: EventStore, wanted_bytes: int, free: Free, unlink: Unlink) -> int:

@@ -161,12 +161,23 @@ async def used_by_clips(store: EventStore) -> dict[str, int]:
         return {stream: int(held or 0) for stream, held in await connection.execute(wanted)}
 
 
+async def unkept_bytes(store: EventStore) -> int:
+    """What the clips take that may go."""
+    wanted = sa.select(sa.func.sum(clips.c.bytes)).where(clips.c.id.not_in(_kept()))
+    async with store.reading() as connection:
+        return int((await connection.execute(wanted)).scalar() or 0)
+
+
+def _kept() -> sa.Select[Any]:
+    """The clips of events that are kept."""
+    return sa.select(event_clips.c.clip_id).join(events, events.c.id == event_clips.c.event_id).where(events.c.keep)
+
+
 async def oldest_unkept(
     store: EventStore, *, stream: str | None = None, before: datetime | None = None, limit: int = 100
 ) -> list[tuple[str, str, str, int]]:
     """`(id, suffix, stream, bytes)` of clips that may go, oldest first."""
-    kept = sa.select(event_clips.c.clip_id).join(events, events.c.id == event_clips.c.event_id).where(events.c.keep)
-    wanted = sa.select(clips.c.id, clips.c.suffix, clips.c.stream, clips.c.bytes).where(clips.c.id.not_in(kept))
+    wanted = sa.select(clips.c.id, clips.c.suffix, clips.c.stream, clips.c.bytes).where(clips.c.id.not_in(_kept()))
     if stream is not None:
         wanted = wanted.where(clips.c.stream == stream)
     if before is not None:

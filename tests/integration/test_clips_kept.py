@@ -227,6 +227,25 @@ async def test_the_oldest_go_where_the_disk_is_nearly_full(tmp_path: Path, monke
         assert clips.state().error is None
 
 
+async def test_a_disk_that_something_else_has_filled_does_not_cost_all_clips(tmp_path: Path) -> None:
+    frames = Camera(group=5).film(30)
+    async with opened(tmp_path) as (store, clips):
+        there = {await record(Stream(), clips, store, frames, f"Number {n}.") for n in range(3)}
+        each = clips.state().bytes // 3
+        usage = service.files.free_bytes(tmp_path)
+        clips.limits = replace(clips.limits, spare_bytes=usage + 100 * GB)
+        await clips.retain()
+        assert {clip.id for clip in await find_clips(store, ClipQuery())} == there
+
+        async def nearly() -> int:
+            return 1000
+
+        clips._free = nearly  # type: ignore[method-assign]
+        clips.limits = replace(clips.limits, spare_bytes=1000 + each)
+        await clips.retain()
+        assert len(await find_clips(store, ClipQuery())) in (1, 2)
+
+
 class Usage:
     def __init__(self, free: int) -> None:
         self.free = free

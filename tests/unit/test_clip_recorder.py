@@ -181,6 +181,21 @@ async def test_a_source_that_stops_ends_its_clip_by_the_clock(monkeypatch: pytes
     stream.clips.end()
 
 
+async def test_a_camera_that_went_away_leaves_a_clip_of_its_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE_S", 0.0)
+    frames = [replace(frame, received_s=frame.received_s - 1000) for frame in Camera(group=10).film(100)]
+    stream = Stream()
+    stream.show(frames)
+    gone = replace(happened(frames[0], kind=EventKind.OFFLINE), frame=FrameRef(1, 4_000_000_000))
+    assert stream.clips.expect(gone) is not None
+    async with asyncio.timeout(10):
+        while not stream.finished:
+            await asyncio.sleep(0.01)
+    assert stream.numbers() == list(range(60, 100))
+    assert stream.finished[0].part.at_home == {gone.id}
+    stream.clips.end()
+
+
 async def test_the_last_pictures_wait_for_their_tracks() -> None:
     frames = Camera(group=10).film(100)
     stream = Stream()

@@ -14,6 +14,7 @@ export const KINDS = {
   online: "Camera back",
   frozen: "Picture frozen",
   unfrozen: "Picture moves again",
+  unfrozen: "Picture moves again",
   enter: "Came in",
   appear: "Appeared",
   exit: "Went out",
