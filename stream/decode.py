@@ -55,7 +55,7 @@ class Decoding:
     @property
     def in_words(self) -> str | None:
         """What people should know of it, if anything."""
-        return f"{self.codec} is decoded on {SOFTWARE}: {self.note}" if self.note else None
+        return f"{self.codec} is decoded on {SOFTWARE}: {self.note}." if self.note else None
 
 
 class _Unusable(Exception):

@@ -119,9 +119,9 @@ def in_words(relief: Relief, efforts: Sequence[Effort]) -> tuple[str, ...]:
     words = []
     effort = efforts[relief.efforts - 1] if relief.efforts else FULL
     if effort.looks < 1:
-        words.append(f"the detector looks {effort.looks:.0%} as often")
+        words.append(f"The machine is busy: the detector looks {effort.looks:.0%} as often.")
     if effort.detail < 1:
-        words.append(f"tracking at {effort.detail:.0%} of the resolution")
+        words.append(f"The machine is busy: tracking at {effort.detail:.0%} of the resolution.")
     if relief.ceiling_fps is not None:
-        words.append(f"at most {relief.ceiling_fps:g} pictures a second are tracked")
+        words.append(f"The machine is busy: at most {relief.ceiling_fps:g} pictures a second are tracked.")
     return tuple(words)

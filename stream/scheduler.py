@@ -179,7 +179,7 @@ class Scheduler:
         """Make what `relief` says hold."""
         now = self.relief
         self.policy = relief.in_words(now, self._efforts)
-        log.info("engine load: %s", "; ".join(self.policy) or "nothing gives way any more")
+        log.info("engine load: %s", " ".join(self.policy) or "nothing gives way any more")
         for lane in self._lanes:
             lane.ceiling_fps = now.ceiling_fps
         if isinstance(self.engine, Yielding) and now.efforts != before.efforts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.pacing import Pace, in_turn, period_s
@@ -64,6 +64,7 @@ def test_the_lower_of_target_and_ceiling_holds(target: float | None, ceiling: fl
     assert period_s(target, ceiling) == (1 / min(rates) if rates else 0.0)
 
 
+@settings(max_examples=40)
 @given(st.integers(1, 20), st.integers(1, 5), st.data())
 def test_nobody_waits_for_more_than_one_round(streams: int, limit: int, data: st.DataObject) -> None:
     """Whoever has a picture is stepped within ceil(n / limit) steps, whatever the others have."""

@@ -112,7 +112,7 @@ def test_ease_always_brings_everything_back(loads: list[Load]) -> None:
 def test_it_is_said_in_words() -> None:
     assert in_words(Relief(), OFFERS) == ()
     assert in_words(Relief(2, 12.0), OFFERS) == (
-        "the detector looks 50% as often",
-        "tracking at 80% of the resolution",
-        "at most 12 pictures a second are tracked",
+        "The machine is busy: the detector looks 50% as often.",
+        "The machine is busy: tracking at 80% of the resolution.",
+        "The machine is busy: at most 12 pictures a second are tracked.",
     )

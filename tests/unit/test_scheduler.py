@@ -226,7 +226,7 @@ async def test_under_load_the_engine_does_with_less_then_the_rate_falls_and_all_
     async with asyncio.timeout(30):
         await feed(lambda: one.ceiling_fps is not None)
         assert engine.made_do == list(engine.efforts)
-        assert scheduler.policy[0] == "the detector looks 25% as often"
+        assert scheduler.policy[0] == "The machine is busy: the detector looks 25% as often."
         assert "pictures a second" in scheduler.policy[1]
         late = await scheduler.open(lambda result: None)
         assert late.ceiling_fps == one.ceiling_fps or one.ceiling_fps is None

@@ -130,7 +130,7 @@ def summary(case: Json) -> str:
         f"{case['tracked_fps']:.1f} pictures a second tracked of {case['fps']:g} a stream, "
         f"{case['followed']:.1f} objects followed, drops: {drops}, memory: {memory}"
     )
-    return "\n".join([words, *(f"under load: {rule}" for rule in case["policy"])])
+    return "\n".join([words, *(f"at present: {rule}" for rule in case["policy"])])
 
 
 def compared(before: Json, after: Json) -> list[Table]:

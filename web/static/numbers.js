@@ -54,7 +54,7 @@ export function lines({ report, counts, status, local, codec }) {
   ];
   if (codec) rows.push(["Codec", codec, "What carries the picture"]);
   rows.push(["Dropped", drops.length ? drops.map(([stage, count]) => `${stage} ${count}`).join(" · ") : "nothing", "Frames given up, by stage"]);
-  for (const rule of status?.policy ?? []) rows.push(["Under load", rule, "What gives way at present"]);
+  for (const rule of status?.policy ?? []) rows.push(["At present", rule, "What is done otherwise than usual, and why"]);
   return rows;
 }
 
