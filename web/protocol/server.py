@@ -202,7 +202,8 @@ class Gap(FactShape):
 
 
 class View(Shape):
-    """`rVFC.rtpTimestamp - rtp_offset` (mod 2^32) equals `tracks.rtp`."""
+    """`rVFC.rtpTimestamp - rtp_offset` (mod 2^32) equals `tracks.rtp`, in this epoch: ask again when `source` says
+    `connected`."""
 
     type: Literal["view"]
     session: str

@@ -539,7 +539,7 @@ export interface Tracks {
   timings_ms: Record<string, number>;
 }
 
-/** `rVFC.rtpTimestamp - rtp_offset` (mod 2^32) equals `tracks.rtp`. */
+/** `rVFC.rtpTimestamp - rtp_offset` (mod 2^32) equals `tracks.rtp`, in this epoch: ask again when `source` says `connected`. */
 export interface View {
   type: "view";
   session: string;

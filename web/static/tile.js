@@ -110,6 +110,9 @@ export class Tile {
 
   #open() {
     const { stage } = this;
+    // What was shown before is not how it looks now.
+    stage.play(null, false);
+    this.#stillAt = 0;
     this.#feed = new Feed(this.info.id, null, {
       message: (message) => this.#onMessage(message),
       media: (media) => stage.play(media, false),
