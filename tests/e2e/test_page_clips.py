@@ -17,6 +17,7 @@ from agent.types import Event, EventKind, Severity
 from stream.types import FrameRef
 from tests.browser import wait_for
 from tests.e2e.conftest import Faults
+from tests.e2e.test_page_access import serious_violations
 from tests.server import PushedSource, RunningServer
 
 # At each picture that the player has drawn: the number in the composited canvas, and the one of its overlay.
@@ -145,6 +146,7 @@ def test_the_overlay_of_a_clip_is_on_its_own_pictures(page: Page, filmed: Filmed
 
 def test_a_clip_is_downloaded_packed_with_others_and_deleted(page: Page, filmed: Filmed, faults: Faults) -> None:
     sheet = open_clip(page, filmed)
+    assert serious_violations(page) == []
     detail = sheet.get_by_role("region", name="What happened then")
     with page.expect_download() as video:
         detail.get_by_role("link", name="Video").click()
