@@ -209,7 +209,7 @@ class StreamSession:
         lane, decoding = self._lane, self.decoding
         notes = (
             self.source.note if self.source else None,
-            self.attention.policy if self.attention else None,
+            self.attention.policy if self.attention and self.error is None else None,
             decoding.in_words if decoding else None,
         )
         more = {"viewer": self.relay.drops} | ({"engine": lane.slot.drops, **lane.skipped} if lane else {})

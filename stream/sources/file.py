@@ -7,6 +7,7 @@ complete pictures. Nothing waits for a slow consumer: what cannot be handed over
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from stream.sources.base import MediaSink
 from stream.sources.demux import Layout, Reading, inspect
 from stream.sources.handover import Handover
 from stream.types import CLOCK_HZ
+
+log = logging.getLogger(__name__)
 
 STALL_S = 1.0
 """A reader that is later than this, after a suspended machine for example, goes on from where it is."""
@@ -90,8 +93,10 @@ class _Reader:
             self._play()
         except OnlookerError as failure:
             error = failure
-        except (av.FFmpegError, OSError, ValueError) as failure:
-            error = SourceError(f"Reading the video failed: {failure}", action="Try another file, or convert it.")
+        except (av.FFmpegError, OSError, ValueError):
+            # The error's own words hold the whole path.
+            log.info("reading %s failed", self._source.url, exc_info=True)
+            error = SourceError(f"Reading {self._source.url} failed.", action="Try another file, or convert it.")
         self._handover.call(self._finish, error)
 
     def _finish(self, error: OnlookerError | None) -> None:

@@ -176,6 +176,23 @@ async def test_a_line_that_breaks(server: RtspServer, breaks: str, code: str) ->
         assert sink.connects == 2
 
 
+async def test_a_silent_camera_is_left_without_waiting_for_it(server: RtspServer) -> None:
+    with Line(server.port) as line:
+        patient = Timeouts(connect_s=300, read_s=300)
+        source = CameraSource(RtspCamera.of(server.url("/plain", port=line.port), ANY), timeouts=patient)
+        async with asyncio.timeout(60):
+            async with watching(source) as sink:
+                await sink.until(3)
+                line.stall()
+            count = len(sink.received)
+            line.blackhole()
+            async with watching(source) as sink:
+                while line.connections < 2:
+                    await asyncio.sleep(0.005)
+        assert not sink.received
+        assert count >= 3
+
+
 async def test_nobody_there() -> None:
     source = camera("rtsp://127.0.0.1:9/cam")
     async with watching(source) as sink:
