@@ -14,7 +14,6 @@ export const KINDS = {
   online: "Camera back",
   frozen: "Picture frozen",
   unfrozen: "Picture moves again",
-  unfrozen: "Picture moves again",
   enter: "Came in",
   appear: "Appeared",
   exit: "Went out",
