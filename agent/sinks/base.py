@@ -17,6 +17,7 @@ from agent.types import EventKind, Severity
 SEVERITIES = tuple(Severity)
 TOLD_KINDS = ("alert", "offline", "online", "frozen", "unfrozen")
 """Kinds of events that are told outside."""
+RECOVERIES = frozenset({EventKind.ONLINE, EventKind.UNFROZEN})
 MOST_RETRY_S = 600.0
 
 Json = dict[str, Any]
@@ -41,6 +42,9 @@ class Terms:
     wording: Wording | None = None
 
     def wants(self, stream: str, kind: EventKind, severity: Severity) -> bool:
+        """Who is told that something is wrong is told when it is well again, though that is less severe."""
+        if kind in RECOVERIES and severity is Severity.INFO:
+            severity = Severity.WARN
         return (
             SEVERITIES.index(severity) >= SEVERITIES.index(self.min_severity)
             and (not self.kinds or kind in self.kinds)

@@ -144,6 +144,13 @@ async def test_one_delivery_that_breaks_its_sink_does_not_keep_the_others() -> N
     assert "log" in letter.error
 
 
+def test_who_is_told_that_a_camera_is_off_is_told_that_it_is_back() -> None:
+    terms = Terms("x", min_severity=Severity.WARN)
+    assert terms.wants("cam", EventKind.OFFLINE, Severity.WARN)
+    assert terms.wants("cam", EventKind.ONLINE, Severity.INFO)
+    assert not Terms("x", min_severity=Severity.CRITICAL).wants("cam", EventKind.ONLINE, Severity.INFO)
+
+
 # --- repeats ----------------------------------------------------------------------------------------------------------
 
 
