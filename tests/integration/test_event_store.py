@@ -13,6 +13,23 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from agent.store import outbox
+from agent.store.clips import (
+    Clip,
+    ClipQuery,
+    ClipSettings,
+    EventInClip,
+    add_clips,
+    change_event,
+    facets,
+    find_clips,
+    moments,
+    oldest_unkept,
+    read_settings,
+    remove_clips,
+    unkept_bytes,
+    used_by_clips,
+    write_settings,
+)
 from agent.store.faults import RowRefused
 from agent.store.opening import open_store, store_url
 from agent.store.retention import Limits, retain, used_bytes
@@ -25,6 +42,7 @@ from agent.types import (
     AnswerState,
     Caption,
     CaptionFact,
+    Event,
     EventKind,
     Evidence,
     Question,
@@ -248,3 +266,73 @@ async def test_the_outbox_outlives_the_server(store: EventStore, url: sa.URL) ->
     assert await outbox.dead_letters(again, "webhook-1") == [refused]
     assert await outbox.dead_letters(again, "webhook-2") == []
     await again.close()
+
+
+def clip_of(told: Event, number: int, stream: str = "cam", after_s: float = 0.0) -> Clip:
+    at = NOON + timedelta(seconds=after_s)
+    events = (EventInClip(told.id, 1.5), EventInClip("e" * 32, None))
+    return Clip(f"{number:032x}", BOOT, stream, at, ".mp4", "H264", 640, 480, 3.0, 90, 88, 1000 + number, events)
+
+
+async def test_clips_are_listed_by_stream_event_and_time_and_kept_with_their_events(store: EventStore) -> None:
+    told = [event(f"number {n}", n, region_id="f" * 32) for n in range(4)]
+    await store.write(BOOT, "cam", [entry(each) for each in told])
+    streams = ("cam", "cam", "door", "cam")
+    added = [clip_of(each, n, streams[n], n) for n, each in enumerate(told)]
+    await add_clips(store, [(clip, (told[3].id,) if n == 3 else ()) for n, clip in enumerate(added)])
+    everything = await find_clips(store, ClipQuery())
+    assert [clip.id for clip in everything] == [clip.id for clip in reversed(added)]
+    assert [clip.keep for clip in everything] == [True, False, False, False]
+    assert replace(everything[-1], seq=0) == replace(added[0], events=everything[-1].events)
+    assert set(everything[-1].events) == set(added[0].events)
+    assert [clip.id for clip in await find_clips(store, ClipQuery(stream="door"))] == [added[2].id]
+    assert [clip.id for clip in await find_clips(store, ClipQuery(event_id=told[1].id))] == [added[1].id]
+    between = ClipQuery(since=NOON + timedelta(seconds=1), until=NOON + timedelta(seconds=3), limit=1)
+    (newest,) = await find_clips(store, between)
+    assert (newest.id, [clip.id for clip in await find_clips(store, replace(between, before=newest.seq))]) == (
+        added[2].id,
+        [added[1].id],
+    )
+    assert await moments(store, [each.id for each in told[:2]]) == {
+        told[0].id: (added[0].id, 1.5),
+        told[1].id: (added[1].id, 1.5),
+    }
+    assert await used_by_clips(store) == {"cam": 3004, "door": 1002}
+    assert await unkept_bytes(store) == 3003
+    assert [row[0] for row in await oldest_unkept(store, stream="cam")] == [added[0].id, added[1].id]
+    await remove_clips(store, [added[0].id])
+    assert await moments(store, [told[0].id]) == {}
+    assert await found(store, with_clip=True) == ["number 3", "number 2", "number 1"]
+    assert await found(store, keep=True) == ["number 3"]
+    assert await found(store, region_id="f" * 32, label="person", q="number 2") == ["number 2"]
+
+
+async def test_a_note_is_searched_and_what_is_kept_outlives_its_time(store: EventStore) -> None:
+    told = [event("came in", 0), event("went out", 1)]
+    await store.write(BOOT, "cam", [entry(each) for each in told])
+    assert await change_event(store, told[0].id, {"note": "the postman \0"})
+    assert await found(store, q="postmen came") == []
+    assert await found(store, q="postman came") == ["came in"]
+    assert await change_event(store, told[0].id, {"note": "a neighbour", "keep": True})
+    assert await found(store, q="postman") == []
+    (stored,) = await store.events(EventQuery(q="neighbours"))
+    assert (stored.keep, stored.note) == (True, "a neighbour")
+    assert not await change_event(store, "e" * 32, {"keep": True})
+    assert await facets(store) == {
+        "streams": ["cam"], "kinds": ["enter"], "labels": ["person"], "region_ids": [],
+    }  # fmt: skip
+    assert await facets(store, "door") == {"streams": ["cam"], "kinds": [], "labels": [], "region_ids": []}
+    await retain(store, Limits(timedelta(days=1), 1), NOON + timedelta(days=9))
+    assert await found(store) == ["came in"]
+    assert await change_event(store, told[0].id, {"note": None, "keep": False})
+    assert await found(store, q="neighbours") == []
+    await retain(store, Limits(timedelta(days=1), 1 << 30), NOON + timedelta(days=9))
+    assert await found(store) == []
+
+
+async def test_what_was_chosen_for_a_stream_comes_back(store: EventStore) -> None:
+    await write_settings(store, "cam", ClipSettings(False, 3.5, None))
+    await write_settings(store, "cam", ClipSettings(True, None, 2.0))
+    await write_settings(store, "door", ClipSettings(True))
+    await write_settings(store, "door", ClipSettings())
+    assert await read_settings(store) == {"cam": ClipSettings(True, None, 2.0)}
