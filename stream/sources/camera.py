@@ -33,6 +33,9 @@ STALL_S = 1.0
 PACE_HZ = CLOCK_HZ * 1.001
 """What is held back goes a little faster than its time, so that the clock of a live server need not be exact."""
 
+MOST_AT_ONCE = 60
+"""Pictures that may wait for the event loop: those that came while a connection was looked at come all at once."""
+
 LEAVE_S = 0.25
 """A thread that waits for a silent camera is not waited for: it ends by itself when its time is up."""
 
@@ -174,7 +177,7 @@ class _Connection:
         self._timeouts = timeouts
         self._sink = sink
         self._connected = connected
-        self._handover = Handover(sink, loop)
+        self._handover = Handover(sink, loop, MOST_AT_ONCE)
         self._opened: Opened | None = None
         self._first_s: float | None = None
         self._last_s = 0.0

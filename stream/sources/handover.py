@@ -17,9 +17,11 @@ MAX_IN_FLIGHT = 8
 class Handover:
     """`give` and `call` are for the reader's thread. After `stop` is set nothing more reaches the sink."""
 
-    def __init__(self, sink: MediaSink, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, sink: MediaSink, loop: asyncio.AbstractEventLoop, most: int | None = None) -> None:
+        """`most` pictures may wait, by default `MAX_IN_FLIGHT`."""
         self._sink = sink
         self._loop = loop
+        self._most = MAX_IN_FLIGHT if most is None else most
         self._given = 0  # counted by the reader
         self._delivered = 0  # counted by the event loop
         self._until_keyframe = False
@@ -32,7 +34,7 @@ class Handover:
 
     def give(self, picture: Picture) -> None:
         """Hand `picture` over, or drop it and count it where the loop does not keep up."""
-        if self._given - self._delivered >= MAX_IN_FLIGHT or (self._until_keyframe and not picture.keyframe):
+        if self._given - self._delivered >= self._most or (self._until_keyframe and not picture.keyframe):
             self._until_keyframe = True
             self.call(self._sink.dropped, "source", 1)
             return
