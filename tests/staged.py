@@ -102,6 +102,11 @@ class StagedStream:
         while not self._over.is_set():
             self.source.push(pause_s=0.04)
 
+    def pause(self) -> None:
+        """No more pictures."""
+        self._over.set()
+        self._thread.join(10)
+
     def __enter__(self) -> Self:
         self.server.__enter__()
         self.source = self.server.open_stream("cam")
@@ -110,6 +115,5 @@ class StagedStream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(10)
+        self.pause()
         self.server.__exit__(None, None, None)

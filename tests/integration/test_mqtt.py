@@ -86,6 +86,10 @@ async def test_a_rule_of_a_zone_has_a_sensor_of_its_own(tmp_path: Path) -> None:
             scene.stage.blocks = [RED, BLUE]
             await heard.until(lambda h: h.newest.get(f"onlooker/cam/rule/{rule}") == b"ON")
             message = heard.json("onlooker/cam/event")
+            assert heard.json("onlooker/cam/state")["connected"]
+            scene.pause()
+            await heard.until(lambda h: not h.json("onlooker/cam/state")["connected"])
+    assert set(counts(heard).values()) == {0}, "nobody is in a picture that does not come"
     sensor = heard.json(CONFIG)["components"][f"rule_{rule[:12]}"]
     assert sensor["name"] == "at least 1 person in Yard"
     assert sensor["state_topic"] == f"onlooker/cam/rule/{rule}"
