@@ -62,8 +62,8 @@ class Frame:
     """One decoded picture in NV12.
 
     `y` is `(height, width)` uint8, `uv` is `(ceil(height/2), ceil(width/2), 2)` uint8, both in host memory and never
-    written to; of a `DeviceFrame` they are copied there when they are first asked for. `index` counts decoded frames since the stream opened and never resets. `decoded_s` is
-    `time.monotonic()` after decoding.
+    written to; of a `DeviceFrame` they are copied there when they are first asked for. `index` counts decoded frames
+    since the stream opened and never resets. `decoded_s` is `time.monotonic()` after decoding.
     """
 
     index: int
