@@ -226,8 +226,9 @@ class _Connection:
         video = opened.container.streams.video[0]
         reading = LiveReading(opened.container, video, by_arrival=opened.by_arrival)
         stop = self._handover.stop
-        start_s = time.monotonic()
+        start_s: float | None = None
         for picture in reading.pictures():
+            start_s = start_s if start_s is not None else time.monotonic()
             if opened.paced:
                 early_s = start_s + picture.ticks / PACE_HZ - time.monotonic()
                 start_s += max(0.0, -early_s - STALL_S)

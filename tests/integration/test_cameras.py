@@ -67,7 +67,7 @@ def shown(sink: Sink) -> list[int | None]:
 async def test_what_browsers_take_is_passed_on(server: RtspServer, path: str, transport: Any) -> None:
     source = camera(server.url(path), transport)
     async with watching(source) as sink:
-        await sink.until(25)
+        await sink.until(15)
     assert source.note is None
     assert sink.connects == 1
     pictures = sink.received
@@ -106,7 +106,7 @@ async def test_a_change_of_resolution_goes_on(server: RtspServer) -> None:
 
 async def test_damaged_pictures_cost_themselves(server: RtspServer) -> None:
     async with watching(camera(server.url("/garbage"))) as sink:
-        await sink.until(45)
+        await sink.until(28)
     assert sink.connects == 1
     assert not sink.losses
 

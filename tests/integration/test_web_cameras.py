@@ -49,12 +49,12 @@ def source(camera: Camera) -> CameraSource:
 async def test_formats_are_passed_on_in_their_time(server: WebCamera, path: str) -> None:
     playing = source(http_camera(server.url(path)))
     async with watching(playing) as sink:
-        await sink.until(30)
+        await sink.until(20)
     assert playing.note is None
-    pictures = sink.received[:30]
-    assert numbers("H264", [picture.data for picture in pictures]) == list(range(30))
+    pictures = sink.received[:20]
+    assert numbers("H264", [picture.data for picture in pictures]) == list(range(20))
     assert all(abs(after.rtp - before.rtp - 4500) <= 90 for before, after in pairwise(pictures))
-    assert pictures[-1].received_s - pictures[0].received_s > 1.0
+    assert pictures[-1].received_s - pictures[0].received_s > 0.7
 
 
 async def test_what_ends_is_played_again(server: WebCamera) -> None:
