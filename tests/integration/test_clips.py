@@ -34,17 +34,15 @@ class Film:
 
     def show(self, count: int, pause_s: float = 1 / 60) -> None:
         for frame in self.camera.film(count):
-
-            async def deliver(
-                received: Received = Received(
-                    frame.codec, frame.data, frame.keyframe, frame.rtp, None, time.monotonic()
-                ),
-            ) -> None:
-                assert self.source._sink is not None
-                self.source._sink.push(received)
-
-            self.server.call(deliver)
+            self._deliver(Received(frame.codec, frame.data, frame.keyframe, frame.rtp, None, time.monotonic()))
             time.sleep(pause_s)
+
+    def _deliver(self, received: Received) -> None:
+        async def deliver() -> None:
+            assert self.source._sink is not None
+            self.source._sink.push(received)
+
+        self.server.call(deliver)
 
     def happen(self, text: str = "Somebody came in.", **values: Any) -> Event:
         """An alert on the newest picture that was looked at."""
