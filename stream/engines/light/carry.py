@@ -1,7 +1,8 @@
 """One object's mask, carried from its keyframe to the present.
 
 The keyframe's mask is never warped step by step, which would blur it: the *map* from pixels of the present to pixels of
-the keyframe is composed instead, and the mask is sampled once through it.
+the keyframe is composed instead, set right by what the keyframe looks like through it, and the mask is sampled once
+through it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.engines.light.align import LEAST_AREA, correction, inner_places
 from stream.engines.light.flow import Flow, Window
 from stream.engines.light.grid import F32, ON, U8, Grid, Patch
 from stream.engines.light.motion import BEND_REACH_PX, middle, object_flow
@@ -54,6 +56,7 @@ class CarriedMask:
         self._grid = grid
         self._key = key
         self._key_small = key_small
+        self._key_luma = np.asarray(cv2.cvtColor(key_small, cv2.COLOR_BGR2GRAY), np.uint8)
         self.key_soft = key.small(grid)
         """The keyframe's mask on the flow grid."""
         self._step = 2 if np.count_nonzero(self.key_soft >= ON) > FINE_PIXELS else 1
@@ -98,12 +101,29 @@ class CarriedMask:
         before = at + flow - (origin + np.float32((step - 1) / 2))
         if step > 1:
             before *= np.float32(1 / step)
-        self._map = self._composed(before)
+        self._map = np.ascontiguousarray(self._composed(before))
         self.window = window
+        if back.luma.size:
+            self._settle(back.luma, soft)
         self.soft = sample(self.key_soft, self._places())
         self.doubt = None
         velocity = 0.6 * self.velocity + np.float32(0.4) * self.shift if len(inside) else self.velocity
         self.pace = Pace(velocity, self.pace.pictures + 1)
+
+    def _settle(self, luma: U8, soft: U8) -> None:
+        """Correct the map by the keyframe's looks. `luma` `(h, w)` uint8: the present on the flow grid; `soft`: what is
+        seen of the object, at the map's size."""
+        at = inner_places(soft)
+        if len(at) * self._step**2 < LEAST_AREA:
+            return
+        rows, columns = at[:, 0], at[:, 1]
+        places = self._map[rows, columns]
+        k, (x0, y0) = self._step, self.window[:2]
+        here = (at[:, ::-1] * k + np.array([x0, y0]) + (k - 1) / 2).astype(np.float32)
+        now = sample(luma, here[None])[0].astype(np.float32)
+        centre, shift, turn = correction(self._key_luma, places, now)
+        p = self._map.view(np.complex64)[..., 0]
+        p += np.complex64(turn) * (p - np.complex64(centre)) + np.complex64(shift)
 
     def _composed(self, before: F32) -> F32:
         """The map at the places `before` of the last window. Beyond the edge of the picture it goes on as it is at the

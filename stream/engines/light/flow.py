@@ -103,6 +103,11 @@ class Flow:
         known._parts = (((0, 0, width, height), flow.astype(np.float16)),)
         return known
 
+    @property
+    def luma(self) -> U8:
+        """`(h, w)` uint8: the picture that it is the flow of; empty where the flow alone is known."""
+        return self._now
+
     def prepare(self, windows: Sequence[Window]) -> None:
         """Work it out where these windows are, in as few and small parts as they allow."""
         height, width = self._now.shape
