@@ -60,9 +60,9 @@ def surviving(raw: F32, shown: F32, box: Box) -> float:
 
 
 async def test_nearly_every_person_is_unreadable_on_every_frame(tmp_path: Path, model_store: ModelStore) -> None:
-    """Measured: of 347 person-frames none keeps a tenth of its detail on a quiet machine, 3 do on a busy one, where fewer
-    frames fall into the second for which things stay hidden; one of them keeps a quarter. On the first frames nothing is
-    hidden, and everybody is seen."""
+    """Measured: of 347 person-frames none keeps a tenth of its detail on a quiet machine, and 3 do on a busy one, where
+    fewer frames fall into the second for which things stay hidden; one of them keeps a quarter. On the first frames
+    nothing is hidden, and everybody is seen."""
     truth = annotation()
     start = truth.first - LEAD_IN_FRAMES
     survived: list[tuple[float, bool]] = []
