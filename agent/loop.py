@@ -232,9 +232,7 @@ class StreamAgent:
         self, condition: str, *, cooldown_s: float = 60.0, severity: Severity = Severity.WARN, enabled: bool = True
     ) -> Watch:
         """Raises `BadInput` or `LimitReached`."""
-        watch = self.watches.add(
-            condition, self.regions, cooldown_s=cooldown_s, severity=severity, enabled=enabled
-        )
+        watch = self.watches.add(condition, self.regions, cooldown_s=cooldown_s, severity=severity, enabled=enabled)
         return self._watching(watch)
 
     def change_watch(

@@ -90,7 +90,7 @@ class RuleScene:
 
     def _stays(self, walk: Walk) -> Iterator[Happening]:
         who = frozenset({walk.id})
-        inside = _winds(walk.path, self.zone.points)
+        inside = winds(walk.path, self.zone.points)
         for begin, end in spells(inside):
             yield Happening(RuleKind.ENTER, who, walk.since + begin / LOOKS)
             yield Happening(RuleKind.LEAVE, who, walk.since + end / LOOKS)
@@ -98,7 +98,7 @@ class RuleScene:
                 yield Happening(RuleKind.DWELL, who, walk.since + begin / LOOKS + DWELL_S)
 
     def _crossings(self, walk: Walk) -> Iterator[Happening]:
-        side = _side(walk.path, self.line.points)
+        side = sides(walk.path, self.line.points)
         for k in np.flatnonzero(side[1:] != side[:-1]):
             way = Direction.FORWARD if side[k + 1] else Direction.BACKWARD
             yield Happening(RuleKind.CROSS, frozenset({walk.id}), walk.since + float(k + 1) / LOOKS, way.value)
@@ -118,7 +118,7 @@ class RuleScene:
         there = np.zeros((len(self.walks), SECONDS * LOOKS), bool)
         for row, walk in zip(there, self.walks, strict=True):
             first = round(walk.since * LOOKS)
-            row[first : first + len(walk.path)] = _winds(walk.path, self.zone.points)
+            row[first : first + len(walk.path)] = winds(walk.path, self.zone.points)
         return there
 
 
@@ -239,12 +239,12 @@ def _walk(rng: np.random.Generator, number: int, zone: Region, line: Region) -> 
 def _clear(path: np.ndarray, zone: Region, line: Region) -> bool:
     """Whether every stay on one side is long and deep enough, nobody stops on a border, and no stay is about as long as
     the rule asks for."""
-    inside = _winds(path, zone.points)
-    side = _side(path, line.points)
+    inside = winds(path, zone.points)
+    side = sides(path, line.points)
     border = [(*pair,) for pair in zip(zone.points, (*zone.points[1:], zone.points[0]), strict=True)]
     border = [pair for pair in border if not pair[0][0] == pair[1][0] == 0.0]
-    depth = np.min([_distance(path, a, b) for a, b in border], axis=0)
-    across = _distance(path, *line.points)
+    depth = np.min([distances(path, a, b) for a, b in border], axis=0)
+    across = distances(path, *line.points)
     for states, deep in ((inside, depth), (side, across)):
         if any(end - begin > 0.5 * LOOKS for begin, end in spells(deep < 0.01)):
             return False
@@ -264,7 +264,7 @@ def _counts_clearly(there: np.ndarray) -> bool:
     return True
 
 
-def _winds(path: np.ndarray, polygon: Sequence[XY]) -> np.ndarray:
+def winds(path: np.ndarray, polygon: Sequence[XY]) -> np.ndarray:
     """Whether a polygon winds around each of the spots `(n, 2)`, `(n,)` bool."""
     total = np.zeros(len(path))
     for start, end in zip(polygon, (*polygon[1:], polygon[0]), strict=True):
@@ -273,15 +273,15 @@ def _winds(path: np.ndarray, polygon: Sequence[XY]) -> np.ndarray:
     return np.asarray(np.abs(total) > math.pi)
 
 
-def _side(path: np.ndarray, line: Sequence[XY]) -> np.ndarray:
+def sides(path: np.ndarray, line: Sequence[XY]) -> np.ndarray:
     """True on the right-hand side of a line, seen along it in the picture as shown."""
     (ax, ay), (bx, by) = line
     return np.asarray((bx - ax) * (path[:, 1] - ay) - (by - ay) * (path[:, 0] - ax) > 0)
 
 
-def _distance(path: np.ndarray, a: XY, b: XY) -> np.ndarray:
+def distances(path: np.ndarray, a: XY, b: XY, aspect: float = ASPECT) -> np.ndarray:
     """Of each spot from the line from `a` to `b`, in heights of the picture."""
-    p, q = np.array([a[0] * ASPECT, a[1]]), np.array([b[0] * ASPECT, b[1]])
-    spots = path * [ASPECT, 1.0]
+    p, q = np.array([a[0] * aspect, a[1]]), np.array([b[0] * aspect, b[1]])
+    spots = path * [aspect, 1.0]
     along = np.clip((spots - p) @ (q - p) / max(float((q - p) @ (q - p)), 1e-12), 0, 1)
     return np.asarray(np.hypot(*(spots - p - along[:, None] * (q - p)).T))

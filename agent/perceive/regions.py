@@ -80,9 +80,9 @@ class Regions:
         self._anchors = {key: anchor for key, anchor in self._anchors.items() if key[0] in kept}
 
     def inside_since(self, region_id: str, track_id: int) -> datetime | None:
-        """Since when an object is in a zone, None where it is not."""
+        """Since when an object is in a zone, None where it is not, or where it may have just left."""
         stay = self._stays.get((region_id, track_id))
-        return stay.since if stay is not None and stay.inside else None
+        return stay.since if stay is not None and stay.inside and stay.turn is None else None
 
     def inside(self, region_id: str) -> list[int]:
         return sorted(track for (region, track), stay in self._stays.items() if region == region_id and stay.inside)

@@ -146,7 +146,7 @@ def test_demo_takes_the_next_free_port(environment: dict[str, str]) -> None:
         (("serve", "--port", "70000"), {}, "server.port"),
         (("serve",), {"ONLOOKER_SERVER__PROT": "1"}, "Did you mean ONLOOKER_SERVER__PORT?"),
         (("serve",), {"ONLOOKER_CONFIG": "/nowhere/onlooker.toml"}, "does not exist"),
-        (("serve", "--port", "0"), {"ONLOOKER_FEEDS": '[{"id": "door", "kind": "file"}]'}, "has no path"),
+        (("serve", "--port", "0"), {"ONLOOKER_FEEDS": '[{"id": "door", "kind": "file"}]'}, "needs `path`"),
     ],
 )
 def test_mistakes_are_told_in_words(

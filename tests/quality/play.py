@@ -59,6 +59,17 @@ def _step(engine: Engine, tracker: Tracker, frame: Frame) -> TrackUpdate:
     return result
 
 
+def prompt_of(scene: Scene, number: int, ask: Ask, frame: Frame, truth: Truth) -> Prompt:
+    """What the user means by `ask`, made on the frame that he sees."""
+    mover = scene.mover(ask.identity)
+    if ask.kind == "text":
+        return Prompt(number, PromptKind.TEXT, text=mover.label, frame=frame.ref)
+    mask = truth.masks[ask.identity]
+    if ask.kind == "box":
+        return Prompt(number, PromptKind.BOX, box_xyxy_px=box_of(mask), frame=frame.ref)
+    return Prompt(number, PromptKind.POINTS, points=(Point(*inner_point(mask)),), frame=frame.ref)
+
+
 class _Run:
     """One scene under way. Prompt `k + 1` is the scene's ask `k`."""
 
@@ -76,7 +87,7 @@ class _Run:
         """Make the prompts whose frame this is, and hand over and take back those whose time has come."""
         for number, ask in enumerate(self.scene.asks, start=1):
             if ask.seen == k:
-                self._asked[number] = self._prompt(number, ask, frame, truth)
+                self._asked[number] = prompt_of(self.scene, number, ask, frame, truth)
             if ask.heard == k:
                 try:
                     self.tracker.add_prompt(self._asked[number])
@@ -84,15 +95,6 @@ class _Run:
                     self.refused.append(f"prompt {number} ({ask.kind}) at frame {k}: {error.code}")
             if ask.forget == k:
                 self.tracker.remove_prompt(number)
-
-    def _prompt(self, number: int, ask: Ask, frame: Frame, truth: Truth) -> Prompt:
-        mover = self.scene.mover(ask.identity)
-        if ask.kind == "text":
-            return Prompt(number, PromptKind.TEXT, text=mover.label, frame=frame.ref)
-        mask = truth.masks[ask.identity]
-        if ask.kind == "box":
-            return Prompt(number, PromptKind.BOX, box_xyxy_px=box_of(mask), frame=frame.ref)
-        return Prompt(number, PromptKind.POINTS, points=(Point(*inner_point(mask)),), frame=frame.ref)
 
     def note(self, k: int, truth: Truth, update: TrackUpdate) -> None:
         """Record what the engine said of frame `k`."""

@@ -8,7 +8,7 @@ const REST_MS = 1500;
 export class Bell {
   /** @type {AudioContext | null} */
   #context = null;
-  #rangAt = -Infinity;
+  #alertedAt = -Infinity;
   #waiting = false;
 
   /** Whether a rule wants to be heard: the next touch of the page lets it. @param {boolean} wanted */
@@ -19,10 +19,15 @@ export class Bell {
     for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, unlock, { once: true });
   }
 
-  ring() {
+  /** For an alert: of several at once the first one only. */
+  alert() {
     const now = performance.now();
-    if (now - this.#rangAt < REST_MS) return;
-    this.#rangAt = now;
+    if (now - this.#alertedAt < REST_MS) return;
+    this.#alertedAt = now;
+    this.ring();
+  }
+
+  ring() {
     document.dispatchEvent(new CustomEvent("onlooker:rang"));
     const context = this.#open();
     void context.resume();

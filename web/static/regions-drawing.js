@@ -82,6 +82,8 @@ export class Drawing {
     this.layer.classList.add("drawing");
     this.layer.setAttribute("tabindex", "0");
     this.page.show(sketch);
+    // On a phone the picture may be under the sheet.
+    scrollTo({ top: 0 });
     this.layer.focus({ preventScroll: true });
     this.page.say(words);
     return new Promise((resolve) => (this.#done = resolve));

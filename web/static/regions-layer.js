@@ -84,7 +84,8 @@ export class RegionLayer {
    */
   #name({ name, kind }, points) {
     const short = name.length > 24 ? `${name.slice(0, 23)}…` : name;
-    const [x, y] = kind === "zone" ? middle(points) : (points[0] ?? [0, 0]);
+    const top = Math.min(...points.map((point) => point[1]));
+    const [x, y] = kind === "zone" ? [middle(points)[0], top + 18] : (points[0] ?? [0, 0]);
     const { clientWidth, clientHeight } = this.svg;
     const wide = 7.2 * short.length + 16;
     const cx = Math.min(Math.max(x, wide / 2 + 4), Math.max(wide / 2 + 4, clientWidth - wide / 2 - 4));

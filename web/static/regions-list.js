@@ -19,8 +19,8 @@ import { ruleSentence } from "./regions-words.js";
  */
 
 export class RegionList {
-  /** @type {Set<string>} those whose rules are shown */
-  #open = new Set();
+  /** @type {string | null} the region whose rules are shown */
+  #open = null;
   /** @type {Map<string, string>} when rules fired last */
   #fired = new Map();
   /** @type {string | null} the new region, whose name is being asked for */
@@ -41,7 +41,7 @@ export class RegionList {
   /** A region was just drawn: ask for its name. @param {string} id */
   openNew(id) {
     this.#naming = id;
-    this.#open.add(id);
+    this.#open = id;
     this.#render();
     this.root.querySelector(`[data-region="${id}"]`)?.scrollIntoView({ block: "nearest" });
   }
@@ -90,7 +90,7 @@ export class RegionList {
    * @param {number} position
    */
   #item(region, position) {
-    const open = this.#open.has(region.id);
+    const open = this.#open === region.id;
     const item = make("li", "region-item");
     item.dataset.region = region.id;
     item.style.setProperty("--region", colourOf(position));
@@ -110,7 +110,7 @@ export class RegionList {
 
   /** @param {string} id */
   #toggle(id) {
-    if (!this.#open.delete(id)) this.#open.add(id);
+    this.#open = this.#open === id ? null : id;
     this.#render();
   }
 

@@ -6,7 +6,7 @@ export const LEAST = { zone: 3, line: 2 };
 export const MOST_POINTS = 64;
 
 /**
- * The middle of a shape's points, where its name stands.
+ * The middle of a shape's points.
  * @param {Point[]} points
  * @returns {Point}
  */

@@ -106,7 +106,7 @@ export class Regions {
     this.layer.ring(id);
     this.list.fired(ruleId, at);
     const rule = this.#regions.get(id)?.rules.find((one) => one.id === ruleId);
-    if (rule?.sound) this.#bell.ring();
+    if (rule?.sound) this.#bell.alert();
   }
 
   #show() {
