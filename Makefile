@@ -4,16 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: run test rings check unit kernels integration quality e2e bench gpu sanitize soak clean
+.PHONY: run test check unit kernels integration quality e2e bench gpu sanitize soak clean
 
 run: .make/run .make/models
 	@$(BIN)/onlooker demo
 
-test: rings
-
 # The quality gates take minutes of one core on a virtual clock, and what runs beside them cannot change their result.
 # The tests over the network and those in the browser wait most of their time: they run side by side.
-rings: .make/test .make/models .make/voice .make/browser .make/compiler .make/postgres .make/mosquitto .make/feeds .make/page
+test: .make/test .make/models .make/voice .make/browser .make/compiler .make/postgres .make/mosquitto .make/feeds .make/page
 	@echo "The quality gates run beside the other tests and report when those are done, as do the integration tests."
 	@nice -n 19 $(MAKE) --no-print-directory quality >.make/quality.log 2>&1 & gates=$$!; \
 	$(MAKE) --no-print-directory check unit kernels; alone=$$?; \

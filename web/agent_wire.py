@@ -135,7 +135,8 @@ def stored_event_body(stored: StoredEvent, clip: tuple[str, float | None] | None
     return body | _given(
         note=stored.note,
         clip_offset_s=None if offset_s is None else round(offset_s, 6),
-        value=event.value, frame_url=f"/v1/events/{event.id}/frame.jpg" if "frame" in stored.pictures else None
+        value=event.value,
+        frame_url=f"/v1/events/{event.id}/frame.jpg" if "frame" in stored.pictures else None,
     )
 
 

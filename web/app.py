@@ -144,8 +144,22 @@ async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth)
         feeds = Feeds(hub, agents, recording, config.sources)
         stack.push_async_callback(feeds.close)
         state = State(
-            config, hub, agents, recording, store, auth, jobs, Fanouts(), model_server, voice, cuts, feeds,
-            Prober(config.sources), privacy, accesses, webrtc_notes(),
+            config,
+            hub,
+            agents,
+            recording,
+            store,
+            auth,
+            jobs,
+            Fanouts(),
+            model_server,
+            voice,
+            cuts,
+            feeds,
+            Prober(config.sources),
+            privacy,
+            accesses,
+            webrtc_notes(),
         )
         model_server.wanted = lambda: state.live_clients > 0
         yield state

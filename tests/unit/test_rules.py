@@ -68,6 +68,13 @@ def test_a_stay_is_told_once_it_is_long_enough() -> None:
     assert fired[0].text == "Person [#1] has been in Driveway for 30 s."
 
 
+def test_a_stay_that_ends_just_before_it_is_long_enough_is_not_told() -> None:
+    """That somebody has left is sure only half a second later, and must not count as half a second more of staying."""
+    fired = told(there_and_back, 10, rule(RuleKind.DWELL, seconds=4.1))
+    assert fired == []
+    assert times(told(there_and_back, 10, rule(RuleKind.DWELL, seconds=3.5))) == [(1, pytest.approx(6.6, abs=0.11))]
+
+
 def test_who_steps_out_for_a_moment_loiters_and_does_not_dwell() -> None:
     def tracks(t: float) -> list[Track]:
         return [person(0.7 if 8 < t < 11 else 0.3), person(0.7 if 5 < t < 17 else 0.3, number=2)]
