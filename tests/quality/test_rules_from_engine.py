@@ -70,5 +70,5 @@ def test_what_is_told_from_the_engine_is_what_happened(judged: list[Judged], kin
         wanted, given = ([h for h in these if h.kind is kind] for these in (truth, said))
         true, told, same = true + len(wanted), told + len(given), same + matched(wanted, given)
     assert true >= 50, f"too little happens to judge by: {true}"
-    assert same / told >= LEAST, f"precision: {same} of {told}"
-    assert same / true >= LEAST, f"recall: {same} of {true}"
+    assert same / told >= PRECISION[kind], f"precision: {same} of {told}"
+    assert same / true >= RECALL, f"recall: {same} of {true}"
