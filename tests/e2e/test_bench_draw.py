@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.browser import chromium_path
 
 
+@pytest.mark.soak
 def test_it_measures_up_to_the_screen(tmp_path: Path) -> None:
     (tmp_path / "onlooker.toml").touch()
     environment = {

@@ -63,6 +63,7 @@ async def whole(store: EventStore, clips: Clips) -> int:
     return len(found)
 
 
+@pytest.mark.soak
 async def test_a_thousand_events_are_cut_found_and_let_go(tmp_path: Path) -> None:
     count = 1000
     now = datetime.now(UTC)

@@ -17,6 +17,8 @@ from tests.quality.sets import SetName
 
 JOBS = 2
 pytestmark = pytest.mark.timeout(600)
+LONG = pytest.mark.soak
+"""Minutes of two cores more than the tests of every change have."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,7 +76,10 @@ def test_hard_set_has_few_id_switches(hard: SetResult) -> None:
     assert hard.switches <= 2, said(hard)
 
 
-@pytest.mark.parametrize(("name", "seeds"), [("reentry5", 3), ("reentry10", 3), ("reentry30", 2)])
+@pytest.mark.parametrize(
+    ("name", "seeds"),
+    [("reentry5", 3), pytest.param("reentry10", 3, marks=LONG), pytest.param("reentry30", 2, marks=LONG)],
+)
 def test_an_object_that_returns_gets_its_id_back(name: SetName, seeds: int) -> None:
     result = judged(name, seeds)
     assert len(result.recoveries_s) == seeds
@@ -88,6 +93,7 @@ def test_another_object_of_the_same_class_never_gets_the_id_of_the_one_that_left
     assert result.stolen_frames == 0, said(result)
 
 
+@LONG
 def test_clicks_on_fast_objects_hit_although_they_come_late() -> None:
     """300 pixels a second, 300 ms late."""
     result = judged("lateclick", 7)
