@@ -8,7 +8,7 @@ import { moodWords } from "./voice-state.js";
 
 const HINT_MS = 2500;
 /** What a screen reader says; it keeps silent while a voice speaks. @type {Partial<Record<Mood, string>>} */
-const ANNOUNCED = { opening: "Opening the microphone", listening: "Listening", thinking: "Thinking" };
+const ANNOUNCED = { opening: "Opening the microphone", listening: "Listening", hearing: "Listening", thinking: "Thinking" };
 
 export class VoiceView {
   #hint = "";
