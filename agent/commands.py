@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.labels import category
-from stream.engines.light.vocabulary import COLOURS
-from stream.engines.light.words import resolve
+from stream.engines.vocabulary import COLOURS
+from stream.engines.words import resolve
 from stream.errors import UnknownWord
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from stream.engines.light.vocabulary import AMBIGUOUS, COCO_NAMES, IRREGULAR_PLURALS, NARROWER, SAME
-from stream.engines.light.words import resolve
+from stream.engines.vocabulary import AMBIGUOUS, COCO_NAMES, IRREGULAR_PLURALS, NARROWER, SAME
+from stream.engines.words import resolve
 from stream.errors import UnknownWord
 
 CATEGORIES: dict[str, frozenset[str]] = {

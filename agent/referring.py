@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from agent.labels import is_narrower
 from agent.types import Moment
 from agent.worker import Job, Priority
-from stream.engines.light.words import resolve
+from stream.engines.words import resolve
 from stream.errors import ModelServerError, NotFound, OnlookerError, UnknownWord
 from stream.facts import PromptFact
 from stream.types import PromptKind, PromptState, Track, TrackState, TrackUpdate

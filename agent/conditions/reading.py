@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from agent.conditions import words as w
 from agent.labels import category, is_narrower
 from agent.types import Region, RegionKind
-from stream.engines.light.words import resolve
+from stream.engines.words import resolve
 from stream.errors import UnknownWord
 
 

@@ -12,7 +12,7 @@ from agent.facts_answer.times import NUMBER_WORDS
 from agent.labels import category, class_of, is_narrower, names_a_class, singulars
 from agent.scene import Scene
 from agent.types import Region, RegionKind
-from stream.engines.light.vocabulary import IRREGULAR_PLURALS, SAME
+from stream.engines.vocabulary import IRREGULAR_PLURALS, SAME
 
 _LONGEST = 4
 ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5,

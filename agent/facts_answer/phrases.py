@@ -12,7 +12,7 @@ from agent.facts_answer.knowledge import region_of
 from agent.facts_answer.meaning import Place, Relation, Subject
 from agent.scene import Scene, SceneObject
 from agent.types import XY
-from stream.engines.light.vocabulary import IRREGULAR_PLURALS
+from stream.engines.vocabulary import IRREGULAR_PLURALS
 
 _PLURALS = {single: many for many, single in IRREGULAR_PLURALS.items() if many not in ("busses", "feet", "teeth")}
 _UNCOUNTED = frozenset({"luggage", "furniture", "food", "fruit", "cutlery", "electronics", "sheep", "skis", "scissors"})

@@ -15,7 +15,7 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402
 
 PAYLOADS = {
     "H264": ("video/x-h264,stream-format=byte-stream,alignment=au", "h264parse ! rtph264pay config-interval=-1"),
@@ -96,22 +96,28 @@ def factory_of(mount):
     return factory
 
 
-def protect(server, factory, user, password, digest):
+def protect(server, factories, wanted):
+    """By a login, by TLS, or both."""
     from gi.repository import GstRtsp
 
     auth = GstRtspServer.RTSPAuth()
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "viewer")
-    if digest:
+    if wanted.get("certificate"):
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_files(wanted["certificate"], wanted["key"]))
+    if not wanted.get("user"):
+        auth.set_default_token(token)
+    elif wanted["digest"]:
         auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
-        auth.add_digest(user, password, token)
+        auth.add_digest(wanted["user"], wanted["password"], token)
     else:
-        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(wanted["user"], wanted["password"]), token)
     server.set_auth(auth)
-    permissions = GstRtspServer.RTSPPermissions()
-    permissions.add_permission_for_role("viewer", "media.factory.access", True)
-    permissions.add_permission_for_role("viewer", "media.factory.construct", True)
-    factory.set_permissions(permissions)
+    for factory in factories:
+        permissions = GstRtspServer.RTSPPermissions()
+        permissions.add_permission_for_role("viewer", "media.factory.access", True)
+        permissions.add_permission_for_role("viewer", "media.factory.construct", True)
+        factory.set_permissions(permissions)
 
 
 def main():
@@ -121,10 +127,10 @@ def main():
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(wanted["port"]))
-    for path, mount in wanted["mounts"].items():
-        factory = factory_of(mount)
-        if wanted.get("user"):
-            protect(server, factory, wanted["user"], wanted["password"], wanted["digest"])
+    factories = {path: factory_of(mount) for path, mount in wanted["mounts"].items()}
+    if wanted.get("user") or wanted.get("certificate"):
+        protect(server, factories.values(), wanted)
+    for path, factory in factories.items():
         server.get_mount_points().add_factory(path, factory)
     if server.attach(None) == 0:
         sys.exit("cannot listen")

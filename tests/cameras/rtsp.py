@@ -26,7 +26,8 @@ def mount(video: Clip, *, audio: Clip | None = None, pcma: bool = False) -> dict
 
 
 class RtspServer:
-    """Serves `mounts`, `{"/path": mount(clip)}`, on loopback; with `user`, by Basic or Digest login only."""
+    """Serves `mounts`, `{"/path": mount(clip)}`, on loopback; with `user`, by Basic or Digest login only; with `tls`,
+    the files of a certificate and its key, by TLS only."""
 
     def __init__(
         self,
@@ -36,14 +37,18 @@ class RtspServer:
         user: str | None = None,
         password: str | None = None,
         digest: bool = False,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self._folder = folder
-        self._wanted = {"mounts": mounts, "user": user, "password": password, "digest": digest}
+        self._scheme = "rtsps" if tls is not None else "rtsp"
+        self._wanted: dict[str, Any] = {"mounts": mounts, "user": user, "password": password, "digest": digest}
+        if tls is not None:
+            self._wanted |= {"certificate": str(tls[0]), "key": str(tls[1])}
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
 
     def url(self, path: str, *, port: int | None = None) -> str:
-        return f"rtsp://127.0.0.1:{port or self.port}{path}"
+        return f"{self._scheme}://127.0.0.1:{port or self.port}{path}"
 
     def start(self) -> None:
         """Listen on the port of before, or on any free one at first."""

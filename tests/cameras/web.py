@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -56,12 +57,17 @@ def jpegs(count: int) -> list[bytes]:
 class WebCamera:
     """Serves `files` by path, `/mjpeg` at 20 pictures a second, `/to?URL` as a redirect there, and `/page` as HTML.
 
-    With `login`, `(user, password)`, all but redirects ask for it; `digest` chooses how. `asked` notes each request's
-    path and whether it carried a login.
+    With `login`, `(user, password)`, all but redirects ask for it; `digest` chooses how. `tls` are the files of a
+    certificate and its key. `asked` notes each request's path and whether it carried a login.
     """
 
     def __init__(
-        self, files: Mapping[str, Path], *, login: tuple[str, str] | None = None, digest: bool = False
+        self,
+        files: Mapping[str, Path],
+        *,
+        login: tuple[str, str] | None = None,
+        digest: bool = False,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.files = dict(files)
         self.login = login
@@ -69,11 +75,19 @@ class WebCamera:
         self.pictures = jpegs(20)
         self.asked: list[tuple[str, bool]] = []
         self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*tls)
+            # The handshake on the connection's own thread, or one client that goes would keep all others out.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.port: int = self._server.server_address[1]
 
     def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self._scheme}://127.0.0.1:{self.port}{path}"
 
     def __enter__(self) -> Self:
         self._thread.start()

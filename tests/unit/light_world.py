@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.engines.grid import Patch, patch_iou, shrink
 from stream.engines.light.appearance import Look, look_at
 from stream.engines.light.engine import LightEngine
 from stream.engines.light.gate import Measures
-from stream.engines.light.grid import Patch, patch_iou, shrink
 from stream.engines.light.sight import Answer, Ask, Candidate, Found, Searched, Sighting, Target, View, Wanted
 from stream.engines.light.tracker import Eyes, LightTracker
 from stream.types import CLOCK_HZ, Frame, FrameRef, Prompt, PromptKind, Rle, Track, TrackUpdate

@@ -10,7 +10,7 @@ import pytest
 
 import stream
 from stream.engines.light.detector import Detection, Detector
-from stream.engines.light.words import COCO_NAMES
+from stream.engines.words import COCO_NAMES
 from stream.errors import ModelMissing
 from stream.models.store import ModelStore
 from stream.types import U8, BoxXyxyPx

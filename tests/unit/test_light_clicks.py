@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from stream.engines.light.prompts import carry_points
 from stream.engines.light.sight import Answer, Ask, Sighting, Target, View
+from stream.engines.places import carry_points
 from stream.errors import FrameTooOld
 from stream.types import FrameRef, Point, Prompt, PromptChange, PromptKind, PromptState, TrackState
 from tests.unit.light_world import RED, ColourSight, Player, World, overlap, two_things, without_half

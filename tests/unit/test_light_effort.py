@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from stream.engines.grid import Grid
 from stream.engines.light.effort import EFFORTS
-from stream.engines.light.grid import Grid
 from stream.engines.light.tuning import TUNING
 from stream.relief import FULL
 from stream.types import TrackState

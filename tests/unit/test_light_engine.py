@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from stream.engines.base import StepError
+from stream.engines.grid import Grid, picture_of, shrink
 from stream.engines.light.engine import LightEngine
 from stream.engines.light.fallback import MovingThings, is_moving
-from stream.engines.light.grid import Grid, picture_of, shrink
 from stream.engines.light.tracker import Eyes
 from stream.engines.light.worker import Job, Worker
 from stream.errors import ModelMissing

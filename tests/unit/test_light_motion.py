@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.engines.flow import LEAST_SIDE, MARGIN, Flow, FlowHistory, Window, parts_for
+from stream.engines.grid import Grid, Patch, shrink
 from stream.engines.light.carry import CarriedMask
-from stream.engines.light.flow import LEAST_SIDE, MARGIN, Flow, FlowHistory, Window, parts_for
-from stream.engines.light.grid import Grid, Patch, shrink
 from stream.engines.light.motion import (
     by_itself,
     fit_similarity,

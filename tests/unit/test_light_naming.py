@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from stream.engines import lifecycle
+from stream.engines.grid import Patch
 from stream.engines.lifecycle import Life
 from stream.engines.light import intake, planner, returns
 from stream.engines.light.appearance import Similarity
 from stream.engines.light.gate import Measures
-from stream.engines.light.grid import Patch
 from stream.engines.light.intake import Known
 from stream.engines.light.returns import Missing, Place
 from stream.engines.light.sight import Found

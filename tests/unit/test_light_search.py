@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from stream.engines.flow import Flow
+from stream.engines.grid import Grid, Patch
 from stream.engines.light.appearance import Memory, look_at
-from stream.engines.light.flow import Flow
-from stream.engines.light.grid import Grid, Patch
 from stream.engines.light.search import hunt
 from stream.engines.light.sight import View, Wanted
 from stream.engines.light.tuning import TUNING

@@ -9,11 +9,11 @@ from typing import cast
 import numpy as np
 import pytest
 
+from stream.engines.flow import Flow
+from stream.engines.grid import Grid, Patch, patch_iou, shrink
 from stream.engines.light import planner
 from stream.engines.light.appearance import Memory, look_at
 from stream.engines.light.crops import Crop
-from stream.engines.light.flow import Flow
-from stream.engines.light.grid import Grid, Patch, patch_iou, shrink
 from stream.engines.light.motion import off_background
 from stream.engines.light.sam import Sam
 from stream.engines.light.samcrops import Seen

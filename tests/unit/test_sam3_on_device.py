@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from stream.engines.light.grid import Grid, shrink
+from stream.engines.grid import Grid, shrink
 from stream.engines.sam3.engine import Sam3Engine
 from stream.engines.sam3.network import Network
 from stream.engines.sam3.preprocess import Preprocessor, shrunk

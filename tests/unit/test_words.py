@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.engines.light import vocabulary
-from stream.engines.light.words import COCO_NAMES, resolve, split_concepts
+from stream.engines import vocabulary
+from stream.engines.words import COCO_NAMES, resolve, split_concepts
 from stream.errors import UnknownWord
 
 PLAIN = {

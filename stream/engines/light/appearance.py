@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.engines.light.grid import F32, U8
+from stream.engines.grid import F32, U8
 
 LEVELS = 8
 MOST_FEATURES = 8

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable
 
 from stream.engines import lifecycle
+from stream.engines.grid import centre_of, minus, patch_iou, plus
 from stream.engines.light import gate, intake, planner, returns
 from stream.engines.light.gate import Verdict
-from stream.engines.light.grid import centre_of, minus, patch_iou, plus
 from stream.engines.light.naming import Naming
 from stream.engines.light.prompts import Request
 from stream.engines.light.replay import Replay

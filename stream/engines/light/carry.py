@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.engines.flow import Flow, Window
+from stream.engines.grid import F32, ON, U8, Grid, Patch
 from stream.engines.light.align import LEAST_AREA, correction, inner_places
-from stream.engines.light.flow import Flow, Window
-from stream.engines.light.grid import F32, ON, U8, Grid, Patch
 from stream.engines.light.motion import BEND_REACH_PX, middle, object_flow
 
 DOUBTED_SHARE = 0.15

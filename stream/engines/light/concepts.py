@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stream.engines.light import words
+from stream.engines import words
 from stream.engines.light.fallback import MOVING, is_moving
 from stream.errors import ModelMissing, UnknownWord
 

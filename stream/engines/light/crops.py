@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stream.engines.light.grid import F32, U8, Grid, Patch
+from stream.engines.grid import F32, U8, Grid, Patch
 from stream.types import BoxXyxyPx
 
 LEAST_SIDE = 24.0

@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from stream.engines.light.inference import F32, cpu_session, normalised
-from stream.engines.light.words import COCO_NAMES
+from stream.engines.words import COCO_NAMES
 from stream.models.catalogue import NANODET, NANODET_SIDE
 from stream.models.store import ModelStore
 from stream.types import U8, BoxXyxyPx

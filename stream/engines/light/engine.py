@@ -14,8 +14,8 @@ from stream.engines.light.fallback import MOVING, PlainSight
 from stream.engines.light.finder import LightFinder
 from stream.engines.light.tracker import Eyes, LightTracker
 from stream.engines.light.tuning import TUNING, Tuning
-from stream.engines.light.words import COCO_NAMES
 from stream.engines.light.worker import Worker
+from stream.engines.words import COCO_NAMES
 from stream.errors import EngineError, ModelMissing, OnlookerError
 from stream.models.store import ModelStore
 from stream.relief import Effort

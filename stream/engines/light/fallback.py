@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from kernels import cpu
+from stream.engines.grid import U8, Grid, Patch
 from stream.engines.light.appearance import colour_bins, look_at
 from stream.engines.light.crops import MASK_STEP, Crop
 from stream.engines.light.gate import Measures
-from stream.engines.light.grid import U8, Grid, Patch
 from stream.engines.light.search import colour_map, hunt
 from stream.engines.light.sight import Answer, Ask, Candidate, Found, Searched, Sighting, Target, View, Wanted
 from stream.engines.light.tuning import Tuning

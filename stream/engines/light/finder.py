@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stream.engines.grid import picture_of
 from stream.engines.light import concepts as reading
 from stream.engines.light.detector import Detector
 from stream.engines.light.fallback import MOVING
-from stream.engines.light.grid import picture_of
 from stream.errors import ModelMissing, UnknownWord
 from stream.models.store import ModelStore
 from stream.types import BoxXyxyPx, Frame

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.engines.assignment import assign
-from stream.engines.light.grid import Patch, box_iou
+from stream.engines.grid import Patch, box_iou
 from stream.engines.light.sight import Found
 from stream.engines.light.tuning import Tuning
 from stream.types import BoxXyxyPx

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.engines.light.grid import F32, U8
+from stream.engines.grid import F32, U8
 
 F64 = NDArray[np.float64]
 LEAST_POINTS = 10

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from stream.engines import lifecycle
+from stream.engines.grid import Patch, box_iou, centre_of, minus, patch_iou
 from stream.engines.light import intake, planner, returns
 from stream.engines.light.fallback import MOVING
 from stream.engines.light.gate import Measures
-from stream.engines.light.grid import Patch, box_iou, centre_of, minus, patch_iou
 from stream.engines.light.replay import Replay
 from stream.engines.light.scene import Scene
 from stream.engines.light.sight import Answer, Ask, Found, Sight, View

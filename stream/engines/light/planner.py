@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from stream.engines.grid import centre_of, plus
 from stream.engines.light import gate
 from stream.engines.light.crops import Crop
-from stream.engines.light.grid import centre_of, plus
 from stream.engines.light.returns import Missing
 from stream.engines.light.scene import STILL_SPEED
 from stream.engines.light.sight import Target, Wanted

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from stream.engines.flow import FlowHistory
+from stream.engines.grid import U8, Patch
 from stream.engines.light.carry import CarriedMask, Pace
-from stream.engines.light.flow import FlowHistory
-from stream.engines.light.grid import U8, Patch
 from stream.engines.light.sight import View
 
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from kernels import cpu
+from stream.engines.grid import F32, ON, U8, Grid, Patch
 from stream.engines.light.crops import MASK_STEP, Crop
-from stream.engines.light.grid import F32, ON, U8, Grid, Patch
 from stream.engines.light.sam import Sam
 from stream.engines.light.sight import View
 

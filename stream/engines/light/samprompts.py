@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from kernels import cpu
+from stream.engines.grid import F32, ON, U8
 from stream.engines.light.appearance import Memory, colour_bins, histogram
 from stream.engines.light.crops import MASK_STEP
-from stream.engines.light.grid import F32, ON, U8
 from stream.types import BoxXyxyPx
 
 MASK_LOGIT = 6.0

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from stream.engines.grid import F32, ON, U8, box_iou
 from stream.engines.light.appearance import Look, Similarity, histogram, look_at
 from stream.engines.light.crops import MASK_STEP
 from stream.engines.light.gate import Measures
-from stream.engines.light.grid import F32, ON, U8, box_iou
 from stream.engines.light.motion import by_itself
 from stream.engines.light.sam import Sam
 from stream.engines.light.samcrops import LEAST_PIXELS, Seen, mean_under, patch_of

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from stream.engines.grid import F32, ON, U8, Patch, box_iou
 from stream.engines.light.appearance import look_at
 from stream.engines.light.crops import MASK_STEP, Crop
 from stream.engines.light.detector import Detector
 from stream.engines.light.gate import Measures
-from stream.engines.light.grid import F32, ON, U8, Patch, box_iou
 from stream.engines.light.motion import off_background, stands_apart
 from stream.engines.light.sam import Sam
 from stream.engines.light.samcrops import LEAST_PIXELS, Seen, look, mean_under, patch_of

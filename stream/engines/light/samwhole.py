@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stream.engines.light.grid import F32, ON, U8, Patch
+from stream.engines.grid import F32, ON, U8, Patch
 from stream.engines.light.motion import moves_along, off_motion, strays
 from stream.engines.light.samcrops import LEAST_PIXELS, Seen
 from stream.engines.light.samprompts import Prompted, inner_points, low_box, share_of

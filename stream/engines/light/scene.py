@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.engines import lifecycle
+from stream.engines.flow import FlowHistory
+from stream.engines.grid import ON, U8, Grid, Patch, shrink
 from stream.engines.lifecycle import Life
 from stream.engines.light import gate
 from stream.engines.light.appearance import Look, Memory, colour_bins
 from stream.engines.light.carry import CarriedMask, Pace
-from stream.engines.light.flow import FlowHistory
-from stream.engines.light.grid import ON, U8, Grid, Patch, shrink
 from stream.engines.light.replay import Replay
 from stream.engines.light.sight import View
 from stream.engines.light.tracks import Object

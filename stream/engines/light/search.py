@@ -7,9 +7,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from stream.engines.grid import F32
 from stream.engines.light.appearance import colour_bins, histogram
 from stream.engines.light.crops import Crop
-from stream.engines.light.grid import F32
 from stream.engines.light.motion import by_itself, off_background
 from stream.engines.light.sight import View, Wanted
 from stream.engines.light.tuning import Tuning

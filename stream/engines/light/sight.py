@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from stream.engines.flow import Flow
+from stream.engines.grid import U8, Grid, Patch
 from stream.engines.light.appearance import Look, Memory
-from stream.engines.light.flow import Flow
 from stream.engines.light.gate import Measures
-from stream.engines.light.grid import U8, Grid, Patch
 from stream.types import BoxXyxyPx
 
 

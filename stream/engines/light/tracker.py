@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from stream.engines import places
+from stream.engines.grid import Grid, picture_of
 from stream.engines.light import concepts, prompts
 from stream.engines.light.background import Background
 from stream.engines.light.concepts import Concepts
 from stream.engines.light.effort import tuned
 from stream.engines.light.fallback import MOVING, MovingThings
-from stream.engines.light.grid import Grid, picture_of
 from stream.engines.light.prompts import Request
 from stream.engines.light.scene import Scene
 from stream.engines.light.sight import Ask, Sight, View
@@ -94,13 +95,13 @@ class LightTracker:
 
     def _request(self, prompt: Prompt, scene: Scene) -> Request:
         """Raises `FrameTooOld`, or `BadInput` for an unreadable mask."""
-        moment = prompts.moment_of(prompt, scene.history)
+        moment = places.moment_of(prompt, scene.history)
         ask = prompts.to_ask(prompt, scene.grid)
         if prompt.track_id is not None:
             if moment is not None:
-                ask = replace(ask, points=prompts.carry_points(ask.points, moment, scene.history, scene.grid))
+                ask = replace(ask, points=places.carry_points(ask.points, moment, scene.history, scene.grid))
                 if ask.box is not None:
-                    ask = replace(ask, box=prompts.carry_box(ask.box, moment, scene.history, scene.grid))
+                    ask = replace(ask, box=places.carry_box(ask.box, moment, scene.history, scene.grid))
             return Request(prompt, self._with_mask(ask, scene.objects[prompt.track_id]), scene.view())
         if moment is None:
             return Request(prompt, ask, scene.view())

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import cpu
+from stream.engines.grid import F32, ON, Grid, Patch
 from stream.engines.lifecycle import Life
 from stream.engines.light.appearance import Memory
 from stream.engines.light.carry import CarriedMask
-from stream.engines.light.grid import F32, ON, Grid, Patch
 from stream.types import BoxXyxyPx, Rle, Track, TrackState
 
 

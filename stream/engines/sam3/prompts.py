@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from kernels import cpu
-from stream.engines.light.flow import MOST_MOMENTS, FlowHistory, Moment
-from stream.engines.light.grid import Grid, shrink
-from stream.engines.light.prompts import carry_box, carry_points, moment_of
-from stream.engines.light.words import split_concepts
+from stream.engines.flow import MOST_MOMENTS, FlowHistory, Moment
+from stream.engines.grid import Grid, shrink
+from stream.engines.places import carry_box, carry_points, moment_of
 from stream.engines.sam3.objects import Box01
 from stream.engines.sam3.preprocess import shrunk
 from stream.engines.sam3.stepping import Given
+from stream.engines.words import split_concepts
 from stream.errors import BadInput
 from stream.surfaces import DeviceFrame
 from stream.types import U8, BoxXyxyPx, Colour, Frame, FrameRef, Point, Prompt

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.engines.light.grid import F32, U8, Grid
+from stream.engines.grid import F32, U8, Grid
 from stream.types import FrameRef
 
 Window = tuple[int, int, int, int]

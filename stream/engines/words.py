@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stream.engines.light.vocabulary import (
+from stream.engines.vocabulary import (
     AMBIGUOUS,
     COCO_NAMES,
     COLOURS,
