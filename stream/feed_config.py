@@ -35,6 +35,11 @@ class FeedConfig(Section):
     password: SecretStr | None = None
     password_file: UserPath | None = None
     """Holds the password on one line; better than to write it here."""
+    verify_tls: bool = True
+    """Of `rtsps` and `https`: whether the camera's certificate must be a trusted one, made out to its name. Many
+    cameras have one of their own making."""
+    ca_file: UserPath | None = None
+    """The authority that signed it, or the certificate itself, where the machine does not know it (PEM)."""
     loop: bool = True
     prompts: tuple[str, ...] = ()
     target_fps: Annotated[float | None, Field(gt=0, le=60)] = None

@@ -71,6 +71,8 @@ class Feeds:
             source["transport"] = feed.transport
         if feed.username is not None:
             source["username"] = feed.username
+        if (feed.url or "").startswith(("rtsps:", "https:")):
+            source["verify_tls"] = feed.verify_tls
         told: dict[str, Any] = {"source": source, "motion_gate": feed.gated, "saved": session.id in self._saved}
         return told if feed.target_fps is None else {**told, "target_fps": feed.target_fps}
 

@@ -22,6 +22,7 @@ from stream.sources.file import FileSource
 from stream.sources.folder import FolderSource
 from stream.sources.http import HttpCamera
 from stream.sources.rtsp import RtspCamera
+from stream.sources.trust import Trust
 from web.api.feed_shapes import NewSource
 
 SCHEMES = {"rtsp": rtsp.SCHEMES, "http": http.SCHEMES, "mjpeg": http.SCHEMES}
@@ -69,10 +70,12 @@ def camera_of(feed: FeedConfig, policy: AddressPolicy) -> Camera:
     if feed.kind == "v4l2":
         return DeviceCamera(feed.device or "")
     assert feed.url is not None
-    login = {"username": feed.username, "password": password_of(feed)}
+    username, password, trust = feed.username, password_of(feed), trust_of(feed)
     if feed.kind == "rtsp":
-        return RtspCamera.of(feed.url, policy, transport=feed.transport, **login)
-    return HttpCamera.of(feed.url, policy, kind=feed.kind, **login)
+        return RtspCamera.of(
+            feed.url, policy, username=username, password=password, trust=trust, transport=feed.transport
+        )
+    return HttpCamera.of(feed.url, policy, username=username, password=password, trust=trust, kind=feed.kind)
 
 
 async def check(source: Source) -> None:
@@ -99,6 +102,19 @@ def password_of(feed: FeedConfig) -> str | None:
             f"The password of feed “{feed.id}” cannot be read from {feed.password_file}.",
             action="Correct feeds.password_file.",
         ) from None
+
+
+def trust_of(feed: FeedConfig) -> Trust:
+    """Raises `BadInput` for a file that cannot be read."""
+    trust = Trust(feed.verify_tls, feed.ca_file)
+    if feed.ca_file is not None:
+        try:
+            trust.context()
+        except OSError:
+            raise BadInput(
+                f"There are no certificates for feed “{feed.id}” in {feed.ca_file}.", action="Correct feeds.ca_file."
+            ) from None
+    return trust
 
 
 def allowed_path(path: str, allow_roots: Sequence[Path], *, folder: bool = False) -> Path:

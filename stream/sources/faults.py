@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ssl
 
 import av
 
@@ -54,6 +55,15 @@ def ended(where: str) -> SourceError:
     return SourceError(f"{where} ended the connection.", action="It is tried again.", code="source_lost")
 
 
+def untrusted(where: str, reason: str) -> SourceError:
+    return SourceError(
+        f"The certificate of {where} is not trusted ({reason}).",
+        action="Many cameras have one of their own making: accept any certificate of this one (`verify_tls = false`), "
+        "or name the file that holds it (`ca_file` in onlooker.toml).",
+        code="source_certificate",
+    )
+
+
 def busy(where: str, status: str) -> SourceError:
     return SourceError(
         f"{where} cannot serve the video now ({status}).",
@@ -72,15 +82,15 @@ def explained(error: Exception, where: str, *, gave_login: bool = False, opening
         return not_found(where)
     if isinstance(error, av.error.HTTPServerError | av.error.HTTPOtherClientError | av.error.HTTPBadRequestError):
         return busy(where, "5xx" if isinstance(error, av.error.HTTPServerError) else "4xx")
-    if isinstance(error, av.error.ExitError | TimeoutError):
+    number = getattr(error, "errno", None)
+    if isinstance(error, av.error.ExitError | TimeoutError) or number == errno.ETIMEDOUT:
         return silent(where)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return untrusted(where, error.verify_message)
     if isinstance(error, ConnectionRefusedError):
         return refused(where)
-    number = getattr(error, "errno", None)
     if number in UNREACHABLE:
         return unreachable(where)
-    if number == errno.ETIMEDOUT:
-        return silent(where)
     if isinstance(error, av.error.EOFError) or number in ENDED:
         return unreadable(where) if opening and isinstance(error, av.error.EOFError) else ended(where)
     return unreadable(where)

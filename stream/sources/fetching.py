@@ -6,7 +6,6 @@ import contextlib
 import errno
 import ipaddress
 import socket
-import ssl
 import threading
 from urllib.parse import urljoin
 
@@ -16,6 +15,7 @@ from stream.errors import BadInput, OnlookerError, SourceError
 from stream.sources import faults
 from stream.sources.addresses import AddressPolicy, Target, target_of
 from stream.sources.camera import Timeouts
+from stream.sources.trust import Trust
 
 SCHEMES = ("http", "https")
 MOST_REDIRECTS = 4
@@ -73,11 +73,18 @@ class Fetcher:
     names may lie on another host, which the policy must allow, and which must be a public one where all are allowed."""
 
     def __init__(
-        self, origin: Target, policy: AddressPolicy, timeouts: Timeouts, username: str | None, password: str | None
+        self,
+        origin: Target,
+        policy: AddressPolicy,
+        timeouts: Timeouts,
+        *,
+        login: tuple[str, str] | None,
+        trust: Trust,
     ) -> None:
         self._origin = origin
         self._policy = policy
-        self._login = (username or "", password or "") if username else None
+        self._login = login
+        self._trust = trust
         self._digest = False
         self._client: httpx.Client | None = None
         self._timeout = httpx.Timeout(timeouts.read_s, connect=timeouts.connect_s)
@@ -149,7 +156,10 @@ class Fetcher:
         self, target: Target, address: str, login: tuple[str, str] | None, *, basic: bool = False
     ) -> httpx.Response:
         client = self._client = self._client or httpx.Client(
-            timeout=self._timeout, trust_env=False, follow_redirects=False, verify=self._origin.scheme == "https"
+            timeout=self._timeout,
+            trust_env=False,
+            follow_redirects=False,
+            verify=self._trust.context() if self._origin.scheme == "https" else False,
         )
         auth: httpx.Auth | None = None
         if login is not None:
@@ -182,12 +192,6 @@ class Fetcher:
 def _explained(error: httpx.HTTPError, where: str) -> OnlookerError:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return SourceError(
-                f"The certificate of {where} is not trusted.",
-                action="Use http:// in a network of your own, or give the camera a certificate that is.",
-                code="source_certificate",
-            )
         if isinstance(cause, OSError) and cause.errno is not None and cause.errno != errno.EIO:
             return faults.explained(cause, where, opening=True)
         cause = cause.__cause__ or cause.__context__

@@ -4,17 +4,19 @@ itself: every address is checked, and the connection goes to the address that wa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import av
 from av.container import InputContainer
 
 from stream.errors import SourceError
-from stream.sources.addresses import AddressPolicy, Target, target_of
+from stream.sources.addresses import AddressPolicy, target_of
 from stream.sources.camera import Timeouts
 from stream.sources.faults import unreadable
 from stream.sources.fetching import Body, Fetcher
+from stream.sources.network import NetworkCamera
+from stream.sources.trust import USUAL, Trust
 
 SCHEMES = ("http", "https")
 PEEKED_BYTES = 64
@@ -44,13 +46,9 @@ def format_of(content_type: str, start: bytes) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpCamera:
-    """`target` may hold a login; `username` and `password` come first."""
+class HttpCamera(NetworkCamera):
+    """`kind` is how it was added: `http` or `mjpeg`."""
 
-    target: Target
-    policy: AddressPolicy
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
     kind: str = "http"
 
     @classmethod
@@ -61,29 +59,14 @@ class HttpCamera:
         *,
         username: str | None = None,
         password: str | None = None,
+        trust: Trust = USUAL,
         kind: str = "http",
     ) -> HttpCamera:
         """Raises `BadInput` for what is no HTTP address."""
-        target = target_of(url, SCHEMES)
-        return cls(target, policy, username or target.username, password or target.password, kind)
-
-    @property
-    def shown(self) -> str:
-        return self.target.shown
-
-    @property
-    def where(self) -> str:
-        return self.target.host
-
-    @property
-    def gives_login(self) -> bool:
-        return bool(self.username)
-
-    def check(self) -> None:
-        self.policy.resolve(self.target.host, self.target.port)
+        return cls(target_of(url, SCHEMES), policy, username, password, trust, kind)
 
     def open(self, timeouts: Timeouts) -> OpenedStream:
-        fetcher = Fetcher(self.target, self.policy, timeouts, self.username, self.password)
+        fetcher = Fetcher(self.target, self.policy, timeouts, login=self.login, trust=self.trust)
         try:
             body = fetcher.get(self.target.url)
             start = body.peek(PEEKED_BYTES)

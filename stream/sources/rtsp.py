@@ -1,16 +1,19 @@
-"""Cameras by RTSP, read by FFmpeg: over TCP, or UDP by choice, with Basic or Digest login."""
+"""Cameras by RTSP, read by FFmpeg: over TCP, or UDP by choice, with Basic or Digest login; over TLS by `rtsps`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
 import av
+from av.container import InputContainer
 
-from stream.sources.addresses import AddressPolicy, Target, target_of
+from stream.sources.addresses import AddressPolicy, target_of
 from stream.sources.camera import OpenedContainer, Timeouts
+from stream.sources.network import NetworkCamera
 from stream.sources.rtsp_redirect import refuse_redirect
+from stream.sources.trust import USUAL, Trust, refuse_untrusted
 
 Transport = Literal["tcp", "udp"]
 SCHEMES = ("rtsp", "rtsps")
@@ -20,14 +23,8 @@ PROBE_US = 500_000
 
 
 @dataclass(frozen=True, slots=True)
-class RtspCamera:
-    """`target` may hold a login; `username` and `password` come first."""
-
-    target: Target
-    policy: AddressPolicy
+class RtspCamera(NetworkCamera):
     transport: Transport = "tcp"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
 
     kind = "rtsp"
 
@@ -37,32 +34,27 @@ class RtspCamera:
         url: str,
         policy: AddressPolicy,
         *,
-        transport: Transport = "tcp",
         username: str | None = None,
         password: str | None = None,
+        trust: Trust = USUAL,
+        transport: Transport = "tcp",
     ) -> RtspCamera:
         """Raises `BadInput` for what is no RTSP address."""
-        return cls(target_of(url, SCHEMES), policy, transport, username, password)
-
-    @property
-    def shown(self) -> str:
-        return self.target.shown
-
-    @property
-    def where(self) -> str:
-        return self.target.host
-
-    @property
-    def gives_login(self) -> bool:
-        return bool(self.username or self.target.username)
-
-    def check(self) -> None:
-        self.policy.resolve(self.target.host, self.target.port)
+        return cls(target_of(url, SCHEMES), policy, username, password, trust, transport)
 
     def open(self, timeouts: Timeouts) -> OpenedContainer:
         address = self.policy.resolve(self.target.host, self.target.port)
         if not self.policy.any_host:
-            refuse_redirect(self.target, address, timeouts.connect_s)
+            refuse_redirect(self.target, address, timeouts.connect_s, self.trust)
+        try:
+            return OpenedContainer(self._container(address, timeouts))
+        except av.FFmpegError:
+            # FFmpeg has one error for all that can go wrong before the first answer.
+            if self._checks_certificate:
+                refuse_untrusted(self.target, address, self.trust, timeouts.connect_s)
+            raise
+
+    def _container(self, address: str, timeouts: Timeouts) -> InputContainer:
         options = {
             "rtsp_transport": self.transport,
             "protocol_whitelist": "rtp,udp,tcp,tls",
@@ -73,12 +65,19 @@ class RtspCamera:
             # Without the cameras' own data, which nothing here reads.
             "allowed_media_types": "video+audio",
         }
+        if self._checks_certificate:
+            options |= {"tls_verify": "1", "ca_file": self.trust.authorities, "verifyhost": self.target.host}
+        elif self.target.scheme == "rtsps":
+            options["tls_verify"] = "0"
         limits = (timeouts.connect_s, timeouts.read_s)
-        return OpenedContainer(av.open(self._url(address), format="rtsp", options=options, timeout=limits))
+        return av.open(self._url(address), format="rtsp", options=options, timeout=limits)
+
+    @property
+    def _checks_certificate(self) -> bool:
+        return self.target.scheme == "rtsps" and self.trust.verify
 
     def _url(self, address: str) -> str:
         """At the address that was checked. Holds the password: for FFmpeg alone."""
-        username, password = self.username or self.target.username, self.password or self.target.password
-        login = f"{quote(username or '', safe='')}:{quote(password or '', safe='')}@" if self.gives_login else ""
+        login = f"{':'.join(quote(part, safe='') for part in self.login)}@" if self.login is not None else ""
         host = f"[{address}]" if ":" in address else address
         return f"{self.target.scheme}://{login}{host}:{self.target.port}{self.target.path}"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from urllib.parse import urlsplit
 
 from stream.errors import SourceError
 from stream.sources.addresses import Target
+from stream.sources.trust import Trust
 
 MOST_BYTES = 16 * 1024
 
 
-def refuse_redirect(target: Target, address: str, timeout_s: float) -> None:
+def refuse_redirect(target: Target, address: str, timeout_s: float, trust: Trust) -> None:
     """Raises `SourceError` where `target`, resolved to `address`, answers with another host; `OSError` where it does
-    not answer."""
-    place = _location(_answer(target, address, timeout_s))
+    not answer, or its certificate is not accepted."""
+    place = _location(_answer(target, address, timeout_s, trust))
     if place is None:
         return
     try:
@@ -27,11 +26,10 @@ def refuse_redirect(target: Target, address: str, timeout_s: float) -> None:
         raise SourceError(message, action="Give that address itself.", code="source_redirected")
 
 
-def _answer(target: Target, address: str, timeout_s: float) -> bytes:
+def _answer(target: Target, address: str, timeout_s: float, trust: Trust) -> bytes:
     """The head of the answer to a DESCRIBE without a login."""
     request = f"DESCRIBE {target.url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\nUser-Agent: onlooker\r\n\r\n"
-    with socket.create_connection((address, target.port), timeout_s) as plain:
-        sock = _unverified().wrap_socket(plain, server_hostname=target.host) if target.scheme == "rtsps" else plain
+    with trust.connected(target, address, timeout_s) as sock:
         sock.sendall(request.encode())
         answer = b""
         while b"\r\n\r\n" not in answer and len(answer) < MOST_BYTES:
@@ -40,13 +38,6 @@ def _answer(target: Target, address: str, timeout_s: float) -> bytes:
                 break
             answer += piece
     return answer
-
-
-def _unverified() -> ssl.SSLContext:
-    """Cameras have certificates of their own making; FFmpeg takes them as well."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 def _location(answer: bytes) -> str | None:

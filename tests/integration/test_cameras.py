@@ -20,6 +20,7 @@ from stream.sources.backoff import Backoff
 from stream.sources.camera import CameraSource, Timeouts
 from stream.sources.rtsp import RtspCamera
 from stream.sources.rtsp_redirect import refuse_redirect
+from stream.sources.trust import USUAL
 from tests.cameras.clips import Shape, make_aac, make_clip
 from tests.cameras.line import Line
 from tests.cameras.rtsp import RtspServer, mount
@@ -222,5 +223,5 @@ def test_a_camera_does_not_send_on_to_another_host(location: str, refused: bool)
                 RtspCamera(target, AddressPolicy(("127.0.0.1",))).open(SOON)
             assert failed.value.code == "source_redirected"
         else:
-            refuse_redirect(target, "127.0.0.1", 10)
+            refuse_redirect(target, "127.0.0.1", 10, USUAL)
         thread.join(10)

@@ -24,7 +24,8 @@ class FeedBody(BaseModel):
 class NewSource(FeedBody):
     """`rtsp` is a camera at `url`; `http` video at `url` (HLS, MPEG-TS, FLV, MP4, MJPEG), `mjpeg` the same; `v4l2` a
     camera of the server at `device`; `file` and `folder` (its videos one after the other) play what is at `path`, in
-    the folders that the operator allowed; `demo` the clip that comes with Onlooker. `password` is never told again."""
+    the folders that the operator allowed; `demo` the clip that comes with Onlooker. `password` is never told again.
+    Without `verify_tls` any certificate of an `rtsps` or `https` camera is accepted."""
 
     kind: FeedKind
     path: Annotated[str, Field(max_length=1024)] | None = None
@@ -34,6 +35,7 @@ class NewSource(FeedBody):
     transport: Transport = "tcp"
     username: Annotated[str, Field(max_length=256)] | None = None
     password: Annotated[SecretStr, Field(max_length=256)] | None = None
+    verify_tls: bool = True
 
 
 class FeedSettings(FeedBody):
@@ -82,3 +84,4 @@ class SourceInfo(BaseModel):
     url: str | None
     transport: Transport | None = None
     username: str | None = None
+    verify_tls: bool | None = None
