@@ -19,6 +19,7 @@ from tests.e2e.conftest import Faults
 from tests.e2e.on_page import wait_for_picture
 from tests.e2e.test_page_access import serious_violations
 from tests.server import RunningServer
+from web.tls import ensure_certificate
 
 PROBE = (Path(__file__).parent / "exactness.js").read_text()
 LOGIN = {"username": "admin", "password": "se@cret"}
@@ -120,6 +121,34 @@ def test_a_camera_is_tried_added_changed_and_removed(page: Page, faults: Faults,
     page.get_by_role("button", name="Remove…").click()
     page.get_by_role("dialog", name="Camera", exact=True).get_by_role("button", name="Remove", exact=True).click()
     expect(page.get_by_role("heading", name="No cameras yet")).to_be_visible()
+    assert of_the_page(faults) == []
+
+
+def test_a_camera_with_a_certificate_of_its_own_is_added_by_choice(
+    page: Page, faults: Faults, site: Site, tmp_path: Path
+) -> None:
+    own = ensure_certificate(tmp_path / "own", ["door.test"], ["127.0.0.1"])
+    clip = make_clip(tmp_path / "clip", Shape(sizes=((320, 180),), fps=FPS))
+    page.goto(f"{site.url}/#grid")
+    page.locator("#grid-cover").get_by_role("button", name="Add a camera").click()
+    dialog = page.get_by_role("dialog", name="Add a camera")
+    choice = dialog.get_by_role("checkbox", name="Accept any certificate")
+    expect(choice).to_be_hidden()
+    with RtspServer(tmp_path / "rtsps", {"/door": mount(clip)}, tls=own) as camera:
+        dialog.get_by_label("Address").fill(camera.url("/door"))
+        page.keyboard.press("Enter")
+        expect(dialog.get_by_role("alert")).to_contain_text("is not trusted")
+        choice.check()
+        expect(dialog.get_by_role("alert")).to_be_hidden()
+        dialog.get_by_role("button", name="Try it").click()
+        expect(dialog.get_by_alt_text("What the camera shows")).to_be_visible()
+        dialog.get_by_role("button", name="Add the camera").click()
+        expect(tile(page, "127.0.0.1")).to_have_attribute("data-state", "live")
+        tile(page, "127.0.0.1").get_by_role("button", name="More").click()
+        page.get_by_role("button", name="Change…").click()
+        dialog = page.get_by_role("dialog", name="Camera", exact=True)
+        expect(dialog.get_by_role("checkbox", name="Accept any certificate")).to_be_checked()
+        expect(dialog.get_by_role("button", name="Save")).to_be_visible()
     assert of_the_page(faults) == []
 
 

@@ -53,15 +53,16 @@ test("credentials that were pasted with an address are taken out of it", () => {
 });
 
 test("an address becomes a source of the kind that it looks like", () => {
-  const form = { address: "", username: "", password: "", transport: "udp" };
+  const form = { address: "", username: "", password: "", transport: "udp", anyCertificate: false };
   const kind = (/** @type {string} */ address) => sourceOf({ ...form, address })?.kind;
   assert.deepEqual(sourceOf({ ...form, address: "rtsps://h/1", username: "u", password: "p", transport: "tcp" }), {
-    kind: "rtsp", url: "rtsps://h/1", username: "u", password: "p", transport: "tcp",
+    kind: "rtsp", url: "rtsps://h/1", username: "u", password: "p", transport: "tcp", verify_tls: true,
   });
   assert.deepEqual(sourceOf({ ...form, address: "192.168.1.20:8554/live" }), {
     kind: "rtsp", url: "rtsp://192.168.1.20:8554/live", transport: "udp",
   });
   assert.deepEqual(sourceOf({ ...form, address: "http://h/v.mjpg" }), { kind: "http", url: "http://h/v.mjpg" });
+  assert.deepEqual(sourceOf({ ...form, address: "https://h/v", anyCertificate: true }), { kind: "http", url: "https://h/v", verify_tls: false });
   assert.deepEqual(sourceOf({ ...form, address: "/dev/video0" }), { kind: "v4l2", device: "/dev/video0" });
   assert.equal(kind("clips/walk.mp4"), "file");
   assert.equal(kind("walk.mp4"), "file");

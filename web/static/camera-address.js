@@ -6,9 +6,10 @@
  * @property {string} username
  * @property {string} password
  * @property {string} transport `tcp` or `udp`
+ * @property {boolean} anyCertificate whether the certificate may be anyone's
  */
 
-/** @typedef {{kind: string} & Partial<Record<"url" | "path" | "device" | "username" | "password" | "transport", string>>} CameraSource */
+/** @typedef {{kind: string, verify_tls?: boolean} & Partial<Record<"url" | "path" | "device" | "username" | "password" | "transport", string>>} CameraSource */
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
 /** @type {Record<string, string>} */
@@ -45,11 +46,14 @@ export const isCamera = (kind) => SHOWN_WHOLE.has(kind);
 /** @param {string} address */
 export const isRtsp = (address) => kindOf(address) === "rtsp";
 
+/** @param {string} address */
+export const isOverTls = (address) => /^\s*(rtsps|https):\/\//i.test(address);
+
 /**
  * @param {CameraForm} form
  * @returns {CameraSource | null} null where the address is of no kind that is known
  */
-export function sourceOf({ address, username, password, transport }) {
+export function sourceOf({ address, username, password, transport, anyCertificate }) {
   const kind = kindOf(address);
   if (!kind) return null;
   if (kind === "v4l2") return { kind, device: address.trim() };
@@ -61,6 +65,7 @@ export function sourceOf({ address, username, password, transport }) {
     ...(username ? { username } : {}),
     ...(password ? { password } : {}),
     ...(kind === "rtsp" ? { transport } : {}),
+    ...(isOverTls(url) ? { verify_tls: !anyCertificate } : {}),
   };
 }
 

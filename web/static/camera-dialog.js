@@ -1,7 +1,7 @@
 // Add a camera, try it before it is kept, change it, or remove it.
 import { ApiError, call } from "./api.js";
 import { find, make, paragraph } from "./dom.js";
-import { isCamera, isRtsp, probeWords, sourceOf, splitAddress } from "./camera-address.js";
+import { isCamera, isOverTls, isRtsp, probeWords, sourceOf, splitAddress } from "./camera-address.js";
 
 /** @typedef {import("./types.js").StreamInfo} StreamInfo */
 
@@ -70,6 +70,7 @@ export class CameraDialog {
     input("username").value = stream?.source.username ?? "";
     input("password").placeholder = stream?.source.username ? "unchanged" : "";
     this.#transport.value = stream?.source.transport ?? "tcp";
+    input("any-certificate").checked = stream?.source.verify_tls === false;
     // A folder's whole path is not told.
     input("address").disabled = stream !== null && !isCamera(stream.source.kind);
     this.#tried = null;
@@ -81,7 +82,8 @@ export class CameraDialog {
   }
 
   get #key() {
-    return JSON.stringify([input("address"), input("username"), input("password")].map(({ value }) => value).concat(this.#transport.value));
+    const typed = [input("address"), input("username"), input("password")].map(({ value }) => value);
+    return JSON.stringify([...typed, this.#transport.value, input("any-certificate").checked]);
   }
 
   get #isTried() {
@@ -93,7 +95,8 @@ export class CameraDialog {
     const source = this.#stream?.source;
     if (!source) return false;
     const same = input("address").value === (source.url ?? "") && input("username").value === (source.username ?? "");
-    return same && !input("password").value && this.#transport.value === (source.transport ?? "tcp");
+    const trusted = input("any-certificate").checked === (source.verify_tls === false);
+    return same && trusted && !input("password").value && this.#transport.value === (source.transport ?? "tcp");
   }
 
   /** Credentials that were pasted with the address go where they belong. */
@@ -109,7 +112,9 @@ export class CameraDialog {
   #fit() {
     const ready = this.#isTried || this.#onlyNamed;
     const failed = this.#tried?.good === false && this.#tried.key === this.#key;
-    find("#camera-transport-row", HTMLElement).hidden = !isRtsp(input("address").value);
+    const overTls = isOverTls(input("address").value);
+    find("#camera-transport-row", HTMLElement).hidden = !isRtsp(input("address").value) || overTls;
+    find("#camera-certificate-row", HTMLElement).hidden = !overTls;
     find("#camera-login", HTMLElement).hidden = /^\//.test(input("address").value.trim());
     button("submit").textContent = ready ? (this.#stream ? "Save" : "Add the camera") : "Try it";
     button("try").hidden = !ready || this.#onlyNamed;
@@ -128,7 +133,8 @@ export class CameraDialog {
 
   #source() {
     const [address, username, password] = ["address", "username", "password"].map((id) => input(id).value);
-    const source = sourceOf({ address: address ?? "", username: username ?? "", password: password ?? "", transport: this.#transport.value });
+    const anyCertificate = input("any-certificate").checked;
+    const source = sourceOf({ address: address ?? "", username: username ?? "", password: password ?? "", transport: this.#transport.value, anyCertificate });
     if (source && this.#stream?.source.kind === "mjpeg" && source.kind === "http") source.kind = "mjpeg";
     if (source) return source;
     this.#fail("This is no address that a camera can have.", "It begins with rtsp://, rtsps://, http:// or https://.");

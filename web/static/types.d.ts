@@ -77,7 +77,7 @@ export interface WireError {
 export interface StreamInfo {
   id: string;
   name: string;
-  source: { kind: string; url?: string | null; transport?: string | null; username?: string | null };
+  source: { kind: string; url?: string | null; transport?: string | null; username?: string | null; verify_tls?: boolean | null };
   state: "waiting" | "live" | "still" | "stalled" | "ended";
   width: number;
   height: number;
