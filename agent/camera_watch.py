@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from dataclasses import dataclass
@@ -13,9 +14,16 @@ from agent.types import Event, EventKind, Severity
 from stream.status import StreamState
 from stream.types import FrameRef
 
+log = logging.getLogger(__name__)
+
 LOOK_S = 0.5
 FRESH_S = 1.5
 """Pictures that came within this time are coming."""
+
+AGAIN_S = 60.0
+"""What could not be told is tried again after so long."""
+
+UNTOLD = "This could not be told, the server's log says why:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +73,36 @@ class CameraHealth:
 
 
 async def watch_camera(agent: StreamAgent, *, offline_s: float, frozen_s: float) -> None:
-    """Until the stream has ended. Its events go the way of alerts."""
+    """Until the stream has ended. Its events go the way of alerts; one that could not be told, which the log and the
+    stream's notes say, is told later."""
     session = agent.session
     health = CameraHealth(time.monotonic(), offline_s=offline_s, frozen_s=frozen_s)
     look_s = min(LOOK_S, offline_s / 4)
+    event: Event | None = None
     while session.state is not StreamState.ENDED:
         now_s = time.monotonic()
         attention = session.attention
         changed_s, looked_s = (attention.changed_s, attention.looked_s) if attention is not None else (now_s, now_s)
-        change = health.step(now_s, session.pictured_s, changed_s, looked_s)
-        if change is not None:
-            agent.tell(_event(agent, change))
-        await asyncio.sleep(look_s)
+        if event is None and (change := health.step(now_s, session.pictured_s, changed_s, looked_s)) is not None:
+            event = _event(agent, change)
+        if event is None or _told(agent, event):
+            event = None
+            await asyncio.sleep(look_s)
+        else:
+            await asyncio.sleep(AGAIN_S)
+
+
+def _told(agent: StreamAgent, event: Event) -> bool:
+    """Whatever goes wrong with what is told must not end the watch."""
+    session, told = agent.session, True
+    try:
+        agent.tell(event)
+    except Exception:
+        log.exception("stream %s: “%s” could not be told", session.id, event.text)
+        told = False
+    if session.attention is not None:
+        session.attention.trouble = None if told else f"{UNTOLD} {event.text}"
+    return told
 
 
 def _event(agent: StreamAgent, change: Change) -> Event:

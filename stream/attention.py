@@ -67,6 +67,8 @@ class Attention:
         self._last: U8 | None = None
         self._passing = True
         self._skimming = False
+        self.trouble: str | None = None
+        """What is amiss with whoever watches the camera by this, in words for a viewer."""
         self.changed_s = clock()
         """When the picture last differed at all from the one before, on the monotonic clock. As far as is known at
         `looked_s`: while only keyframes are decoded, looks are as far apart as these."""

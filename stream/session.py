@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from stream.attention import Attention
 from stream.changes import TrackHistory, with_labels
-from stream.clock import RateMeter, RollingPercentiles, RtpUnwrapper
+from stream.clock import RtpUnwrapper
 from stream.decode import DecoderThread, Decoding
 from stream.engines.base import StepError
 from stream.errors import BadInput, NotFound, OnlookerError
 from stream.facts import FactLog, PromptFact, SourceChange, SourceFact, TrackFact
 from stream.lane import Lane, StepResult
+from stream.meters import StreamMeters
 from stream.privacy.screen import Screen
 from stream.promptbook import PromptBook
 from stream.prompts import PromptDraft, check_label
@@ -32,7 +32,7 @@ from stream.relay import PacketRelay
 from stream.scheduler import Scheduler
 from stream.snapshot import encode_jpeg
 from stream.sources.base import Received, Source
-from stream.status import NextIds, StreamState, StreamStatus, StreamTotals, state_while_open
+from stream.status import NextIds, StreamState, StreamStatus, state_while_open
 from stream.types import EncodedFrame, Frame, PromptChange, PromptState, TrackUpdate
 
 log = logging.getLogger(__name__)
@@ -74,10 +74,7 @@ class StreamSession:
         self._history = TrackHistory()
         self._book = PromptBook(ids.prompt)
         self._next_track_id = ids.track
-        self._drops: dict[str, int] = {}
-        self._fps_in, self._fps_out = RateMeter(), RateMeter()
-        self._latency_ms = RollingPercentiles()
-        self._last_push_s = 0.0
+        self._meters = StreamMeters()
         self._ended = False
 
     # --- life -------------------------------------------------------------------------------------------------
@@ -171,8 +168,7 @@ class StreamSession:
             received.codec, received.data, received.keyframe, self.epoch, self._unwrapper.unwrap(received.rtp),
             received.rtp, received.captured_unix_us, received.received_s,
         )  # fmt: skip
-        self._last_push_s = received.received_s
-        self._fps_in.tick(received.received_s)
+        self._meters.received(received.received_s)
         self.codec = self.screen.codec or received.codec
         self.screen.pass_on(frame)
         skips = self.attention is not None and self.screen.privacy is None and not self.attention.decodes(frame)
@@ -180,7 +176,7 @@ class StreamSession:
             self._decoder.push(frame)
 
     def dropped(self, stage: str, count: int = 1) -> None:
-        self._drops[stage] = self._drops.get(stage, 0) + count
+        self._meters.dropped(stage, count)
 
     def request_keyframe(self) -> None:
         self.screen.request_keyframe()
@@ -191,47 +187,34 @@ class StreamSession:
 
     @property
     def fps(self) -> float:
-        return self._fps_in.rate(time.monotonic())
+        return self._meters.fps
 
     @property
     def pictured_s(self) -> float | None:
         """`time.monotonic()` of the newest picture."""
-        return self._last_push_s or None
+        return self._meters.received_s
 
     @property
     def state(self) -> StreamState:
         if self._ended or (self.source is None and self._kind != "webrtc" and self.epoch > 0):
             return StreamState.ENDED
-        return state_while_open(self.source, self._last_push_s)
+        return state_while_open(self.source, self._meters.received_s)
 
     def status(self) -> StreamStatus:
-        now_s = time.monotonic()
         lane, decoding = self._lane, self.decoding
         notes = (
             self.source.note if self.source else None,
+            self.attention.trouble if self.attention else None,
             self.attention.policy if self.attention and self.error is None else None,
             decoding.in_words if decoding else None,
         )
-        more = {"viewer": self.relay.drops} | ({"engine": lane.slot.drops, **lane.skipped} if lane else {})
-        drops = self._drops | {stage: count for stage, count in more.items() if count}
-        return StreamStatus(
-            state=self.state,
-            fps_in=round(self._fps_in.rate(now_s), 1),
-            fps_out=round(self._fps_out.rate(now_s), 1),
-            drops=drops,
-            latency_ms_p50=round(self._latency_ms.at(50), 1),
-            latency_ms_p95=round(self._latency_ms.at(95), 1),
+        return self._meters.status(
+            self.state,
+            more_drops={"viewer": self.relay.drops} | ({"engine": lane.slot.drops, **lane.skipped} if lane else {}),
             viewers=self.relay.viewers,
             policy=(*(note for note in notes if note), *self._scheduler.policy),
             hidden=self.screen.words,
-            totals=StreamTotals(
-                received=self._fps_in.total,
-                tracked=self._fps_out.total,
-                reconnects=max(0, self.epoch - 1),
-                timed=self._latency_ms.count,
-                latency_s=self._latency_ms.total / 1000,
-                last_frame_age_s=now_s - self._last_push_s if self._last_push_s else None,
-            ),
+            reconnects=max(0, self.epoch - 1),
         )
 
     @property
@@ -370,9 +353,7 @@ class StreamSession:
     def _count(self, update: TrackUpdate, frame: Frame | None) -> None:
         """A busy tracker is stepped on the same picture again, which makes it no other picture."""
         if self.latest is None or self.latest.index != update.index:
-            self._fps_out.tick(time.monotonic())
-            if frame is not None and frame.ref.rtp == update.rtp:
-                self._latency_ms.add((time.monotonic() - frame.received_s) * 1000)
+            self._meters.tracked(frame.received_s if frame is not None and frame.ref.rtp == update.rtp else None)
 
     def _resized(self, shown: TrackUpdate | Frame | None) -> None:
         if shown is not None and (shown.width, shown.height) != (self.width, self.height):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+from collections.abc import Coroutine
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -21,6 +22,7 @@ from stream.facts import PromptFact
 from stream.feed_config import CAMERAS, FeedConfig
 from stream.hub import StreamHub
 from stream.session import StreamSession
+from stream.tasks import begin, end
 from web.api.feed_shapes import NewSource, NewStream
 from web.feed_prompts import follow, followed
 from web.sources import ANYWHERE, allowed_path, check, client_policy, feed_of, source_of
@@ -50,12 +52,10 @@ class Feeds:
         try:
             await self._open_saved()
         except StoreError:
-            self._spawn(self._open_saved_later())
+            self._spawn(self._open_saved_later(), "saved feeds")
 
     async def close(self) -> None:
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def of(self, session: StreamSession) -> FeedConfig | None:
         """What was asked for; None for a stream that somebody publishes."""
@@ -166,7 +166,8 @@ class Feeds:
         )
         apply_settings(session, feed)
         if feed.kind in CAMERAS:
-            self._spawn(watch_camera(agent, offline_s=feed.offline_s, frozen_s=feed.frozen_s))
+            watching = watch_camera(agent, offline_s=feed.offline_s, frozen_s=feed.frozen_s)
+            self._spawn(watching, f"health of {session.id}")
 
     async def _open_saved(self) -> None:
         for saved in await saved_feeds(self._recording.store):
@@ -198,7 +199,7 @@ class Feeds:
             self._keep_prompts(self._hub.get(feed.id))
 
     def _keep_prompts(self, session: StreamSession) -> None:
-        self._spawn(self._follow_prompts(session))
+        self._spawn(self._follow_prompts(session), f"prompts of {session.id}")
 
     async def _follow_prompts(self, session: StreamSession) -> None:
         """What a saved feed is to follow, in words, is saved as it changes."""
@@ -230,10 +231,15 @@ class Feeds:
             except StoreError as error:
                 log.warning("What %s follows was not saved: %s", session.id, error.message)
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = begin(work, name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("What goes on beside the feeds has ended: %s", error, exc_info=error)
 
 
 def apply_settings(session: StreamSession, feed: FeedConfig) -> None:

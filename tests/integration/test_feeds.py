@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from agent import camera_watch
+from agent.loop import StreamAgent
+from agent.types import Event
 from stream.sources.backoff import Backoff
 from stream.sources.camera import CameraSource, Timeouts
 from tests.cameras.clips import Shape, make_clip
@@ -61,6 +65,10 @@ async def until(http: httpx.AsyncClient, path: str, holds: Callable[[Any], bool]
 
 def kinds_of(events: Found) -> list[str]:
     return [event["kind"] for event in events["items"]]
+
+
+def is_untold(stats: Found) -> bool:
+    return any(note.startswith(camera_watch.UNTOLD) for note in stats["policy"])
 
 
 def is_live(found: Found) -> bool:
@@ -185,6 +193,47 @@ async def test_offline_and_back_as_events_that_are_stored_and_told(tmp_path: Pat
                 message = json.loads(await asyncio.wait_for(live.recv(), 20))
                 kinds += [message["event"]["kind"]] if message["type"] == "event" else []
             assert kinds.index("offline") < kinds.index("online")
+
+
+@pytest.mark.logs_errors
+async def test_what_could_not_be_told_of_a_camera_is_heard_and_told_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    usual, broken = StreamAgent.tell, threading.Event()
+    broken.set()
+
+    def tell(self: StreamAgent, event: Event) -> str | None:
+        if broken.is_set():
+            raise RuntimeError("out of order")
+        return usual(self, event)
+
+    monkeypatch.setattr(StreamAgent, "tell", tell)
+    monkeypatch.setattr(camera_watch, "AGAIN_S", 0.05)
+    feed = {"id": "gate", "kind": "rtsp", "url": "rtsp://127.0.0.1:9/cam", "offline_s": 0.2}
+    with RunningServer(tmp_path, {"feeds": [feed]}) as server:
+        async with server.client() as http:
+            await until(http, "/v1/streams/gate/stats", is_untold)
+            heard = next(record for record in caplog.records if record.name == "agent.camera_watch")
+            assert "gate" in heard.getMessage()
+            assert heard.exc_info is not None
+            broken.clear()
+            await until(http, "/v1/events?stream=gate", lambda found: "offline" in kinds_of(found))
+            await until(http, "/v1/streams/gate/stats", lambda found: not is_untold(found))
+
+
+@pytest.mark.logs_errors
+async def test_work_beside_the_feeds_that_fails_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def watch(*_: Any, **__: Any) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr("web.feeds.watch_camera", watch)
+    feed = {"id": "gate", "kind": "rtsp", "url": "rtsp://127.0.0.1:9/cam"}
+    with RunningServer(tmp_path, {"feeds": [feed]}):
+        async with asyncio.timeout(20):
+            while not any(record.name == "web.feeds" and record.exc_info for record in caplog.records):
+                await asyncio.sleep(0.01)
 
 
 async def test_nothing_is_tracked_while_nobody_watches(tmp_path: Path, cameras: RtspServer) -> None:
