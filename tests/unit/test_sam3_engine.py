@@ -54,16 +54,13 @@ def test_reconditioning_comes_round_whatever_the_pace() -> None:
     assert not crosses(16, 15, 0)
 
 
-def test_a_calm_stream_is_looked_at_every_fourth_frame_and_on_request() -> None:
+def test_a_calm_stream_is_looked_at_every_fourth_frame() -> None:
     stage = Stage(World({"cup": Thing("cup", still(0.1, 0.1, 0.4, 0.4))}))
     follow(stage, "cup")
     stage.see(10)
     before = len(stage.network.asked)
     stage.see(20)
     assert len(stage.network.asked) - before == 5
-    stage.tracker.look_soon()
-    stage.see()
-    assert len(stage.network.asked) - before == 6
 
 
 def test_with_less_effort_it_looks_half_as_often_and_keeps_its_tracks() -> None:

@@ -73,10 +73,6 @@ class Sam3Tracker:
         unsure = any(thing.life.state is TrackState.TENTATIVE and thing.told for thing in self._scene.objects)
         return bool(self._requests) or unsure or (self._asked and bool(self._wanted()))
 
-    def look_soon(self) -> None:
-        """Have the detector look at the next picture."""
-        self._asked = True
-
     # --- prompts
 
     def add_prompt(self, prompt: Prompt) -> PromptChange:
