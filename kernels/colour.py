@@ -57,6 +57,9 @@ class Nv12:
 Picture = Nv12 | Any
 """NV12, or an interleaved `(H, W, 3)` uint8 array of any backend."""
 
+Window = tuple[int, int, int, int]
+"""A part of a picture in whole pixels, half-open: left, top, right, bottom."""
+
 
 def size_of(picture: Picture) -> tuple[int, int]:
     """`(H, W)` of a picture, in pixels."""
@@ -95,9 +98,18 @@ def nv12_to_bgr(y: U8, uv: U8, *, matrix: Matrix = "bt601", full_range: bool = F
     height, width = y.shape
     if matrix == "bt601" and not full_range and height % 2 == 0 and width % 2 == 0:
         return cv2.cvtColorTwoPlane(y, uv, cv2.COLOR_YUV2BGR_NV12).astype(np.uint8, copy=False)
-    k = yuv_to_rgb(matrix, full_range)
+    return yuv_to_bgr(y, repeated(uv)[:height, :width], matrix=matrix, full_range=full_range)
+
+
+def repeated(uv: U8) -> U8:
+    """Chroma `(h, w, 2)` of NV12 for each pixel, `(2 h, 2 w, 2)`."""
     rows, columns = uv.shape[:2]
-    chroma = cv2.resize(uv, (2 * columns, 2 * rows), interpolation=cv2.INTER_NEAREST)[:height, :width]
+    return np.asarray(cv2.resize(uv, (2 * columns, 2 * rows), interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def yuv_to_bgr(y: U8, chroma: U8, *, matrix: Matrix = "bt601", full_range: bool = False) -> U8:
+    """The same where every pixel has chroma of its own, `(H, W, 2)` uint8."""
+    k = yuv_to_rgb(matrix, full_range)
     yuv = cv2.merge([np.maximum(y, np.uint8(k.offset)), *cv2.split(chroma)])
     black = -k.gain * k.offset
     to_bgr = np.array([

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.colour import Nv12, Picture, nv12_to_bgr, rgb_to_yuv, size_of
+from kernels.colour import Nv12, Picture, Window, nv12_to_bgr, repeated, rgb_to_yuv, size_of, yuv_to_bgr
 from kernels.cpu.edges import EdgePixels, edge_pixels
 from kernels.look import BLUR_TAPS, Look
 
@@ -198,6 +198,25 @@ def nv12_to_model(frame: Nv12, out: F32) -> None:
     for channel, plane in zip(cv2.split(small)[::-1], out, strict=True):
         np.multiply(channel, np.float32(1 / MID_GREY), out=plane)
         plane -= 1
+
+
+def cut_out(frame: Nv12, window: Window, out: U8) -> None:
+    """As `kernels.images.cut_out`, into `out` uint8 `[h, w, 3]`."""
+    left, top, right, bottom = window
+    height, width = out.shape[:2]
+    uv = frame.uv[top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2]
+    aligned = not (left | top | right | bottom) & 1
+    # Shrunk by less than half chroma would be enlarged, and at odd borders a sample counts by half.
+    if not aligned or 2 * width > right - left or 2 * height > bottom - top:
+        uv = repeated(uv)[top % 2 :, left % 2 :][: bottom - top, : right - left]
+    y, chroma = _shrunk(frame.y[top:bottom, left:right], height, width), _shrunk(uv, height, width)
+    out[...] = yuv_to_bgr(y, chroma, matrix=frame.matrix, full_range=frame.full_range)
+
+
+def _shrunk(plane: U8, height: int, width: int) -> U8:
+    if plane.shape[:2] == (height, width):
+        return plane
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _bgr(frame: Nv12) -> U8:

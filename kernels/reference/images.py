@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.colour import Nv12, Picture, nv12_to_rgb, rgb_to_yuv, size_of
+from kernels.colour import Nv12, Picture, Window, nv12_to_rgb, rgb_to_yuv, size_of, yuv_to_rgb
 from kernels.look import COLOUR_BEHIND, FILL, IMAGE_BEHIND, OUTLINE, PIXELATE, Look
 
 U8 = NDArray[np.uint8]
@@ -282,6 +282,36 @@ def _places(start: np.float32, end: np.float32, side: int, limit: int) -> tuple[
     at = start + (np.arange(side, dtype=np.float32) + HALF) * step - HALF
     at = np.clip(at, np.float32(-2), np.float32(limit + 1))
     return np.floor(at).astype(np.int64), at - np.floor(at)
+
+
+def cut_out(frame: Nv12, window: Window, height: int, width: int) -> U8:
+    """`[height, width, 3]` BGR. Means are exact and rounded half up."""
+    left, top, right, bottom = window
+    rows, columns = _shares(height, bottom - top), _shares(width, right - left)
+    chroma = frame.uv.repeat(2, axis=0).repeat(2, axis=1)
+    all_ = (bottom - top) * (right - left)
+    y, u, v = (
+        (rows @ plane[top:bottom, left:right].astype(np.int64) @ columns.T + all_ // 2) // all_
+        for plane in (frame.y, chroma[..., 0], chroma[..., 1])
+    )
+    return _bgr(y.astype(np.float32), u.astype(np.float32), v.astype(np.float32), frame)
+
+
+def _shares(results: int, pixels: int) -> NDArray[np.int64]:
+    """How many of its `results` parts of each pixel lie below each result: `(results, pixels)`."""
+    starts, at = np.arange(results)[:, None] * pixels, np.arange(pixels)[None] * results
+    shares: NDArray[np.int64] = np.clip(np.minimum(starts + pixels, at + results) - np.maximum(starts, at), 0, None)
+    return shares
+
+
+def _bgr(y: F32, u: F32, v: F32, frame: Nv12) -> U8:
+    k = yuv_to_rgb(frame.matrix, frame.full_range)
+    luma = np.maximum(y - np.float32(k.offset), np.float32(0)) * np.float32(k.gain)
+    u, v = u - np.float32(128), v - np.float32(128)
+    blue, red = luma + np.float32(k.b_u) * u, luma + np.float32(k.r_v) * v
+    green = luma - np.float32(k.g_u) * u - np.float32(k.g_v) * v
+    levels: U8 = np.clip(np.rint(np.dstack([blue, green, red])), 0, 255).astype(np.uint8)
+    return levels
 
 
 def _scaled(levels: F32) -> F32:

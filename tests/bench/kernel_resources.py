@@ -54,6 +54,7 @@ def launches(objects: int, size: tuple[int, int]) -> list[Launch]:
         images.composite(frame, owner[0], logits, palette, one, look, frame, quarter=quarter),
         images.roi_crops(frame, np.empty((n, 4), np.float32), one, crops, owner[0]),
         images.nv12_to_model(frame, model),
+        images.cut_out(frame, (0, 0, width, height), np.empty((height // 2, width // 2, 3), np.uint8)),
         *association.assoc_pack(overlap, scores, stats, one, one, block, codes=codes, lengths=lengths),
     ]
 

@@ -108,6 +108,16 @@ def test_crops_are_those_of_the_cpu(name: str, kind: str) -> None:
     assert np.abs(values - images.roi_crops(frame, boxes, owner=owner, side=224)).max() <= 0.012
 
 
+@pytest.mark.parametrize("name", ["torch", "cupy"])
+@pytest.mark.parametrize(
+    ("window", "size"),
+    [((0, 0, 1280, 720), (360, 640)), ((101, 33, 741, 699), (666, 640)), ((7, 5, 1279, 719), (64, 36))],
+)
+def test_parts_are_those_of_the_cpu(name: str, window: images.Window, size: tuple[int, int]) -> None:
+    frame = pictures.nv12(720, 1280, 4, matrix="bt709")
+    near(images.cut_out(picture_to(name, frame), window, size=size), images.cut_out(frame, window, size=size), 4)
+
+
 def test_a_second_call_waits_for_nothing_and_a_graph_takes_other_pictures() -> None:
     size = (720, 1280)
     logits, owner = pictures.ellipses(COUNT, 288, 288, *size, seed=1)

@@ -1,4 +1,4 @@
-"""Faults in the kernels on pictures: `composite`, `quarter_blur`, `roi_crops`, `nv12_to_model`."""
+"""Faults in the kernels on pictures: `composite`, `quarter_blur`, `roi_crops`, `cut_out`, `nv12_to_model`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from tests.kernels import test_composite as composite
+from tests.kernels import test_cut_out as cut
 from tests.kernels import test_nv12_to_model as model
 from tests.kernels import test_roi_crops as crops
 from tests.kernels.faults import Fault
@@ -98,6 +99,29 @@ IN_CROPS = (
     crop("crops: corners aligned", old="(at + 0.5f) *", new="at *", check=ANYWHERE),
 )
 
+part = partial(Fault, file="cut_out")
+PARTS = partial(cut.test_windows_and_results_of_all_sizes, size=(45, 70))
+PART_RACES = partial(cut.test_no_races_and_nothing_outside_of_the_arrays, size=(19, 33))
+LARGEST = cut.test_the_largest_sums_fit
+IN_CUT = (
+    part("cut: a result of the next row", old="|| j >= w", new="|| j > w", check=PART_RACES, how="race"),
+    part("cut: a pixel too many", old="(to - 1) / results", new="to / results", check=PART_RACES, how="race"),
+    part(
+        "cut: whole pixels at the border", old="at == first ? head : at == last ? tail : each", new="each", check=PARTS
+    ),
+    part("cut: the last as the first", old="at == last ? tail", new="at == last ? head", check=PARTS),
+    part("cut: chroma of another row", old="((top + r) >> 1)", new="((top + r) / 4)", check=PARTS),
+    part("cut: chroma beside it", old="chroma[x & ~1]", new="chroma[(x + 1) & ~1]", check=PARTS),
+    part(
+        "cut: red and blue change places",
+        old="to[0] = level(l + b_u * u)",
+        new="to[0] = level(l + r_v * v)",
+        check=PARTS,
+    ),
+    part("cut: rounded down", old="sum + all / 2", new="sum", check=PARTS),
+    part("cut: sums that overflow", old="u64 lumas = 0", new="u32 lumas = 0", check=LARGEST),
+)
+
 scaled = partial(Fault, file="nv12_to_model")
 TWIN = partial(model.test_is_the_twins, matrix="bt709", full_range=False)
 MODEL_RACES = partial(model.test_no_races_and_nothing_outside_of_the_arrays, size=(19, 33))
@@ -122,4 +146,4 @@ IN_MODEL = (
     ),
 )
 
-FAULTS = (*IN_COMPOSITE, *IN_BLUR, *IN_CROPS, *IN_MODEL)
+FAULTS = (*IN_COMPOSITE, *IN_BLUR, *IN_CROPS, *IN_CUT, *IN_MODEL)

@@ -25,6 +25,7 @@ REGISTER_CEILING = {
     "assoc_pack": 64,
     "clean_masks": 64,
     "composite": 80,
+    "cut_out": 64,
     "iou_bits": 80,
     "nms": 40,
     "nv12_to_model": 48,

@@ -34,7 +34,7 @@ def test_every_kernel_has_its_resources_and_fits_every_card() -> None:
     rows = kernel_resources.resource_rows()
     assert all(row["blocks_per_sm"] >= 1 and row["spill_bytes"] == 0 for row in rows)
     assert {row["sm"] for row in rows} == {75, 80, 90, 120}
-    assert len({row["kernel"] for row in rows}) == 11
+    assert len({row["kernel"] for row in rows}) == 12
 
 
 @pytest.mark.skipif(KIND == "cuda", reason="there is a device")

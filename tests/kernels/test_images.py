@@ -68,6 +68,15 @@ def test_models_inputs_are_alike(runner: Runner) -> None:
     assert np.abs(bfloat16_to_float32(cuda) - images.nv12_to_model(frame, side=50)).max() <= 0.02
 
 
+@pytest.mark.parametrize(("window", "size"), [((0, 0, WIDTH, HEIGHT), (36, 60)), ((11, 5, 90, 71), (47, 31))])
+def test_parts_are_alike(runner: Runner, window: images.Window, size: tuple[int, int]) -> None:
+    frame = pictures.nv12(HEIGHT, WIDTH, 3, matrix="bt709")
+    kept = np.full((*size, 3), pictures.POISON, np.uint8)
+    cuda = images.cut_out(frame, window, size=size, out=kept, runner=runner)
+    assert cuda is kept
+    assert difference(cuda, images.cut_out(frame, window, size=size)) <= 4
+
+
 def test_an_output_that_is_not_aligned_to_words_is_refused(runner: Runner) -> None:
     out = np.zeros(3 * 8 * 8 + 1, np.uint16)[1:].reshape(3, 8, 8)
     with pytest.raises(KernelInputError, match="does not begin at a multiple of 4 bytes"):
@@ -103,6 +112,9 @@ def test_inputs_of_models_are_bfloat16_tensors(runner: Runner) -> None:
     tensors = devices.TensorRunner(runner)
     whole = images.nv12_to_model(on_device(frame), side=50, runner=tensors)
     crops = images.roi_crops(on_device(frame), devices.cuda(boxes), side=20, runner=tensors)
+    part = images.cut_out(on_device(frame), (10, 5, 60, 70), size=(30, 20), runner=tensors)
+    assert str(part.device) == "cuda:0"
+    assert difference(part.memory, images.cut_out(frame, (10, 5, 60, 70), size=(30, 20))) <= 4
     for made, host in ((whole, images.nv12_to_model(frame, side=50)), (crops, images.roi_crops(frame, boxes, side=20))):
         assert made.dtype == "torch.bfloat16"
         assert np.abs(bfloat16_to_float32(made.memory) - host).max() <= 0.02

@@ -102,6 +102,19 @@ def test_opencvs_conversion_is_a_level_off_at_most(size: tuple[int, int], matrix
     assert difference(quick, exact) <= 1
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (33, 51), (64, 70)])
+def test_parts_of_any_size_are_the_twins(size: tuple[int, int]) -> None:
+    drawn = np.random.default_rng(sum(size))
+    for number in range(40):
+        frame = pictures.nv12(*size, number, matrix=("bt601", "bt709")[number % 2], full_range=number % 4 > 1)
+        left, top = (int(drawn.integers(0, side)) for side in size[::-1])
+        right, bottom = int(drawn.integers(left, size[1])) + 1, int(drawn.integers(top, size[0])) + 1
+        window = left, top, right, bottom
+        height, width = int(drawn.integers(1, bottom - top + 1)), int(drawn.integers(1, right - left + 1))
+        made = images.cut_out(frame, window, size=(height, width))
+        assert difference(made, reference.cut_out(frame, window, height, width)) <= 4
+
+
 FRAME = pictures.rgb(20, 30)
 YUV = pictures.nv12(20, 30)
 OWNER = np.zeros((20, 30), np.uint8)
@@ -142,6 +155,10 @@ LOGITS = np.zeros((2, 5, 6), np.float32)
         (lambda: images.roi_crops(FRAME, BOXES, side=0), "side is 0"),
         (lambda: images.roi_crops(FRAME, BOXES, ids=np.zeros(3, np.int32)), "ids has shape (3,), not (13)"),
         (lambda: images.roi_crops(FRAME, BOXES, side=8, out=np.zeros((1, 3, 8, 8), np.float32)), "out has shape"),
+        (lambda: images.cut_out(FRAME, (0, 0, 9, 9), size=(9, 9)), "frame is a ndarray, not an Nv12"),
+        (lambda: images.cut_out(YUV, (0, 0, 31, 9), size=(9, 9)), "(0, 0, 31, 9) is not in a picture of 30 x 20"),
+        (lambda: images.cut_out(YUV, (5, 5, 5, 9), size=(1, 1)), "is not in a picture"),
+        (lambda: images.cut_out(YUV, (0, 0, 9, 9), size=(9, 10)), "the width of the result is 10, not from 1 to 9"),
         (lambda: images.nv12_to_model(FRAME), "frame is a ndarray, not an Nv12"),
         (lambda: images.nv12_to_model(YUV, side=8, out=np.zeros((3, 8, 8), np.uint16)), "out is uint16, not float32"),
     ],
