@@ -13,6 +13,7 @@ from agent.recording import Recording
 from agent.store import private
 from agent.store.private import Access
 from stream.errors import StoreError
+from stream.tasks import begin, end
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +35,11 @@ class AccessLog:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> AccessLog:
-        self._task = asyncio.create_task(self._run(), name="access log")
+        self._task = begin(self._run(), "access log")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         await self._write()
 
     def note(self, entry: Access) -> None:

@@ -46,6 +46,7 @@ from stream.errors import FrameTooOld, LimitReached, NotFound
 from stream.facts import PromptFact, TrackFact
 from stream.privacy.settings import Zone
 from stream.session import StreamSession
+from stream.tasks import end
 from stream.types import FrameRef, TrackUpdate
 
 if TYPE_CHECKING:
@@ -353,9 +354,7 @@ class Agents:
         return list(self._agents.values())
 
     async def close(self) -> None:
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self._backend.close()
 
     async def _run(self, agent: StreamAgent) -> None:

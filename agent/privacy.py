@@ -12,6 +12,7 @@ from agent.store import private
 from stream.errors import StoreError
 from stream.privacy.settings import Privacy
 from stream.session import StreamSession
+from stream.tasks import begin, end
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +41,7 @@ class PrivacyBook:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._later is not None:
-            self._later.cancel()
-            await asyncio.gather(self._later, return_exceptions=True)
+        await end(self._later)
 
     def attach(self, session: StreamSession) -> None:
         """Hide what is to be hidden in a stream that was just opened, before anything of it can be seen."""
@@ -67,7 +66,7 @@ class PrivacyBook:
         except StoreError as error:
             if self._later is None or self._later.done():
                 log.warning("What streams hide is not kept at present: %s", error.message)
-                self._later = asyncio.create_task(self._again(), name="privacy settings")
+                self._later = begin(self._again(), "privacy settings")
 
     async def _read_once(self) -> None:
         if self._read:

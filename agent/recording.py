@@ -22,6 +22,7 @@ from agent.store.rows import Entry
 from agent.store.store import EventStore, Kept
 from agent.types import ArmedFact
 from stream.errors import StoreError
+from stream.tasks import begin, end
 
 if TYPE_CHECKING:
     from agent.loop import StreamAgent
@@ -76,19 +77,16 @@ class Recording:
     async def __aenter__(self) -> Recording:
         await self.sinks.start()
         await self._open()
-        self._upkeep = asyncio.create_task(self._keep_up(), name="event store")
+        self._upkeep = begin(self._keep_up(), "event store")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Write what still waits, within a few seconds."""
-        if self._upkeep is not None:
-            self._upkeep.cancel()
-            await asyncio.gather(self._upkeep, return_exceptions=True)
+        await end(self._upkeep)
         if self._recorders:
             await asyncio.wait(self._recorders, timeout=DRAIN_S)
         for task, recorder in tuple(self._recorders.items()):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
             recorder.abandon()
         # Before the store, in which they note how far they came.
         await self.sinks.close()

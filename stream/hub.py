@@ -25,6 +25,7 @@ from stream.session import StreamSession
 from stream.sources.base import Source
 from stream.sources.webrtc import Publisher, Viewer, WebRtcConfig
 from stream.status import NextIds
+from stream.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class StreamHub:
         for stream_id in list(self._streams):
             with contextlib.suppress(NotFound):
                 await self.close(stream_id)
-        await _end(list(self._tasks.values()))
+        await end(*self._tasks.values())
         await asyncio.to_thread(self._scheduler.close)
 
     @property
@@ -140,7 +141,7 @@ class StreamHub:
     async def feed_from(self, stream_id: str, source: Source) -> None:
         """Feed a stream from another source from now on; its prompts and ids stay. Raises `NotFound`."""
         session = self.get(stream_id)
-        await _end([self._tasks[key] for key in (f"source {stream_id}",) if key in self._tasks])
+        await end(self._tasks.get(f"source {stream_id}"))
         session.attach(source)
         await self._spawn(f"source {stream_id}", session.run_source(source))
 
@@ -149,7 +150,7 @@ class StreamHub:
         session = self.get(stream_id)
         del self._streams[stream_id]
         self._publishers.pop(stream_id, None)
-        await _end([self._tasks[key] for key in (f"source {stream_id}", f"linger {stream_id}") if key in self._tasks])
+        await end(self._tasks.get(f"source {stream_id}"), self._tasks.get(f"linger {stream_id}"))
         await session.close()
         self._next_ids[stream_id] = session.next_ids
         while len(self._next_ids) > REMEMBERED_STREAMS:
@@ -212,7 +213,7 @@ class StreamHub:
         publisher = self._publishers.get(stream_id)
         if publisher is None or publisher.id != session:
             raise NotFound("There is no such session.")
-        await _end([self._tasks[f"source {stream_id}"]])
+        await end(self._tasks[f"source {stream_id}"])
 
     async def _feed(self, session: StreamSession, publisher: Publisher) -> None:
         try:
@@ -245,7 +246,7 @@ class StreamHub:
         """End a viewer's session. Raises `NotFound`."""
         if self.get(stream_id).relay.get(session) is None:
             raise NotFound("There is no such session.")
-        await _end([self._tasks[f"viewer {session}"]])
+        await end(self._tasks[f"viewer {session}"])
 
     async def viewer_rtp_offset(self, stream_id: str, session: str) -> int:
         """What to take from the RTP timestamps that this viewer sees (mod 2^32) to get the stream's own, in its epoch.
@@ -312,11 +313,3 @@ async def _codec_of(stream: StreamSession) -> Any:
             return stream.codec
         await asyncio.sleep(0.1)
     raise MediaError("The stream has no picture yet.", action="Try again when it is live.")
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel `tasks` and wait until they are gone."""
-    tasks = [task for task in tasks if task is not asyncio.current_task()]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

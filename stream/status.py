@@ -62,12 +62,12 @@ class NextIds:
     fact: int = 0
 
 
-def state_while_open(source: Source | None, last_push_s: float) -> StreamState:
-    """Of a stream that may still get pictures. `last_push_s`: when the last one came, 0 for never."""
-    if source is None or last_push_s == 0.0:
+def state_while_open(source: Source | None, received_s: float | None) -> StreamState:
+    """Of a stream that may still get pictures. `received_s`: when the last one came, None for never."""
+    if source is None or received_s is None:
         return StreamState.WAITING
     now_s = time.monotonic()
-    if now_s - last_push_s < QUIET_S:
+    if now_s - received_s < QUIET_S:
         return StreamState.LIVE
     heard_s = source.heard_s
     alive = heard_s is not None and now_s - heard_s < HEARD_S

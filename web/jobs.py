@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from stream.errors import NotFound, OnlookerError
+from stream.tasks import end
 from web.problems import Internal
 from web.wire import error_body
 
@@ -86,10 +87,7 @@ class Jobs:
         task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
 
     async def close(self) -> None:
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*self._tasks.values())
 
     @staticmethod
     async def _run(job: Job, work: Callable[[Job], Awaitable[None]]) -> None:

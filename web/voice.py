@@ -25,6 +25,7 @@ from stream.hub import Answer
 from stream.models.voice import VoiceStore
 from stream.sources.microphone import Microphone
 from stream.sources.webrtc import WebRtcConfig
+from stream.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +84,8 @@ class Voice:
 
     async def __aexit__(self, *_: object) -> None:
         for client in self._clients.values():
-            await self._end(client)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(client.task)
+        await end(self._task)
 
     @contextlib.asynccontextmanager
     async def client(self, key: str, stream_id: str, listener: Listener) -> AsyncIterator[None]:
@@ -96,7 +95,7 @@ class Voice:
             yield
         finally:
             del self._clients[key]
-            await self._end(client)
+            await end(client.task)
 
     async def open(self, stream_id: str, key: str, offer_sdp: str) -> Answer:
         """Answer the offer of a client's microphone; the one that it has is replaced.
@@ -111,7 +110,7 @@ class Voice:
             if client.microphone is None and self.sessions >= self._max_sessions:
                 raise LimitReached(f"At most {self._max_sessions} microphones at once.")
             microphone, answer_sdp = await Microphone.accept(offer_sdp, self._webrtc)
-            await self._end(client)
+            await end(client.task)
             if key not in self._clients:  # gone while its offer was answered
                 await microphone.close()
                 raise NotFound("The client has gone.", code="unknown_client")
@@ -124,15 +123,9 @@ class Voice:
         """End a microphone session. Raises `NotFound`."""
         for client in self._clients.values():
             if client.stream_id == stream_id and client.microphone is not None and client.microphone.id == session:
-                await self._end(client)
+                await end(client.task)
                 return
         raise NotFound("There is no such session.")
-
-    @staticmethod
-    async def _end(client: _Client) -> None:
-        if client.task is not None:
-            client.task.cancel()
-            await asyncio.gather(client.task, return_exceptions=True)
 
     async def _serve(self, client: _Client, microphone: Microphone) -> None:
         fault: OnlookerError | None = None

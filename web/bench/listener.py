@@ -15,6 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from stream.tasks import begin, end
 from web.protocol.parts import SUBPROTOCOL
 
 
@@ -54,11 +55,9 @@ class Listener:
         self._loop.run_until_complete(self._listen())
 
     async def _listen(self) -> None:
-        clients = [asyncio.create_task(self._client(*address)) for address in self._addresses.items()]
+        clients = [begin(self._client(*address), f"client of {address[0]}") for address in self._addresses.items()]
         await self._done.wait()
-        for client in clients:
-            client.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
+        await end(*clients)
 
     async def _client(self, stream: str, address: str) -> None:
         seen: set[int] = set()
