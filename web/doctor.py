@@ -186,7 +186,7 @@ def _engine(config: Config) -> Iterable[Finding]:
     from web.engines import check_engine
 
     if sam3.taken(config.engine):
-        yield from _sam3(config.engine)
+        yield from _sam3(config.engine, len(config.feeds))
         return
     try:
         check_engine(config)
@@ -196,12 +196,12 @@ def _engine(config: Config) -> Iterable[Finding]:
         yield Finding("engine", "ok", "light, on the CPU")
 
 
-def _sam3(config: EngineConfig) -> Iterable[Finding]:
+def _sam3(config: EngineConfig, cameras: int) -> Iterable[Finding]:
     from web import sam3
 
     there, words, action = sam3.weights(config)
     yield Finding("sam3", "ok" if there else "warn" if sam3.comes(config) else "fail", words, action)
-    fits, words, action = sam3.card(config)
+    fits, words, action = sam3.card(config, cameras)
     # Where it was only taken because it is here, the light engine stands in.
     yield Finding("sam3", "ok" if fits else "fail" if config.asks_for_sam3 else "warn", words, action)
 

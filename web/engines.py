@@ -39,10 +39,11 @@ def make_engine(config: Config, store: ModelStore) -> Engine:
         return LightEngine(store)
     from stream.engines.sam3.loading import load
 
+    cameras = len(config.feeds)
     if config.engine.asks_for_sam3:
-        return load(config.engine)
+        return load(config.engine, cameras)
     try:
-        return load(config.engine)
+        return load(config.engine, cameras)
     except NoSam3 as error:
         log.warning("SAM 3 is here and cannot be used: %s %s Following with the light engine.", error, error.action)
         return LightEngine(store)

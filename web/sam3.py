@@ -59,8 +59,8 @@ def taken(config: EngineConfig) -> bool:
         return False
 
 
-def card(config: EngineConfig) -> tuple[bool, str, str]:
-    """Whether the first GPU takes the model, in words, and what to do."""
+def card(config: EngineConfig, cameras: int) -> tuple[bool, str, str]:
+    """Whether the first GPU takes the model and the pictures of so many cameras, in words, and what to do."""
     try:
         there = cards()
     except NoAnswer:
@@ -72,8 +72,9 @@ def card(config: EngineConfig) -> tuple[bool, str, str]:
     needed = need(config.sam3_side, ITEM_BYTES[name])
     room = f"{first.free_bytes / 1e9:.1f} GB free, {needed.total_bytes() / 1e9:.1f} GB needed"
     words = f"{name} at {config.sam3_side} px on {first.name}: {room}"
-    if needed.total_bytes() <= first.free_bytes:
-        return True, f"{words}, for {needed.objects(first.free_bytes)} objects at a time (computed)", ""
+    fits = needed.room(first.free_bytes, cameras)
+    if fits is not None:
+        return True, f"{words}, for {fits.words} (computed)", ""
     smaller = [side for side in SIDES if need(side, ITEM_BYTES[name]).total_bytes() <= first.free_bytes]
     action = f"--sam3-side {smaller[0]} would fit." if smaller else "End what uses the card, or use a larger one."
     return False, words, action

@@ -12,6 +12,8 @@ PARAMETERS = 859_922_360
 """Of the released model."""
 OBJECTS = 64
 """How many objects there is state for, all streams together."""
+PICTURES = 4
+"""How many cameras' pictures one step takes at most."""
 SIDES = (1008, 672, 504)
 """Sides of the model's square input, in pixels. The first is what it was trained at."""
 GROUPS = (1, 2, 4, 8, 16, 32)
@@ -41,28 +43,52 @@ ITEM_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """What fits: objects that are followed at a time, all streams together, and pictures in one step."""
+
+    objects: int
+    pictures: int
+
+    @property
+    def words(self) -> str:
+        one = "one camera" if self.pictures == 1 else f"{self.pictures} cameras"
+        return f"{self.objects} objects at a time, and pictures of {one} in one step"
+
+
+@dataclass(frozen=True, slots=True)
 class Need:
     """Bytes on the card."""
 
     weights_bytes: int
     state_bytes: int
     picture_bytes: int
-    """One picture through the backbone and one concept through the detector."""
+    """One picture through the backbone and one concept through the detector. Those of other cameras come beside it."""
     object_bytes: int
     """Each object that is computed together with others."""
 
-    @property
-    def fixed_bytes(self) -> int:
-        return self.weights_bytes + self.state_bytes + self.picture_bytes + OVERHEAD_BYTES
+    def total_bytes(self, together: int = LEAST_TOGETHER, pictures: int = 1) -> int:
+        """For groups of `together` objects, and steps of so many pictures."""
+        fixed = self.weights_bytes + self.state_bytes + OVERHEAD_BYTES
+        return fixed + pictures * self.picture_bytes + together * self.object_bytes
 
-    def total_bytes(self, together: int = LEAST_TOGETHER) -> int:
-        """For groups of `together` objects."""
-        return self.fixed_bytes + together * self.object_bytes
+    def room(self, free_bytes: int, cameras: int = 1) -> Room | None:
+        """What fits into `free_bytes` where so many cameras are expected, None where nothing does.
 
-    def objects(self, free_bytes: int) -> int:
-        """How many objects can be followed in `free_bytes`: all that there is state for where the largest group fits,
-        else the largest group that does."""
-        fitting = [group for group in GROUPS if self.total_bytes(group) <= free_bytes]
+        Pictures of as many cameras as fit go together, the others take turns; of more than are expected where that
+        costs no objects.
+        """
+        expected = max(1, min(cameras, PICTURES))
+        fitting = [count for count in range(1, expected + 1) if self.total_bytes(pictures=count) <= free_bytes]
+        if not fitting:
+            return None
+        objects = self._objects(free_bytes, fitting[-1])
+        pictures = max(count for count in range(fitting[-1], PICTURES + 1)
+                       if count == fitting[-1] or self._objects(free_bytes, count) == objects)  # fmt: skip
+        return Room(objects, pictures)
+
+    def _objects(self, free_bytes: int, pictures: int) -> int:
+        """All that there is state for where the largest group fits, else the largest group that does."""
+        fitting = [group for group in GROUPS if self.total_bytes(group, pictures) <= free_bytes]
         return OBJECTS if fitting and fitting[-1] == GROUPS[-1] else max(fitting, default=0)
 
 

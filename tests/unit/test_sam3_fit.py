@@ -11,7 +11,7 @@ from stream.engines.sam3.shape import Shape
 from stream.engines.sam3.weights import check_memory, choose_dtype
 from stream.errors import BadInput
 from stream.models.sam3 import NoSam3
-from stream.models.sam3_memory import GROUPS, ITEM_BYTES, OBJECTS, SIDES, need, precision, state_bytes
+from stream.models.sam3_memory import GROUPS, ITEM_BYTES, OBJECTS, PICTURES, SIDES, Room, need, precision, state_bytes
 
 GB = 10**9
 
@@ -36,10 +36,22 @@ def test_too_little_memory_says_how_much_and_what_would_fit() -> None:
 
 def test_room_grows_with_the_card_and_shrinks_with_the_side() -> None:
     rooms = [check_memory(dtype=torch.bfloat16, side=1008, free_bytes=free * GB) for free in (5, 7, 11, 15, 78)]
-    assert rooms == sorted(rooms)
-    assert rooms[-1] == OBJECTS
-    assert all(room in (*GROUPS, OBJECTS) for room in rooms)
+    assert [room.objects for room in rooms] == sorted(room.objects for room in rooms)
+    assert rooms[-1] == Room(OBJECTS, PICTURES)
+    assert all(room.objects in (*GROUPS, OBJECTS) for room in rooms)
     assert need(672, 2).total_bytes() < need(1008, 2).total_bytes() < need(1008, 4).total_bytes()
+
+
+def test_cameras_take_room_from_objects_and_at_last_take_turns() -> None:
+    needed = need(1008, 2)
+    free = needed.total_bytes(16)
+    assert needed.room(free) == Room(16, 1)
+    assert needed.room(free, cameras=2) == Room(8, 4)
+    assert needed.total_bytes(8, pictures=4) <= free < needed.total_bytes(16, pictures=2)
+    scarce = needed.total_bytes(4, pictures=2)
+    assert needed.room(scarce, cameras=9) == Room(4, 2)
+    assert needed.room(needed.total_bytes() - 1) is None
+    assert needed.room(80 * GB, cameras=9) == Room(OBJECTS, PICTURES)
 
 
 def test_numbers_are_the_narrowest_that_the_card_is_fast_with() -> None:

@@ -20,6 +20,7 @@ from stream.engines.sam3.stepping import Stepper
 from stream.engines.sam3.tracker import Parts, Sam3Tracker
 from stream.engines.sam3.turn import Orders, Turn
 from stream.errors import EngineError, OnlookerError
+from stream.models.sam3_memory import OBJECTS, PICTURES
 from stream.relief import Effort
 from stream.stages import StageClock, timed
 from stream.types import Frame, PromptKind, TrackUpdate
@@ -27,10 +28,7 @@ from stream.types import Frame, PromptKind, TrackUpdate
 log = logging.getLogger(__name__)
 
 KINDS = frozenset({PromptKind.TEXT, PromptKind.POINTS, PromptKind.BOX, PromptKind.MASK, PromptKind.EXEMPLAR})
-CAPACITY = 64
 DEFAULT = Policy()
-MOST_STREAMS = 4
-"""Frames in one step."""
 
 EFFORTS = (Effort(looks=0.5), Effort(looks=0.25))
 """Memories are of one input side, so that objects could not be kept at another: the resolution stays."""
@@ -54,18 +52,19 @@ class _Part:
 
 
 class Sam3Engine:
-    """Implements `stream.engines.base.Engine`. `where` is the device in words."""
+    """Implements `stream.engines.base.Engine`. `where` is the device in words, `pictures` how many one step takes."""
 
-    def __init__(self, parts: Parts, *, where: str | None = None) -> None:
+    def __init__(self, parts: Parts, *, where: str | None = None, pictures: int = PICTURES) -> None:
         self.parts = parts
+        self._pictures = pictures
         self._looker = Looker(parts.network, parts.stepper, parts.concepts, parts.policy, parts.clock)
         self._where = where or str(parts.network.device)
         self._counters = {"detect": 0, "begin_again": 0, "step_alone": 0}
 
     @classmethod
     def of(
-        cls, network: Network, tokens: Tokens, *, capacity: int = CAPACITY, policy: Policy = DEFAULT,
-        where: str | None = None,
+        cls, network: Network, tokens: Tokens, *, capacity: int = OBJECTS, policy: Policy = DEFAULT,
+        where: str | None = None, pictures: int = PICTURES,
     ) -> Self:  # fmt: skip
         """`tokens` makes tokens of words; `capacity` is how many objects all streams together may have; `policy` should
         be that of the model's configuration (`Policy.of`)."""
@@ -73,7 +72,7 @@ class Sam3Engine:
         stepper = Stepper(network, capacity)
         clock = StageClock(cuda=network.device.type == "cuda")
         parts = Parts(network, stepper, ConceptStore(network, tokens), preprocessor, policy, clock=clock)
-        return cls(parts, where=where)
+        return cls(parts, where=where, pictures=pictures)
 
     @property
     def name(self) -> str:
@@ -101,7 +100,7 @@ class Sam3Engine:
 
     @property
     def max_batch(self) -> int:
-        return MOST_STREAMS
+        return self._pictures
 
     @property
     def gpu(self) -> int | None:
@@ -125,10 +124,11 @@ class Sam3Engine:
     def make_do(self, effort: Effort) -> None:
         self.parts.effort = effort
 
-    def warm_up(self, streams: int = MOST_STREAMS) -> None:
-        """Record and compile what steps of up to so many streams need; takes seconds, with compiling minutes."""
+    def warm_up(self, streams: int | None = None) -> None:
+        """Record and compile what steps of up to so many streams need (`max_batch` if None); takes seconds, with
+        compiling minutes."""
         concept = self.parts.concepts.get(WARM_UP_WORD)
-        for pictures in range(1, streams + 1):
+        for pictures in range(1, (streams or self.max_batch) + 1):
             self.parts.stepper.warm_up(pictures, concept=concept)
 
     def finder(self, concepts: Sequence[str]) -> Sam3Finder:

@@ -6,13 +6,14 @@ import torch
 
 from stream.config import EngineConfig
 from stream.engines.sam3.concepts import Concepts
-from stream.engines.sam3.engine import CAPACITY, MOST_STREAMS, Sam3Engine
+from stream.engines.sam3.engine import Sam3Engine
 from stream.engines.sam3.graphs import runner_for
 from stream.engines.sam3.network import Network
 from stream.engines.sam3.policy import Policy
 from stream.engines.sam3.weights import load_model, prepare
 from stream.models.sam3 import REPOSITORY, Found, NoSam3, check_packages, is_repository
 from stream.models.sam3_hub import find, here
+from stream.models.sam3_memory import OBJECTS, PICTURES, Room
 
 STEPS = (
     "1. Use a machine with a CUDA GPU, where the weights are fetched at the first start. "
@@ -21,19 +22,21 @@ STEPS = (
 )
 
 
-def load(config: EngineConfig) -> Sam3Engine:
-    """Raises `NoSam3` or `Sam3WeightsMissing` with the steps to take. Takes seconds, and with compiling minutes.
+def load(config: EngineConfig, cameras: int = 1) -> Sam3Engine:
+    """`cameras`: how many are expected; on a small card their pictures leave less room for objects.
+
+    Raises `NoSam3` or `Sam3WeightsMissing` with the steps to take. Takes seconds, and with compiling minutes.
 
     Where there is no CUDA GPU, only an engine that is asked for by name is loaded, on the processor.
     """
     if config.name == "sam3" and not torch.cuda.is_available():
         return _on_processor(config)
-    prepared = prepare(config)
+    prepared = prepare(config, cameras)
     engine = _made(
-        prepared.found, prepared.device, prepared.dtype, prepared.side, objects=prepared.objects, where=prepared.words,
+        prepared.found, prepared.device, prepared.dtype, prepared.side, room=prepared.room, where=prepared.words,
         compiled=config.sam3_compile,
     )  # fmt: skip
-    engine.warm_up(streams=1 if config.sam3_compile else MOST_STREAMS)
+    engine.warm_up(streams=1 if config.sam3_compile else None)
     return engine
 
 
@@ -48,13 +51,13 @@ def _on_processor(config: EngineConfig) -> Sam3Engine:
     # By default the side of the weights, which for the released ones is the default.
     side = None if config.sam3_side == default else config.sam3_side
     return _made(
-        found, torch.device("cpu"), torch.float32, side, objects=CAPACITY, where=f"{found.asked} on the processor",
-        compiled=False,
+        found, torch.device("cpu"), torch.float32, side, room=Room(OBJECTS, PICTURES),
+        where=f"{found.asked} on the processor", compiled=False,
     )  # fmt: skip
 
 
 def _made(
-    found: Found, device: torch.device, dtype: torch.dtype, side: int | None, *, objects: int, where: str,
+    found: Found, device: torch.device, dtype: torch.dtype, side: int | None, *, room: Room, where: str,
     compiled: bool,
 ) -> Sam3Engine:  # fmt: skip
     model = load_model(found, device=device, dtype=dtype, side=side)
@@ -62,7 +65,8 @@ def _made(
     return Sam3Engine.of(
         network,
         Concepts.of(found, length=network.shape.text),
-        capacity=max(1, min(CAPACITY, objects)),
+        capacity=min(OBJECTS, room.objects),
         policy=Policy.of(model.config),
         where=where,
+        pictures=room.pictures,
     )

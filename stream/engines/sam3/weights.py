@@ -29,7 +29,7 @@ from stream.models.sam3 import (
     is_repository,
 )
 from stream.models.sam3_hub import fetch
-from stream.models.sam3_memory import SIDES, need, precision
+from stream.models.sam3_memory import SIDES, Room, need, precision
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +41,13 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What will be loaded, and on what. `objects` is how many can be followed there at a time."""
+    """What will be loaded, on what, and what there is room for beside it."""
 
     found: Found
     device: torch.device
     dtype: torch.dtype
     side: int
-    objects: int
+    room: Room
 
     @property
     def words(self) -> str:
@@ -56,8 +56,9 @@ class Prepared:
         return f"{self.found.asked} in {dtype} at {self.side} px on {_device_name(self.device)}"
 
 
-def prepare(config: EngineConfig) -> Prepared:
-    """Find the weights (downloading what a repository of the hub lacks here) and check that they fit.
+def prepare(config: EngineConfig, cameras: int = 1) -> Prepared:
+    """Find the weights (downloading what a repository of the hub lacks here) and check that they fit, with what the
+    pictures of so many cameras take.
 
     Raises `NoSam3` or `Sam3WeightsMissing` with the steps to take. Loads nothing.
     """
@@ -68,9 +69,9 @@ def prepare(config: EngineConfig) -> Prepared:
     found = here or fetch(source)
     dtype = choose_dtype(device)
     free, _ = torch.cuda.mem_get_info(device)
-    objects = check_memory(dtype=dtype, side=config.sam3_side, free_bytes=free)
-    prepared = Prepared(found, device, dtype, config.sam3_side, objects)
-    log.warning("SAM 3: %s; room for %d objects at a time.", prepared.words, objects)
+    room = check_memory(dtype=dtype, side=config.sam3_side, free_bytes=free, cameras=cameras)
+    prepared = Prepared(found, device, dtype, config.sam3_side, room)
+    log.warning("SAM 3: %s; room for %s.", prepared.words, room.words)
     return prepared
 
 
@@ -95,14 +96,15 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     return dtype
 
 
-def check_memory(*, dtype: torch.dtype, side: int, free_bytes: int) -> int:
-    """How many objects can be followed at a time in `free_bytes` of a card's memory, all streams together.
+def check_memory(*, dtype: torch.dtype, side: int, free_bytes: int, cameras: int = 1) -> Room:
+    """What fits into `free_bytes` of a card's memory, where so many cameras are expected.
 
     Raises `NoSam3` where there is no room to start.
     """
     needed = need(side, dtype.itemsize)
-    if needed.total_bytes() <= free_bytes:
-        return needed.objects(free_bytes)
+    room = needed.room(free_bytes, cameras)
+    if room is not None:
+        return room
     smaller = [at for at in SIDES if need(at, dtype.itemsize).total_bytes() <= free_bytes]
     ends = "nvidia-smi shows what uses the card: end it"
     raise NoSam3(
