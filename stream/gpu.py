@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterator
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from kernels.images import Nv12, Window, cut_out
 from stream.surfaces import DeviceError, Planes
 from stream.types import U8
 
@@ -23,6 +25,7 @@ class TorchDevice:
         except ImportError as error:
             raise DeviceError("torch is not installed") from error
         self.index = index
+        self._launches = importlib.util.find_spec("cupy") is not None
         with _refusals(self._torch):
             if not self._torch.cuda.is_available():
                 raise DeviceError("torch finds no CUDA GPU")
@@ -84,19 +87,34 @@ class TorchDevice:
             event.synchronize()
 
     def read(self, planes: Planes, after: Any) -> tuple[U8, U8]:
+        y, uv = self._brought(lambda: planes, after)
+        y.flags.writeable = uv.flags.writeable = False
+        return y, uv
+
+    def cut(self, picture: Nv12, window: Window, size: tuple[int, int], after: Any) -> U8:
+        """Without CuPy, which launches the kernel, the whole picture is copied and the host makes the part."""
+        if not self._launches:
+            y, uv = self.read(Planes(picture.y, picture.uv), after)
+            host = Nv12(y, uv, picture.matrix, picture.full_range)
+            return np.asarray(cut_out(host, window, size=size), np.uint8)
+        (part,) = self._brought(lambda: (cut_out(picture, window, size=size),), after)
+        return part
+
+    def _brought(self, make: Callable[[], Iterable[Any]], after: Any) -> list[U8]:
+        """Copies of the tensors that `make` gives, on a stream of its own after `after`."""
         torch = self._torch
         with _refusals(torch), torch.cuda.device(self.index):
             aside = torch.cuda.Stream(self.index)
             aside.wait_event(after)
             with torch.cuda.stream(aside):
-                pinned = [torch.empty(plane.shape, dtype=torch.uint8, pin_memory=True) for plane in planes]
-                for target, plane in zip(pinned, planes, strict=True):
-                    target.copy_(plane, non_blocking=True)
+                # Held until the copies are done: another stream might be given their memory.
+                made = list(make())
+                pinned = [torch.empty(tensor.shape, dtype=torch.uint8, pin_memory=True) for tensor in made]
+                for target, tensor in zip(pinned, made, strict=True):
+                    target.copy_(tensor, non_blocking=True)
                 aside.record_event(done := torch.cuda.Event(blocking=True))
             done.synchronize()
-        y, uv = (target.numpy() for target in pinned)
-        y.flags.writeable = uv.flags.writeable = False
-        return y, uv
+        return [target.numpy() for target in pinned]
 
     def from_decoder(self, planes: Any) -> Planes:
         """A CUDA picture's planes as tensors on its own memory, which they keep alive."""

@@ -3,7 +3,9 @@
 The decoder's thread copies each picture into a buffer and lets the decoder's own surface go. Whoever works on the
 buffer does so inside `Surface.reading`: its work then waits for the copy, and the buffer is not written again before
 that work is done, however early the frame is let go. Threads meet through events only. A buffer goes back to the pool
-with the last reference to its frame; a pool with none left gives None, which is a drop.
+with the last reference to its frame; a pool with none left gives None, which is a drop. Whoever holds frames for longer
+than a moment says so with `kept`: a few more buffers are for them, and what is beyond those is copied to the host, so
+that nobody who looks back takes the room of what comes.
 """
 
 from __future__ import annotations
@@ -15,11 +17,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
+from kernels.images import Nv12, Window, cut_out
 from stream.types import U8, Colour, Frame
 
 CAPACITY = 8
 """Buffers a stream: one being filled, one waiting, up to two in a step, and those that are looked at meanwhile."""
 
+KEPT = 12
+"""Buffers a stream beside those, for frames that are kept."""
 
 UNTAGGED = Colour()
 
@@ -78,6 +85,11 @@ class Device(Protocol):
         until it is there; waits for nothing else."""
         ...
 
+    def cut(self, picture: Nv12, window: Window, size: tuple[int, int], after: Any) -> U8:
+        """A part of a picture, as `kernels.images.cut_out` makes it: made on the device, and only that copied. As
+        `read` in all else."""
+        ...
+
 
 class _Buffer:
     """Planes, and the events of those who read them last."""
@@ -95,10 +107,11 @@ class Surface:
         self._buffer = buffer
         self._filled: Any = None
         self._host: tuple[U8, U8] | None = None
+        self._kept = False
         self._lock = threading.Lock()
 
     def __del__(self) -> None:
-        self._pool.give_back(self._buffer)
+        self._pool.give_back(self._buffer, kept=self._kept)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -121,6 +134,20 @@ class Surface:
                 self._host = self._pool.device.read(self._buffer.planes, self._filled)
             return self._host
 
+    def cut(self, window: Window, size: tuple[int, int], colour: Colour) -> U8:
+        """What is in `window`, as `Frame.cut`; only that is copied, and the calling thread waits for it."""
+        if self._host is not None:
+            picture = Nv12(*self._host, colour.matrix, colour.full_range)
+            return np.asarray(cut_out(picture, window, size=size), np.uint8)
+        picture = Nv12(*self._buffer.planes, colour.matrix, colour.full_range)
+        return self._pool.device.cut(picture, window, size, self._filled)
+
+    def keep(self) -> bool:
+        """Hold the buffer for as long as this lives, beside the stream's others. False where too many are kept."""
+        with self._lock:
+            self._kept = self._kept or self._pool.permit()
+            return self._kept
+
     def fill(self, source: Planes, *, host: tuple[U8, U8] | None) -> None:
         """Copy a picture in, and wait until `source` may be let go. `host`: the same on the host, where it is known."""
         device = self._pool.device
@@ -133,19 +160,27 @@ class Surface:
 
 
 class SurfacePool:
-    """At most `capacity` buffers of one size. Filled by one thread; surfaces may be let go on any."""
+    """At most `capacity` buffers of one size, and `kept` more. Filled by one thread; surfaces are kept and let go on
+    any."""
 
-    def __init__(self, device: Device, capacity: int = CAPACITY) -> None:
+    def __init__(self, device: Device, capacity: int = CAPACITY, kept: int = KEPT) -> None:
         self.device = device
         self._capacity = capacity
         self._free: list[_Buffer] = []
         # Without a lock, since surfaces may be let go by the garbage collector in the middle of anything.
         self._returned: deque[_Buffer] = deque()
+        self._most_kept = kept
+        self._permits = deque([None] * kept)
         self._out = 0
 
     @property
     def in_use(self) -> int:
+        """All that are out, those that are kept among them."""
         return self._out - len(self._returned)
+
+    @property
+    def kept(self) -> int:
+        return self._most_kept - len(self._permits)
 
     def fill(self, source: Planes, *, host: tuple[U8, U8] | None = None) -> Surface | None:
         """A copy of `source` on the device; None where all buffers are in use. Raises `DeviceError`."""
@@ -156,15 +191,26 @@ class SurfacePool:
         surface.fill(source, host=host)
         return surface
 
-    def give_back(self, buffer: _Buffer) -> None:
+    def permit(self) -> bool:
+        """Whether one more surface may be kept; counted from now on."""
+        try:
+            self._permits.pop()
+        except IndexError:
+            return False
+        return True
+
+    def give_back(self, buffer: _Buffer, *, kept: bool) -> None:
         """Called by surfaces that are let go."""
+        # In this order one that is on its way back counts as in use rather than as neither.
+        if kept:
+            self._permits.append(None)
         self._returned.append(buffer)
 
     def _take(self, height: int, width: int) -> _Buffer | None:
         while self._returned:
             self._free.append(self._returned.popleft())
             self._out -= 1
-        if self._out >= self._capacity:
+        if self._out - self.kept >= self._capacity:
             return None
         others = [buffer for buffer in self._free if buffer.planes.size != (height, width)]
         self._free = [buffer for buffer in self._free if buffer.planes.size == (height, width)]
@@ -212,8 +258,11 @@ class DeviceFrame(Frame):
     def uv(self) -> U8:
         return self.surface.on_host()[1]
 
+    def cut(self, window: Window, size: tuple[int, int]) -> U8:
+        return self.surface.cut(window, size, self.colour)
+
     def kept(self) -> Frame:
-        return replace(self, y=self.y, uv=self.uv)
+        return self if self.surface.keep() else replace(self, y=self.y, uv=self.uv)
 
     @property
     def width(self) -> int:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from kernels.images import Window
 
 CLOCK_HZ = 90_000
 """Ticks a second of `pts` and `rtp`."""
@@ -90,9 +93,17 @@ class Frame:
         return int(self.y.shape[0])
 
     def kept(self) -> Frame:
-        """The same in host memory, for whoever holds it for longer than a moment: of frames elsewhere a stream has few.
-        May copy."""
+        """The same, for whoever holds it for longer than a moment: of frames elsewhere a stream has few. May copy it to
+        the host."""
         return self
+
+    def cut(self, window: Window, size: tuple[int, int]) -> U8:
+        """What is in `window` (left, top, right, bottom, in whole pixels) as `(*size, 3)` uint8 BGR, as large or
+        smaller. Of a frame elsewhere it is made there, and only that is copied; the calling thread waits for it."""
+        from kernels.images import Nv12, cut_out
+
+        picture = Nv12(self.y, self.uv, self.colour.matrix, self.colour.full_range)
+        return np.asarray(cut_out(picture, window, size=size), np.uint8)
 
     def to_bgr(self) -> U8:
         """`(height, width, 3)` uint8, BGR. Converts at each call: keep the result where it is used twice."""

@@ -17,6 +17,7 @@ from typing import Any
 import av
 import numpy as np
 
+from kernels.images import Nv12, Window, cut_out
 from stream.hardware import Hardware
 from stream.pictures import PyAvDecoder, nv12_planes
 from stream.surfaces import DeviceError, Planes
@@ -46,6 +47,9 @@ class StandInDevice:
         self.full = False
         self.allocated: list[Planes] = []
         self.reads = 0
+        """Whole pictures that were copied to the host."""
+        self.cuts: list[tuple[int, int]] = []
+        """Sizes of the parts that were."""
         self._random = random.Random(seed)
         self._queues: dict[object, deque[_Work]] = {}
         self._lock = threading.RLock()
@@ -117,6 +121,11 @@ class StandInDevice:
         self.finish(after)
         self.reads += 1
         return planes.y.copy(), planes.uv.copy()
+
+    def cut(self, picture: Nv12, window: Window, size: tuple[int, int], after: Any) -> U8:
+        self.finish(after)
+        self.cuts.append(size)
+        return np.asarray(cut_out(picture, window, size=size), np.uint8)
 
 
 @dataclass

@@ -140,18 +140,81 @@ def test_a_frame_with_other_planes_is_an_ordinary_one() -> None:
     assert (small.index, small.pts, small.colour.matrix, small.width) == (5, 900, "bt709", 2)
 
 
-def test_a_frame_that_is_kept_gives_its_buffer_back() -> None:
-    pool = SurfacePool(StandInDevice(), capacity=1)
-    surface = pool.fill(planes(5))
+def kept_frame(pool: SurfacePool, number: int) -> Frame:
+    surface = pool.fill(planes(number))
     assert surface is not None
-    one = frame(surface)
-    del surface
-    kept = one.kept()
-    assert pool.in_use == 1
-    del one
-    assert pool.in_use == 0
-    assert np.all(kept.y == 5)
-    assert kept.kept() is kept
+    return frame(surface).kept()
+
+
+def test_frames_that_are_kept_stay_on_the_device_beside_the_others() -> None:
+    device = StandInDevice()
+    pool = SurfacePool(device, capacity=1, kept=2)
+    held = [kept_frame(pool, 5), kept_frame(pool, 6)]
+    assert device.reads == 0
+    assert all(type(one) is DeviceFrame and one.kept() is one for one in held)
+    assert (pool.in_use, pool.kept) == (2, 2)
+    present = pool.fill(planes(7))
+    assert present is not None
+    assert pool.fill(planes(8)) is None
+    assert [int(one.y[0, 0]) for one in held] == [5, 6]
+    held.clear()
+    assert (pool.in_use, pool.kept) == (1, 0)
+
+
+def test_what_is_kept_beyond_that_is_copied_to_the_host_and_its_buffer_comes_back() -> None:
+    device = StandInDevice()
+    pool = SurfacePool(device, capacity=1, kept=1)
+    first = kept_frame(pool, 4)
+    second = kept_frame(pool, 5)
+    assert device.reads == 1
+    assert (type(second), pool.in_use, pool.kept) == (Frame, 1, 1)
+    assert np.all(second.y == 5)
+    assert second.kept() is second
+    del first
+    assert type(kept_frame(pool, 6)) is DeviceFrame
+
+
+@given(st.integers(0, 10_000), st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=40))
+def test_however_frames_are_kept_there_are_no_more_buffers_and_what_comes_has_room(
+    seed: int, plan: list[tuple[bool, int]]
+) -> None:
+    device = StandInDevice(seed)
+    pool = SurfacePool(device, capacity=1, kept=3)
+    held: list[tuple[int, Frame]] = []
+    for number, (keeps, holds) in enumerate(plan):
+        surface = pool.fill(planes(number))
+        assert surface is not None, "who keeps a picture takes the room of the next"
+        if keeps:
+            held.append((number, frame(surface).kept()))
+        del surface
+        del held[: max(0, len(held) - holds)]
+        assert all(int(one.y[0, 0]) == mine for mine, one in held)
+        assert len(device.allocated) <= 4
+        assert 0 <= pool.kept <= pool.in_use
+
+
+# --- parts
+
+
+def test_a_part_is_made_on_the_device_and_nothing_else_is_copied() -> None:
+    device = StandInDevice()
+    y, uv = np.arange(24, dtype=np.uint8).reshape(4, 6), np.full((2, 3, 2), 128, np.uint8)
+    surface = SurfacePool(device).fill(Planes(y, uv))
+    assert surface is not None
+    with device.acting("somebody else"):
+        made = frame(surface).cut((1, 1, 6, 3), (1, 2))
+    host = Frame(5, 2, 900, 901, None, 1.0, 2.0, y, uv, Colour("bt709"))
+    assert np.array_equal(made, host.cut((1, 1, 6, 3), (1, 2)))
+    assert (device.reads, device.cuts) == (0, [(1, 2)])
+
+
+def test_a_part_of_what_the_host_knows_is_made_there() -> None:
+    device = StandInDevice()
+    there = planes(40)
+    surface = SurfacePool(device).fill(there, host=(there.y, there.uv))
+    assert surface is not None
+    assert frame(surface).cut((0, 0, 6, 4), (2, 3)).shape == (2, 3, 3)
+    assert device.cuts == []
 
 
 def test_what_the_host_knows_already_is_not_copied_back() -> None:
