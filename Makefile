@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: run test check unit kernels integration quality e2e exactness bench gpu sanitize soak clean
+# How many pictures are tracked and drawn is a matter of the machine too: not beside the tests over the network.
+ALONE := tests/e2e/test_exactness.py tests/quality/test_eight_feeds.py
+
+.PHONY: run test check unit kernels integration quality e2e alone bench gpu sanitize soak clean
 
 run: .make/run .make/models
 	@$(BIN)/onlooker demo
@@ -13,10 +16,10 @@ run: .make/run .make/models
 # The tests over the network and those in the browser wait most of their time: they run side by side.
 test: .make/test .make/models .make/voice .make/browser .make/compiler .make/postgres .make/mosquitto .make/feeds .make/page
 	@echo "The quality gates run beside the other tests and report when those are done, as do the integration tests."
-	@nice -n 19 $(MAKE) --no-print-directory quality >.make/quality.log 2>&1 & gates=$$!; \
-	$(MAKE) --no-print-directory -k check unit kernels exactness; alone=$$?; \
+	@nice -n 19 $(MAKE) --no-print-directory quality BUT="$(addprefix --ignore ,$(ALONE))" >.make/quality.log 2>&1 & gates=$$!; \
+	$(MAKE) --no-print-directory -k check unit kernels alone; alone=$$?; \
 	nice -n 5 $(MAKE) --no-print-directory integration >.make/integration.log 2>&1 & network=$$!; \
-	$(MAKE) --no-print-directory e2e E2E="--ignore tests/e2e/test_exactness.py"; browser=$$?; \
+	$(MAKE) --no-print-directory e2e BUT="$(addprefix --ignore ,$(ALONE))"; browser=$$?; \
 	wait $$network; network=$$?; cat .make/integration.log; \
 	wait $$gates; gates=$$?; cat .make/quality.log; \
 	test $$alone = 0 && test $$network = 0 && test $$browser = 0 && test $$gates = 0
@@ -39,14 +42,13 @@ integration: .make/test .make/models .make/voice .make/browser .make/postgres .m
 	$(BIN)/python -m pytest tests/integration
 
 quality: .make/test .make/models .make/feeds
-	$(BIN)/python -m pytest tests/quality
+	$(BIN)/python -m pytest tests/quality $(BUT)
 
 e2e: .make/test .make/models .make/voice .make/browser .make/feeds .make/page
-	$(BIN)/python -m pytest tests/e2e $(E2E)
+	$(BIN)/python -m pytest tests/e2e $(BUT)
 
-# How many of the pictures that come are drawn is a matter of the machine too: not beside the tests over the network.
-exactness: .make/test .make/browser .make/page
-	$(BIN)/python -m pytest tests/e2e/test_exactness.py
+alone: .make/test .make/models .make/browser .make/page .make/feeds
+	$(BIN)/python -m pytest $(ALONE)
 
 bench: .make/bench .make/models .make/voice .make/browser .make/feeds
 	$(BIN)/python -m tests.bench

@@ -149,6 +149,14 @@ def shares(samples: Sequence[Sample]) -> dict[str, int]:
     return {feed: last[feed] - first[feed] for feed in last}
 
 
+def piling_up(samples: Sequence[Sample]) -> dict[str, list[int]]:
+    """What there is more of in every sample of the last third than in any of the one before. Threads of pools come and
+    go, within their bounds."""
+    third = len(samples) // 3
+    counts = {what: [int(getattr(sample, what)) for sample in samples] for what in ("tasks", "descriptors")}
+    return {what: count for what, count in counts.items() if min(count[-third:]) > max(count[third:-third])}
+
+
 def unaccounted(samples: Sequence[Sample]) -> dict[str, int]:
     """Of each feed, pictures that came between the first and the last sample, were not tracked, and are in no count."""
 

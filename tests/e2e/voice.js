@@ -1,6 +1,6 @@
 // What the tests of the voice see and set: a voice that speaks without sound, messages, peers and devices of the page.
 (() => {
-  const seen = { said: [], cancelled: [], sent: [], came: [], moods: [], peers: [], sockets: [], tracks: [], keys: [] };
+  const seen = { said: [], cancelled: [], sent: [], came: [], moods: [], words: [], peers: [], sockets: [], tracks: [], keys: [] };
   window.seen = seen;
   // "speaks"; "stuck": begins and never ends; "silent": never begins.
   window.voiceMode = "speaks";
@@ -88,5 +88,7 @@
       const { mood } = form.dataset;
       if (mood !== seen.moods.at(-1)) seen.moods.push(mood);
     }).observe(form, { attributeFilter: ["data-mood"] });
+    const words = form.querySelector(".voice-words");
+    new MutationObserver(() => seen.words.push(words.textContent)).observe(words, { childList: true, characterData: true, subtree: true });
   });
 })();

@@ -58,7 +58,7 @@ def test_what_is_too_long_is_taken_as_far_as_it_goes(talk: Talk, monkeypatch: py
     """The page does not go on listening, as it seems, to what nobody hears."""
     monkeypatch.setattr(listener, "Ear", partial(Ear, rules=EndpointRules(cap_s=2.0)))
     start(talk)
-    talk.wait("document.querySelector('#ask-form .voice-words').textContent.includes('as long as it can be')")
+    talk.wait("seen.words.some((words) => words.includes('as long as it can be'))")
     expect_ended(talk)
     talk.wait("seen.came.some(({ type }) => type === 'heard')")
     talk.page.keyboard.up("v")
