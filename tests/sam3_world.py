@@ -207,6 +207,10 @@ class WorldStepper:
             slot.open = False
             self.bank.free.append(slot.index)
 
+    def forget_since(self, slot: Slot, frame: int) -> bool:
+        slot.vouched = [vouched for vouched in slot.vouched if vouched.frame < frame]
+        return bool(slot.vouched)
+
     def propagate(self, features: Features, asked: Sequence[Asked]) -> Outcome:
         return self._outcome(features, asked, new=False)
 

@@ -1,4 +1,4 @@
-"""One stream's fault begins that stream's tracking again; the others do not notice."""
+"""One stream's fault is mended, or begins that stream's tracking again; the others do not notice."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tests.sam3_world import SIZE, Stage, Thing, World, seen, still
 
 CUP = (0.1, 0.1, 0.3, 0.4)
 FAULTS = ["nan", "raise", "oom", "memory"]
+FAULTS_BEFORE_MEMORY = ["nan", "oom"]
 LOGGED = {"raise", "memory"}
 
 
@@ -30,7 +31,7 @@ def marked(fault: str) -> list[pytest.MarkDecorator]:
 
 @pytest.mark.parametrize("fault", [pytest.param(fault, marks=marked(fault)) for fault in FAULTS])
 def test_a_fault_is_that_streams_alone(fault: str) -> None:
-    """It gets an error, its tracks end, its prompts are followed again under new ids; the others keep theirs."""
+    """It gets an error for one picture, and goes on with the ids that it had; the others do not notice."""
     stage = Stage(desk(), desk(), desk())
     for stream in range(3):
         follow(stage, stream)
@@ -43,6 +44,23 @@ def test_a_fault_is_that_streams_alone(fault: str) -> None:
         assert isinstance(results[stream], TrackUpdate)
         assert [track.id for track in results[stream].tracks] == [track.id for track in before[stream].tracks]
     after = stage.step()
+    for stream in range(3):
+        assert [track.id for track in after[stream].tracks] == [track.id for track in before[stream].tracks]
+        assert {track.state for track in after[stream].tracks} == {TrackState.LIVE}
+    assert stage.engine.counters["begin_again"] == 1
+    assert len(stage.stepper.bank.free) == stage.stepper.bank.capacity - 6
+
+
+@pytest.mark.parametrize("fault", [pytest.param(fault, marks=marked(fault)) for fault in FAULTS])
+def test_a_second_fault_soon_after_forgets_what_was_kept(fault: str) -> None:
+    """The tracks end, and the prompts are followed again under new ids."""
+    stage = Stage(desk(), desk(), desk())
+    for stream in range(3):
+        follow(stage, stream)
+    before = stage.step(6)
+    stage.network.worlds[1].faults.update({6: fault, 9: fault})
+    stage.step(4)
+    after = stage.step()
     ended = {track.id for track in after[1].tracks if track.state is TrackState.GONE}
     again = {track.id: track for track in after[1].tracks if track.state is not TrackState.GONE}
     assert ended == {track.id for track in before[1].tracks}
@@ -54,8 +72,35 @@ def test_a_fault_is_that_streams_alone(fault: str) -> None:
     later = stage.step(4)
     assert {track.state for track in later[1].tracks} == {TrackState.LIVE}
     assert [track.id for track in later[0].tracks] == [track.id for track in before[0].tracks]
-    assert stage.engine.counters["begin_again"] == 1
+    assert stage.engine.counters["begin_again"] == 2
     assert len(stage.stepper.bank.free) == stage.stepper.bank.capacity - 6
+
+
+@pytest.mark.parametrize("fault", FAULTS_BEFORE_MEMORY)
+def test_what_was_removed_stays_removed_over_a_fault(fault: str) -> None:
+    stage = Stage(desk())
+    follow(stage, 0)
+    cup, dog = sorted(track.id for track in stage.see(6).tracks)
+    stage.tracker.remove_track(cup)
+    stage.see()
+    stage.network.worlds[0].faults[stage.next] = fault
+    stage.step()
+    for _ in range(12):
+        assert [track.id for track in stage.see().tracks] == [dog]
+    stage.tracker.restore_track(cup)
+    assert sorted(track.id for track in stage.see().tracks) == [cup, dog]
+
+
+@pytest.mark.parametrize("fault", FAULTS_BEFORE_MEMORY)
+def test_a_click_on_the_picture_of_a_fault_counts_on_the_next(fault: str) -> None:
+    stage = Stage(desk())
+    stage.see(3)
+    follow(stage, 0)
+    stage.network.worlds[0].faults[stage.next] = fault
+    stage.step()
+    update = stage.see()
+    assert {track.prompt_id for track in update.tracks} == {1, 2}
+    assert (2, PromptState.ACTIVE) in [(change.prompt_id, change.state) for change in update.prompt_changes]
 
 
 @pytest.mark.parametrize("fault", ["nan", "oom"])
@@ -74,13 +119,14 @@ def test_a_fault_that_stays_leaks_nothing(fault: str) -> None:
     assert len(stage.stepper.bank.free) >= stage.stepper.bank.capacity - 4
 
 
-def test_what_was_out_of_sight_at_the_fault_must_be_pointed_at_again() -> None:
-    world = World({"dog": Thing("dog", seen(still(0.6, 0.1, 0.9, 0.3), until=3))}, faults={8: "nan"})
+def test_what_was_out_of_sight_at_a_second_fault_must_be_pointed_at_again() -> None:
+    path = seen(still(0.6, 0.1, 0.9, 0.3), until=3)
+    world = World({"dog": Thing("dog", path)}, faults={7: "nan", 8: "nan"})
     stage = Stage(world)
     stage.see()
     stage.tracker.add_prompt(Prompt(2, PromptKind.POINTS, points=(Point(0.7 * SIZE[0], 0.2 * SIZE[1]),)))
-    stage.see(7)
-    stage.step()
+    stage.see(6)
+    stage.step(2)
     (change,) = stage.see().prompt_changes
     assert change.state is PromptState.FAILED
     assert change.message == "Tracking had to begin again. Point at the thing again."

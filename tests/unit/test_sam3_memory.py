@@ -91,6 +91,21 @@ def test_a_frame_stored_again_is_replaced() -> None:
     assert kept.recall(slot, 2).offsets == (0, 0)
 
 
+def test_what_was_vouched_for_outlives_a_fault() -> None:
+    kept = bank()
+    slot = kept.open()
+    store(kept, slot, 0, "pinned")
+    for frame in range(1, 12):
+        store(kept, slot, frame, "rolling" if frame in (8, 11) else "none")
+    assert kept.forget_since(slot, 11)
+    assert frames(kept, slot, 12) == [0, 8]
+    store(kept, slot, 12)
+    assert frames(kept, slot, 13) == [0, 8, 12]
+    fresh = kept.open()
+    store(kept, fresh, 3, "pinned")
+    assert not kept.forget_since(fresh, 3)
+
+
 def test_a_longer_ring_recalls_the_same_frames() -> None:
     short, long = bank(), bank(ring=50)
     slots = short.open(), long.open()

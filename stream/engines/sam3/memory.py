@@ -126,6 +126,15 @@ class MemoryBank:
             slot.open = False
             self._free.append(slot.index)
 
+    def forget_since(self, slot: Slot, frame: int) -> bool:
+        """Keep only the conditioning frames before `frame`; whether there are any. Otherwise the slot must be closed or
+        begun anew."""
+        _check(slot)
+        slot.memories[:] = [None] * len(slot.memories)
+        slot.pointers[:] = [None] * len(slot.pointers)
+        slot.vouched[:] = [vouched for vouched in slot.vouched if vouched.frame < frame]
+        return bool(slot.vouched)
+
     def newest(self, index: int) -> int:
         """The row of a slot's newest pointer."""
         return (index + 1) * self._per_pointer - 1

@@ -96,6 +96,10 @@ class Stepper:
         """Forget an object. Idempotent."""
         self.bank.close(slot)
 
+    def forget_since(self, slot: Slot, frame: int) -> bool:
+        """Have an object remember only what was vouched for before `frame`; whether that is anything."""
+        return self.bank.forget_since(slot, frame)
+
     @torch.inference_mode()
     def propagate(self, features: Features, asked: Sequence[Asked]) -> Outcome:
         """Follow objects into the present pictures, by their memory."""

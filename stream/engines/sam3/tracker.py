@@ -30,6 +30,8 @@ from stream.types import BoxXyxyPx, Frame, Prompt, PromptChange, PromptKind, Pro
 log = logging.getLogger(__name__)
 
 LABEL = "object"
+RELAPSE_FRAMES = 16
+"""A fault so soon after another is not of one picture: it is in what was kept."""
 BEGAN_AGAIN = "Tracking had to begin again."
 
 
@@ -58,6 +60,10 @@ class Sam3Tracker:
         self._prompts: dict[int, Prompt] = {}
         """Those in force, without refinements."""
         self._requests: list[Request] = []
+        self._taken: list[Request] = []
+        """Those that the present turn answers."""
+        self._fault: int | None = None
+        """The frame of the last one."""
         self._changes: list[PromptChange] = []
         self._followers: dict[int, tuple[int, ...]] = {}
         """The tracks of each prompt that the world was told of."""
@@ -202,6 +208,7 @@ class Sam3Tracker:
             else:
                 corrected[target] = Prompted(target, self._given(prompt, frame), request)
         self._requests = waiting
+        self._taken = [one.request for one in (*corrected.values(), *begun)]
         return list(corrected.values()), begun
 
     def _started(self, prompt: Prompt, request: Request, frame: Frame) -> Prompted | None:
@@ -316,12 +323,33 @@ class Sam3Tracker:
     # --- faults
 
     def reset(self, error: OnlookerError) -> None:
-        """Forget every object after a fault, which may be in any of them, and begin again with the same prompts.
+        """Go on after a fault, with the ids that there are; with none of them where the last fault was just before."""
+        number = self._scene.number
+        relapse = self._fault is not None and number - self._fault <= RELAPSE_FRAMES
+        self._fault = number
+        log.warning("a stream's tracking %s: %s", "begins again" if relapse else "is mended", error.message)
+        if relapse:
+            self._begin_again()
+        else:
+            self._mend()
 
-        Words and examples are looked for anew. What was pointed at is begun from where it was last seen, under a new
-        id; removed objects are not kept apart any more.
+    def _mend(self) -> None:
+        """Have each object go on from what was vouched for, since the fault may be in any later memory of it; removed
+        ones stay removed. What was about to begin is done in the next picture."""
+        scene = self._scene
+        for thing in list(scene.objects):
+            if thing.id is None or not self._parts.stepper.forget_since(thing.slot, scene.number):
+                scene.end(thing)
+        self._requests = [*self._taken, *self._requests]
+        self._taken = []
+        self._asked = True
+
+    def _begin_again(self) -> None:
+        """Forget every object, and follow the same prompts anew.
+
+        Words and examples are looked for. What was pointed at is begun from where it was last seen, under a new id;
+        removed objects are not kept apart any more.
         """
-        log.warning("a stream's tracking begins again: %s", error.message)
         scene, frame = self._scene, self._last
         places = [thing for thing in scene.objects if thing.shown or thing.example is not None or thing.id is None]
         seen = {thing.prompt_id: thing.box for thing in places}
