@@ -34,8 +34,9 @@ class Lane:
     - `paused`: while True, no new picture is stepped. Prompts are still taken, and what the tracker owes is finished.
     - `gate`: asked of every picture on the decoder's thread; False passes it over. None lets all pass.
 
-    `skipped` counts the pictures that were passed over by `target_fps` or the ceiling under load ("rate") and by
-    `paused` or `gate` ("gate"); `slot.drops` counts those that were due and came faster than the engine is.
+    `skipped` counts the pictures that were passed over by choice: by `target_fps` ("rate"), by `paused` or `gate`
+    ("gate"). `held_back` counts those for which the ceiling under load left no room, `slot.drops` those that were due
+    and came faster than the engine is.
     """
 
     def __init__(self, tracker: Tracker, on_result: Callable[[StepResult], None], wake: Callable[[], None]) -> None:
@@ -48,6 +49,7 @@ class Lane:
         self.ceiling_fps: float | None = None
         """Set by the scheduler while the machine cannot keep up."""
         self.skipped = {"rate": 0, "gate": 0}
+        self.held_back = 0
         self.last_frame: Frame | None = None
         self.last_step_s = 0.0
         self.served = 0
@@ -71,7 +73,8 @@ class Lane:
             self._pace = self._pace.at(period_s(self.target_fps, self.ceiling_fps))
             rate = self._rate.rate(at_s)
             taken = self._pace.takes(at_s, 1 / rate if rate else 0.0)
-            self.skipped["rate"] += self._early is not None
+            if self._early is not None:
+                self._pass_over()
             self._early = None if taken else frame
             if taken:
                 self._pace = self._pace.after(at_s)
@@ -80,6 +83,13 @@ class Lane:
         else:
             self._wake()
         return True
+
+    def _pass_over(self) -> None:
+        ceiling, target = self.ceiling_fps, self.target_fps
+        if ceiling is not None and (target is None or ceiling < target):
+            self.held_back += 1
+        else:
+            self.skipped["rate"] += 1
 
     def wanted_fps(self, now_s: float) -> float:
         """Pictures a second that it would be stepped on if there were no ceiling."""

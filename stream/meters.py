@@ -43,18 +43,20 @@ class StreamMeters:
         state: StreamState,
         *,
         more_drops: Mapping[str, int],
+        skipped: Mapping[str, int],
         viewers: int,
         policy: tuple[str, ...],
         hidden: str | None,
         reconnects: int,
     ) -> StreamStatus:
-        """Now. `more_drops` are those that others count, by stage."""
+        """Now. `more_drops` are those that others count, by stage; `skipped` no drops, but choices, by reason."""
         now_s = time.monotonic()
         return StreamStatus(
             state=state,
             fps_in=round(self._received.rate(now_s), 1),
             fps_out=round(self._tracked.rate(now_s), 1),
             drops=self._drops | {stage: count for stage, count in more_drops.items() if count},
+            skipped={reason: count for reason, count in skipped.items() if count},
             latency_ms_p50=round(self._latency_ms.at(50), 1),
             latency_ms_p95=round(self._latency_ms.at(95), 1),
             viewers=viewers,

@@ -75,6 +75,7 @@ class StreamSession:
         self._book = PromptBook(ids.prompt)
         self._next_track_id = ids.track
         self._meters = StreamMeters()
+        self._idle = 0
         self._ended = False
 
     # --- life -------------------------------------------------------------------------------------------------
@@ -172,6 +173,7 @@ class StreamSession:
         self.codec = self.screen.codec or received.codec
         self.screen.pass_on(frame)
         skips = self.attention is not None and self.screen.privacy is None and not self.attention.decodes(frame)
+        self._idle += skips
         if self._decoder is not None and not skips:
             self._decoder.push(frame)
 
@@ -210,7 +212,9 @@ class StreamSession:
         )
         return self._meters.status(
             self.state,
-            more_drops={"viewer": self.relay.drops} | ({"engine": lane.slot.drops, **lane.skipped} if lane else {}),
+            more_drops={"viewer": self.relay.drops}
+            | ({"engine": lane.slot.drops, "load": lane.held_back} if lane else {}),
+            skipped={"idle": self._idle} | (lane.skipped if lane else {}),
             viewers=self.relay.viewers,
             policy=(*(note for note in notes if note), *self._scheduler.policy),
             hidden=self.screen.words,

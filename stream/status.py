@@ -38,12 +38,15 @@ class StreamTotals:
 
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
-    """Rates in pictures a second, latency from the last packet of a picture to its tracks, drops by stage."""
+    """Rates in pictures a second, latency from the last packet of a picture to its tracks. `drops` by stage are
+    pictures that were lost; `skipped` those that nobody wanted tracked: "rate" for the stream's own rate, "gate" where
+    nothing moves or it is paused, "idle" where nothing waits for tracks."""
 
     state: StreamState
     fps_in: float
     fps_out: float
     drops: dict[str, int]
+    skipped: dict[str, int]
     latency_ms_p50: float
     latency_ms_p95: float
     viewers: int

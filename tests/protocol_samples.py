@@ -91,7 +91,7 @@ UPDATE = TrackUpdate(
     timings_ms={"decode": 1.234, "wait": 0.5, "engine": 12.0},
 )  # fmt: skip
 STATUS = StreamStatus(
-    StreamState.LIVE, 29.9, 29.5, {"engine": 2, "jitter": 1}, 41.5, 63.0, 2, ("The video is transcoded.",)
+    StreamState.LIVE, 29.9, 29.5, {"engine": 2, "jitter": 1}, {"rate": 3}, 41.5, 63.0, 2, ("The video is transcoded.",)
 )
 
 

@@ -163,6 +163,6 @@ def unaccounted(samples: Sequence[Sample]) -> dict[str, int]:
     def left(sample: Sample, feed: str) -> int:
         stats = sample.stats[feed]
         dropped = sum(count for stage, count in stats["drops"].items() if stage not in ELSEWHERE)
-        return int(stats["received"] - stats["tracked"] - dropped)
+        return int(stats["received"] - stats["tracked"] - dropped - sum(stats["skipped"].values()))
 
     return {feed: left(samples[-1], feed) - left(samples[0], feed) for feed in samples[0].stats}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import os
 import resource
 import time
@@ -14,6 +13,7 @@ from agent.exposition import Kind, Sample, SummarySample, family, summary
 from agent.sinks.dispatch import SinkState
 from stream.session import StreamSession
 from stream.status import StreamState, StreamStatus
+from stream.version import VERSION
 from web.state import State
 
 Statuses = list[tuple[StreamSession, StreamStatus]]
@@ -32,7 +32,7 @@ def _server(state: State, statuses: Statuses) -> Iterable[str]:
     engine = state.hub.engine
     jobs = [({"kind": kind}, float(count)) for kind, count in engine.counters.items()]
     store = state.recording.state()
-    about = {"version": importlib.metadata.version("onlooker"), "engine": engine.name}
+    about = {"version": VERSION, "engine": engine.name}
     yield family("onlooker_build_info", "gauge", "What runs here.", [(about, 1.0)])
     yield _one("onlooker_uptime_seconds", "Since the start.", time.monotonic() - state.started_s)
     yield _one("onlooker_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
@@ -56,6 +56,7 @@ def _streams(statuses: Statuses) -> Iterable[str]:
     now = time.time()
     states: list[Sample] = []
     drops: list[Sample] = []
+    skipped: list[Sample] = []
     fps: list[Sample] = []
     last: list[Sample] = []
     latency: list[SummarySample] = []
@@ -63,6 +64,7 @@ def _streams(statuses: Statuses) -> Iterable[str]:
         totals = status.totals
         states += [({**labels, "state": state.value}, float(status.state is state)) for state in StreamState]
         drops += [({**labels, "stage": stage}, float(count)) for stage, count in status.drops.items()]
+        skipped += [({**labels, "reason": reason}, float(count)) for reason, count in status.skipped.items()]
         fps += [({**labels, "side": "in"}, status.fps_in), ({**labels, "side": "out"}, status.fps_out)]
         quantiles = {"0.5": status.latency_ms_p50 / 1000, "0.95": status.latency_ms_p95 / 1000}
         latency.append((labels, quantiles, totals.latency_s, totals.timed))
@@ -77,7 +79,8 @@ def _streams(statuses: Statuses) -> Iterable[str]:
     yield family(f"{of}fps", "gauge", "Pictures a second, received and tracked.", fps)
     yield each(f"{of}received_frames_total", "counter", "Pictures received.", lambda one: one.totals.received)
     yield each(f"{of}tracked_frames_total", "counter", "Pictures tracked.", lambda one: one.totals.tracked)
-    yield family(f"{of}drops_total", "counter", "Pictures that were not tracked, by stage.", drops)
+    yield family(f"{of}drops_total", "counter", "Pictures that were lost, by stage.", drops)
+    yield family(f"{of}skipped_total", "counter", "Pictures that nobody wanted tracked, by reason.", skipped)
     yield summary(f"{of}latency_seconds", "Last packet of a picture to its tracks.", latency)
     yield each(f"{of}reconnects_total", "counter", "Connections after the first.", lambda one: one.totals.reconnects)
     yield family(f"{of}last_frame_timestamp_seconds", "gauge", "When the last picture came.", last)

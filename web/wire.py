@@ -81,6 +81,7 @@ def status_body(status: StreamStatus) -> Json:
         "fps_in": status.fps_in,
         "fps_out": status.fps_out,
         "drops": status.drops,
+        "skipped": status.skipped,
         "latency_ms": {"p50": status.latency_ms_p50, "p95": status.latency_ms_p95},
         "policy": list(status.policy),
         "viewers": status.viewers,

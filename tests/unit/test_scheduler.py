@@ -162,6 +162,15 @@ async def test_a_rate_passes_pictures_over_and_the_last_one_is_not_lost(schedule
     assert one.slot.drops == 0
 
 
+async def test_what_the_ceiling_holds_back_is_no_choice_of_the_stream(scheduler: Scheduler) -> None:
+    for target, held_back, by_choice in ((None, 4, 0), (1.0, 4, 0), (0.005, 0, 4)):
+        one = await scheduler.open(lambda result: None)
+        one.ceiling_fps, one.target_fps = 0.01, target
+        for index in range(6):
+            one.put(frame(index))
+        assert (one.held_back, one.skipped["rate"]) == (held_back, by_choice)
+
+
 async def test_a_paused_or_gated_lane_steps_nothing_new(scheduler: Scheduler) -> None:
     results: list[StepResult] = []
     one = await scheduler.open(results.append)

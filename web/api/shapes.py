@@ -65,13 +65,15 @@ class Stream(BaseModel):
 
 
 class Stats(BaseModel):
-    """`received` and `tracked` count pictures since the stream was opened, `drops` those that were not tracked, by
-    stage; `policy` says what gives way at present."""
+    """`received` and `tracked` count pictures since the stream was opened, `drops` those that were lost, by stage, and
+    `skipped` those that nobody wanted tracked: for the stream's own `rate`, where nothing moves (`gate`), or where
+    nothing waits for tracks (`idle`). `policy` says what gives way at present."""
 
     state: Literal["waiting", "live", "still", "stalled", "ended"]
     fps_in: float
     fps_out: float
     drops: dict[str, int]
+    skipped: dict[str, int]
     latency_ms: Latency
     policy: list[str]
     hidden: str | None = None

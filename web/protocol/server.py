@@ -57,6 +57,7 @@ class Status(Shape):
     fps_in: float
     fps_out: float
     drops: dict[str, int]
+    skipped: Annotated[dict[str, int], Field(description="Pictures that nobody wanted tracked, by reason.")]
     latency_ms: Latency
     engine: EngineState
     vlm: VlmInfo

@@ -33,6 +33,9 @@ export function summary({ report, status, local, zeroDelay }) {
   return { rate: `${report.fps} fps`, latency: ms(latency), sync };
 }
 
+/** @param {Record<string, number>} [counts] */
+const counted = (counts = {}) => Object.entries(counts).filter(([, count]) => count > 0).map(([what, count]) => `${what} ${count}`).join(" · ");
+
 /**
  * Name, value and explanation of each line of the panel.
  * @param {Readings} readings
@@ -40,7 +43,7 @@ export function summary({ report, status, local, zeroDelay }) {
  */
 export function lines({ report, counts, status, local, codec }) {
   const overlayed = Math.max(1, counts.drawn);
-  const drops = Object.entries(status?.drops ?? {}).filter(([, count]) => count > 0);
+  const [drops, skipped] = [counted(status?.drops), counted(status?.skipped)];
   /** @type {[string, string, string][]} */
   const rows = [
     ["Picture", `${report.fps} fps shown · ${Math.round(status?.fps_in ?? 0)} in · ${Math.round(status?.fps_out ?? 0)} tracked`, "Frames a second on screen, received by the server, and tracked"],
@@ -53,7 +56,8 @@ export function lines({ report, counts, status, local, codec }) {
     ["Engine", status ? `${status.engine.name} on ${status.engine.device}` : "–", "What tracks"],
   ];
   if (codec) rows.push(["Codec", codec, "What carries the picture"]);
-  rows.push(["Dropped", drops.length ? drops.map(([stage, count]) => `${stage} ${count}`).join(" · ") : "nothing", "Frames given up, by stage"]);
+  rows.push(["Dropped", drops || "nothing", "Frames given up, by stage"]);
+  if (skipped) rows.push(["Skipped", skipped, "Frames that nobody wanted tracked, by reason"]);
   for (const rule of status?.policy ?? []) rows.push(["At present", rule, "What is done otherwise than usual, and why"]);
   return rows;
 }

@@ -447,6 +447,8 @@ export interface Status {
   fps_in: number;
   fps_out: number;
   drops: Record<string, number>;
+  /** Pictures that nobody wanted tracked, by reason. */
+  skipped: Record<string, number>;
   latency_ms: Latency;
   engine: EngineState;
   vlm: VlmInfo;
