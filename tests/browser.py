@@ -12,7 +12,16 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 FAKE_DEVICES = "--use-fake-device-for-media-stream"
+OFF = (
+    # Playwright's own list, which this one takes the place of.
+    "AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,"
+    "LensOverlay,MediaRouter,PaintHolding,ThirdPartyStoragePartitioning,AvoidCorsURLLoaderRestartOnRedirect,"
+    "TcpPortRandomizationWin,OptimizationHints,NetworkTimeServiceQuerying,AimEnabled,PreconnectToSearch,"
+    # The address bar's popups, which nobody sees: a renderer more for each window.
+    "WebUIOmniboxPopup,WebUIOmniboxAimPopup"
+)
 FLAGS = (
+    f"--disable-features={OFF}",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",

@@ -77,7 +77,7 @@ BLUE = Block(5, "person", (30, 40, 220), (200, 40, 280, 220))
 
 
 class StagedStream:
-    """A running server whose stream `cam` shows the stage, 20 pictures a second, until the end.
+    """A running server whose stream `cam` shows the stage, 9 pictures a second, until the end.
 
     `vlm` is the address of a language model server; `describe` whether objects are described by themselves; `tables`
     are further tables of the configuration.
@@ -100,7 +100,7 @@ class StagedStream:
 
     def _play(self) -> None:
         while not self._over.is_set():
-            self.source.push(pause_s=0.04)
+            self.source.push(pause_s=0.1)
 
     def pause(self) -> None:
         """No more pictures."""

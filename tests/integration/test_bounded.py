@@ -64,24 +64,22 @@ async def test_the_state_of_a_stream_is_flat_over_a_hundred_thousand_updates(hub
     assert sleeper.too_slow
 
 
-async def test_thousands_of_packets_leave_nothing_behind(hub: StreamHub) -> None:
-    """Decoded, stepped and delivered, with prompts made and removed on the way."""
+async def test_a_thousand_packets_leave_nothing_behind(hub: StreamHub) -> None:
+    """Decoded, stepped and delivered, with prompts made and removed on the way. Memory is for the soak to weigh: these
+    steps are too few."""
     source = PushedSource()
     session = await hub.open(source, stream_id="packets")
     await until(lambda: source.sink)
     source.push(30)
-    growth = Growth()
     before = Counts.now()
-    for turn in range(100):
+    for _ in range(35):
         source.push(30)
         prompt = await session.add_prompt(PromptDraft(PromptKind.TEXT, text="cup"))
         await session.remove_prompt(prompt.prompt.id)
         await asyncio.sleep(0.06)
-        growth.sample(turn * 30)
-    assert growth.mib_per_10k_steps() <= 10.0, "3,000 steps are too few for the finer bound of the soak"
     assert Counts.now() == before
     assert session.latest is not None
-    assert session.latest.index > 2000
+    assert session.latest.index > 700
     assert source.sink is not None
     source.sink.push(Received("H264", b"\0\0\0\1\x41rubbish", False, 1, None, time.monotonic()))
     source.push(30)

@@ -78,7 +78,12 @@ def test_hard_set_has_few_id_switches(hard: SetResult) -> None:
 
 @pytest.mark.parametrize(
     ("name", "seeds"),
-    [("reentry5", 3), pytest.param("reentry10", 3, marks=LONG), pytest.param("reentry30", 2, marks=LONG)],
+    [
+        ("reentry5", 1),
+        pytest.param("reentry5", 3, marks=LONG),
+        pytest.param("reentry10", 3, marks=LONG),
+        pytest.param("reentry30", 2, marks=LONG),
+    ],
 )
 def test_an_object_that_returns_gets_its_id_back(name: SetName, seeds: int) -> None:
     result = judged(name, seeds)
