@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from agent.types import XY, BoxXyxy
+from stream.types import BoxXyxyPx
 
 EDGES = ("left", "top", "right", "bottom")
 """The picture's edges; an edge's number is its index here."""
@@ -19,6 +20,12 @@ _INWARD: tuple[XY, ...] = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
 _TOUCHING = 0.015
 _LOOK_AHEAD_S = 0.5
 _HAIR = 0.002
+
+
+def unit_box(box_xyxy_px: BoxXyxyPx, width: int, height: int) -> BoxXyxy:
+    """A box in pixels of a picture of that size, in [0, 1] of it."""
+    x0, y0, x1, y1 = box_xyxy_px
+    return x0 / width, y0 / height, x1 / width, y1 / height
 
 
 def centre(box: BoxXyxy) -> XY:

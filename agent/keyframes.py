@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import cv2
 import numpy as np
 
 from agent.types import Moment
+from agent.views import View
 from stream.errors import FrameTooOld, NotFound
-from stream.snapshot import to_jpeg
 from stream.types import CLOCK_HZ, Frame, FrameRef, Track, TrackState, TrackUpdate
 
 NEWEST_EVERY_S = 0.2
@@ -52,7 +52,7 @@ class Keyframe:
         if picture is None:
             raise ValueError("a keyframe cannot be decoded")
         return Moment(
-            self.frame, self.pts, self.at, self.width, self.height, self.tracks, np.asarray(picture, np.uint8)
+            self.frame, self.pts, self.at, self.width, self.height, self.tracks, View(np.asarray(picture, np.uint8))
         )
 
 
@@ -63,29 +63,26 @@ class Shot:
     frame: Frame
     update: TrackUpdate
     at: datetime
+    view: View = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "view", View(self.frame))
+
+    def kept(self) -> Shot:
+        """The same, to be held for longer than a moment. Of what is not on the host few are there; may copy."""
+        frame = self.frame.kept()
+        return self if frame is self.frame else replace(self, frame=frame)
 
     def moment(self) -> Moment:
-        """The frame as something to ask about; converts it to BGR."""
-        tracks = self.update.tracks
-        frame = self.frame
-        return Moment(frame.ref, frame.pts, self.at, frame.width, frame.height, tracks, frame.to_bgr())
+        """The frame as something to ask about. All of one shot share what is cut out of its picture and encoded."""
+        frame, tracks = self.frame, self.update.tracks
+        return Moment(frame.ref, frame.pts, self.at, frame.width, frame.height, tracks, self.view)
 
     def keyframe(self) -> Keyframe:
         """The frame as JPEG. Takes milliseconds: not for the event loop."""
-        frame = self.frame
-        jpeg = to_jpeg(_fitted(frame).to_bgr(), JPEG_QUALITY)
+        frame, view = self.frame, self.view
+        jpeg = view.jpeg(view.whole, JPEG_LONG_SIDE_PX, JPEG_QUALITY)
         return Keyframe(frame.ref, frame.pts, self.at, frame.width, frame.height, self.update.tracks, jpeg)
-
-
-def _fitted(frame: Frame) -> Frame:
-    """The frame within the largest size of a JPEG. Made smaller before it is converted, which costs a fraction."""
-    scale = JPEG_LONG_SIDE_PX / max(frame.width, frame.height)
-    if scale >= 1:
-        return frame
-    half = (max(1, round(frame.width * scale / 2)), max(1, round(frame.height * scale / 2)))
-    y = cv2.resize(frame.y, (2 * half[0], 2 * half[1]), interpolation=cv2.INTER_AREA)
-    uv = cv2.resize(frame.uv, half, interpolation=cv2.INTER_AREA)
-    return replace(frame, y=np.asarray(y, np.uint8), uv=np.asarray(uv, np.uint8))
 
 
 class Keyframes:
@@ -102,9 +99,11 @@ class Keyframes:
 
     def offer(self, frame: Frame, update: TrackUpdate, at: datetime) -> Shot | None:
         """Take note of a frame and its tracks. Returns the shot where a JPEG of it is due: `add` its keyframe then."""
-        shot = self._current = Shot(frame, update, at)
+        shot = Shot(frame, update, at)
         if not self._newest or (at - self._newest[-1].at).total_seconds() >= NEWEST_EVERY_S:
-            self._newest.append(replace(shot, frame=frame.kept()))
+            shot = shot.kept()
+            self._newest.append(shot)
+        self._current = shot
         if self._due_at is not None and at < self._due_at:
             return None
         self._due_at = max(at, (self._due_at or at) + timedelta(seconds=JPEG_EVERY_S))
@@ -145,7 +144,7 @@ class Keyframes:
         if self._current is None:
             raise NotFound("There has been no picture yet.", action="Wait for the picture.")
         if ref is None:
-            return self._current
+            return self._given(self._current)
         if ref in self._proofs:
             return self._proofs[ref]
         held: list[Shot | Keyframe] = [self._current, *reversed(self._newest), *reversed(self._jpegs)]
@@ -153,7 +152,7 @@ class Keyframes:
         apart_s, item = min(near, key=lambda pair: pair[0], default=(float("inf"), self._current))
         if apart_s > NEAR_S:
             raise FrameTooOld("That picture is no longer kept.", action="Ask about the present picture.")
-        return item
+        return self._given(item)
 
     def keep_proof(self, ref: FrameRef, keyframe: Keyframe) -> None:
         """Keep the picture that shows what happened on the frame `ref`; the newest hundred are kept."""
@@ -173,7 +172,14 @@ class Keyframes:
                 continue
             if any(track.id in track_ids and track.state in IN_SIGHT for track in tracks_of(item)):
                 near.append((abs(after_s), item))
-        return min(near, key=_first)[1] if near else self.find(ref)
+        return self._given(min(near, key=_first)[1]) if near else self.find(ref)
+
+    def _given(self, item: Shot | Keyframe) -> Shot | Keyframe:
+        """Whoever is given a picture may hold it for as long as an answer takes."""
+        if item is not self._current:
+            return item
+        self._current = self._current.kept()
+        return self._current
 
     def between(self, since: datetime, until: datetime) -> Iterator[Keyframe]:
         """The JPEGs of that time, oldest first."""

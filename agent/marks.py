@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.types import Moment
+from agent.views import View
 from kernels import cpu
+from kernels.images import Window
 from stream.snapshot import to_jpeg
 from stream.types import Track
 
@@ -34,45 +36,60 @@ def marked(moment: Moment, ids: Iterable[int] = ()) -> tuple[U8, tuple[int, ...]
 
     Returns `(h, w, 3)` uint8 BGR, its long side at most 1280 px. Raises `ValueError` where the moment has no picture.
     """
-    picture, scale = _fitted(moment)
-    wanted = set(ids)
-    tracks = sorted(visible(moment), key=lambda track: track.id not in wanted)[:MOST_MARKS]
-    for track in tracks:
-        _contour(picture, track)
-    for track in tracks:
-        _number(picture, track, scale)
-    return picture, tuple(track.id for track in tracks)
+    tracks = _chosen(moment, ids)
+    return _drawn(moment, tracks), tuple(track.id for track in tracks)
+
+
+def marked_jpeg(moment: Moment, ids: Iterable[int] = ()) -> tuple[bytes, tuple[int, ...]]:
+    """The same as a JPEG, drawn and encoded once for all who ask for these marks on this picture."""
+    tracks = _chosen(moment, ids)
+    key = "marked", tuple((track.id, track.mask) for track in tracks)
+    made = _view(moment).encoded(key, lambda: to_jpeg(_drawn(moment, tracks), JPEG_QUALITY))
+    return made, tuple(track.id for track in tracks)
 
 
 def crop(moment: Moment, box_xyxy_px: Sequence[float]) -> U8:
     """What is inside of a box (in pixels of the decoded frame) and a little around it, unmarked.
 
-    Returns `(h, w, 3)` uint8 BGR, at least 64 px each way where the frame is. Raises `ValueError` without a picture.
+    Returns `(h, w, 3)` uint8 BGR, at least 64 px each way where the frame is, and its long side at most 1280. Raises
+    `ValueError` without a picture.
     """
+    return _view(moment).part(_window(moment, box_xyxy_px), LONG_SIDE_PX)
+
+
+def crop_jpeg(moment: Moment, box_xyxy_px: Sequence[float]) -> bytes:
+    """The same as a JPEG, cut and encoded once for all who ask for it."""
+    return _view(moment).jpeg(_window(moment, box_xyxy_px), LONG_SIDE_PX, JPEG_QUALITY)
+
+
+def _view(moment: Moment) -> View:
     if moment.picture is None:
         raise ValueError("the moment has no picture")
-    height, width = moment.picture.shape[:2]
+    return moment.picture
+
+
+def _window(moment: Moment, box_xyxy_px: Sequence[float]) -> Window:
+    height, width = _view(moment).size
     sx, sy = width / moment.width, height / moment.height
     x0, y0, x1, y1 = box_xyxy_px[0] * sx, box_xyxy_px[1] * sy, box_xyxy_px[2] * sx, box_xyxy_px[3] * sy
     left, right = _padded(x0, x1, width)
     top, bottom = _padded(y0, y1, height)
-    return np.ascontiguousarray(moment.picture[top:bottom, left:right])
+    return left, top, right, bottom
 
 
-def jpeg(picture: U8) -> bytes:
-    return to_jpeg(picture, JPEG_QUALITY)
+def _chosen(moment: Moment, ids: Iterable[int]) -> list[Track]:
+    wanted = set(ids)
+    return sorted(visible(moment), key=lambda track: track.id not in wanted)[:MOST_MARKS]
 
 
-def _fitted(moment: Moment) -> tuple[U8, float]:
-    """A copy of the picture within the largest size, and its scale to the decoded frame."""
-    if moment.picture is None:
-        raise ValueError("the moment has no picture")
-    height, width = moment.picture.shape[:2]
-    shrink = min(1.0, LONG_SIDE_PX / max(height, width))
-    if shrink == 1.0:
-        return moment.picture.copy(), width / moment.width
-    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    return np.asarray(cv2.resize(moment.picture, size, interpolation=cv2.INTER_AREA), np.uint8), size[0] / moment.width
+def _drawn(moment: Moment, tracks: Sequence[Track]) -> U8:
+    view = _view(moment)
+    picture = view.part(view.whole, LONG_SIDE_PX)
+    for track in tracks:
+        _contour(picture, track)
+    for track in tracks:
+        _number(picture, track, picture.shape[1] / moment.width)
+    return picture
 
 
 def _contour(picture: U8, track: Track) -> None:

@@ -82,7 +82,7 @@ def answer_messages(query: Query, *, sees: bool, look_back: bool, hears: bool = 
     if sees and moment.picture is not None:
         if look_back:
             parts += _keyframe_parts(query.keyframes, moment.at)
-        picture, shown = marks.marked(moment, asked.track_ids)
+        picture, shown = marks.marked_jpeg(moment, asked.track_ids)
         parts += [_text("The picture now, with the numbers of tracked objects:"), image_part(picture)]
         parts += _crop_parts(moment, asked.track_ids)
     parts.append(_text(track_table(moment, query.scene, shown)))
@@ -105,7 +105,7 @@ def describe_messages(track: Track, moment: Moment, scene: Scene) -> list[Messag
     known = scene.get(track.id)
     label = known.label if known else track.label
     parts = [
-        image_part(marks.crop(moment, track.box_xyxy_px)),
+        image_part(marks.crop_jpeg(moment, track.box_xyxy_px)),
         _text(f"The tracker calls it {_quoted(label)}. {DESCRIBE}"),
     ]
     return [SYSTEM_TURN, {"role": "user", "content": parts}]
@@ -121,7 +121,7 @@ def alert_messages(query: AlertQuery, *, sees: bool, zoom: bool = False) -> tupl
     shown: tuple[int, ...] = tuple(track.id for track in moment.tracks if track.mask is not None)
     if sees and moment.picture is not None:
         parts += _keyframe_parts(query.keyframes, moment.at)
-        picture, shown = marks.marked(moment, event.track_ids)
+        picture, shown = marks.marked_jpeg(moment, event.track_ids)
         parts += [_text("The picture now, with the numbers of tracked objects:"), image_part(picture)]
         if zoom:
             parts += _crop_parts(moment, event.track_ids)
@@ -143,7 +143,7 @@ def alert_messages(query: AlertQuery, *, sees: bool, zoom: bool = False) -> tupl
 
 def choice_messages(phrase: str, moment: Moment, scene: Scene, candidates: Sequence[int]) -> list[Message]:
     """The messages that ask which of the candidates a phrase means."""
-    picture, _ = marks.marked(moment, candidates)
+    picture, _ = marks.marked_jpeg(moment, candidates)
     numbers = ", ".join(str(candidate) for candidate in candidates)
     ask = (
         f"Which of the objects {numbers} are {_quoted(phrase)}? "
@@ -220,7 +220,7 @@ def _keyframe_parts(keyframes: Sequence[Keyframe], now: datetime) -> list[Part]:
     parts: list[Part] = []
     for keyframe in list(keyframes)[::-1][::step][::-1]:
         ago = max(0, round((now - keyframe.at).total_seconds()))
-        parts += [_text(f"{ago // 60:02d}:{ago % 60:02d} ago:"), _jpeg_part(keyframe.jpeg)]
+        parts += [_text(f"{ago // 60:02d}:{ago % 60:02d} ago:"), image_part(keyframe.jpeg)]
     return parts
 
 
@@ -229,7 +229,7 @@ def _crop_parts(moment: Moment, ids: Iterable[int]) -> list[Part]:
     parts: list[Part] = []
     for track_id in list(ids)[:CROPS]:
         if track_id in by_id:
-            picture = marks.crop(moment, by_id[track_id].box_xyxy_px)
+            picture = marks.crop_jpeg(moment, by_id[track_id].box_xyxy_px)
             parts += [_text(f"#{track_id} from near, without marks:"), image_part(picture)]
     return parts
 
@@ -247,8 +247,9 @@ def _text(text: str) -> Part:
     return {"type": "text", "text": text}
 
 
-def image_part(picture: marks.U8) -> Part:
-    return _jpeg_part(marks.jpeg(picture))
+def image_part(jpeg: bytes) -> Part:
+    url = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def wav_part(wav: bytes) -> Part:
@@ -258,8 +259,3 @@ def wav_part(wav: bytes) -> Part:
 def language_name(code: str) -> str:
     """A language (ISO 639) in English."""
     return _LANGUAGES.get(code, f"the language of code “{code}”")
-
-
-def _jpeg_part(jpeg: bytes) -> Part:
-    url = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
-    return {"type": "image_url", "image_url": {"url": url}}

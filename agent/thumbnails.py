@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from agent.geometry import unit_box
 from agent.keyframes import Keyframe, Keyframes, Shot
 from agent.types import BoxXyxy, Event
+from agent.views import View
 from stream.errors import FrameTooOld, NotFound
-from stream.snapshot import to_jpeg
-from stream.types import Track
 
-U8 = NDArray[np.uint8]
 LONG_SIDE_PX = 320
 JPEG_QUALITY = 80
 PAD = 0.35
@@ -38,26 +35,22 @@ def pictures_of(event: Event, shown: Shot | Keyframe) -> tuple[bytes, bytes | No
     not for the event loop. Raises `ValueError` or `cv2.error`."""
     moment = shown.moment()
     assert moment.picture is not None
-    boxes = [_unit(track, moment.width, moment.height) for track in moment.tracks if track.id in event.track_ids]
+    shown_tracks = [track for track in moment.tracks if track.id in event.track_ids]
+    boxes = [unit_box(track.box_xyxy_px, moment.width, moment.height) for track in shown_tracks]
     thumb = thumbnail(moment.picture, boxes or event.boxes_xyxy)
     if event.evidence is None:
         return thumb, None
     return thumb, shown.jpeg if isinstance(shown, Keyframe) else shown.keyframe().jpeg
 
 
-def thumbnail(picture: U8, boxes_xyxy: Iterable[BoxXyxy]) -> bytes:
-    """What is around `boxes_xyxy` (in [0, 1]; the whole picture where there are none) of a `(h, w, 3)` uint8 BGR
-    picture, as a JPEG of at most 320 px. Raises `ValueError` where it cannot be encoded."""
-    height, width = picture.shape[:2]
+def thumbnail(picture: View, boxes_xyxy: Iterable[BoxXyxy]) -> bytes:
+    """What is around `boxes_xyxy` (in [0, 1]; the whole picture where there are none), as a JPEG of at most 320 px.
+    Raises `ValueError` where it cannot be encoded."""
+    height, width = picture.size
     boxes = np.array(list(boxes_xyxy) or [(0.0, 0.0, 1.0, 1.0)], np.float64)
     left, right = _span(boxes[:, 0].min(), boxes[:, 2].max(), width)
     top, bottom = _span(boxes[:, 1].min(), boxes[:, 3].max(), height)
-    crop = picture[top:bottom, left:right]
-    scale = LONG_SIDE_PX / max(crop.shape[:2])
-    if scale < 1:
-        size = (max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale)))
-        crop = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return to_jpeg(crop, JPEG_QUALITY)
+    return picture.jpeg((left, top, right, bottom), LONG_SIDE_PX, JPEG_QUALITY)
 
 
 def _span(low: float, high: float, length_px: int) -> tuple[int, int]:
@@ -67,8 +60,3 @@ def _span(low: float, high: float, length_px: int) -> tuple[int, int]:
     start = min(max((low + high - size) / 2, 0.0), 1.0 - size)
     first = min(round(start * length_px), length_px - 1)
     return first, max(first + 1, min(length_px, round((start + size) * length_px)))
-
-
-def _unit(track: Track, width: int, height: int) -> BoxXyxy:
-    x0, y0, x1, y1 = track.box_xyxy_px
-    return x0 / width, y0 / height, x1 / width, y1 / height

@@ -37,7 +37,7 @@ class StreamToolbox:
         track = next((track for track in self._moment.tracks if track.id == track_id), None)
         if track is None or self._moment.picture is None:
             return ToolResult(f"Object {track_id} is not in the picture.")
-        picture = await asyncio.to_thread(marks.crop, self._moment, track.box_xyxy_px)
+        picture = await asyncio.to_thread(marks.crop_jpeg, self._moment, track.box_xyxy_px)
         return ToolResult(f"Object {track_id} from near:", (picture,))
 
     async def look_back(self, seconds: float, count: int) -> ToolResult:
@@ -47,9 +47,8 @@ class StreamToolbox:
             return ToolResult("There are no pictures from then.")
         step = max(1, len(held) // count)
         chosen = held[::step][:count]
-        moments = await asyncio.gather(*(asyncio.to_thread(keyframe.moment) for keyframe in chosen))
         ago = ", ".join(f"{(self._moment.at - keyframe.at).total_seconds():.0f} s ago" for keyframe in chosen)
-        return ToolResult(f"Pictures from {ago}:", tuple(m.picture for m in moments if m.picture is not None))
+        return ToolResult(f"Pictures from {ago}:", tuple(keyframe.jpeg for keyframe in chosen))
 
     async def search_events(self, text: str, seconds: float) -> ToolResult:
         words = text.casefold().split()

@@ -12,7 +12,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent.marks import U8
 from stream.errors import OnlookerError
 
 MOST_ROUNDS = 3
@@ -23,10 +22,10 @@ CHANGING = ("track", "untrack", "set_watch", "annotate")
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool says, and the pictures that it shows."""
+    """What a tool says, and the pictures that it shows, as JPEG."""
 
     text: str
-    pictures: tuple[U8, ...] = ()
+    pictures: tuple[bytes, ...] = ()
 
 
 class Toolbox(Protocol):

@@ -11,13 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-import numpy as np
-from numpy.typing import NDArray
-
 from agent.schedule import Schedule
+from agent.views import View
 from stream.types import FrameRef, Rle, Track
 
-U8 = NDArray[np.uint8]
 XY = tuple[float, float]
 BoxXyxy = tuple[float, float, float, float]
 
@@ -175,8 +172,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A frame and its tracks, frozen when a question starts. `picture` is `(height, width, 3)` uint8 BGR, or None
-    where only the tracks are known."""
+    """A frame and its tracks, frozen when a question starts. `picture` may be smaller than the decoded frame, whose
+    size is `width` and `height`; None where only the tracks are known."""
 
     frame: FrameRef
     pts: int
@@ -184,7 +181,7 @@ class Moment:
     width: int
     height: int
     tracks: tuple[Track, ...]
-    picture: U8 | None = None
+    picture: View | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from agent.loop import AgentSettings
 from agent.scene import Scene, SceneLog
 from agent.types import Event, EventKind, Moment, Question, Verdict, VerdictKind
+from agent.views import View
 from agent.worker import Job
 from kernels.cpu import rle
 from stream.errors import ModelServerError
@@ -39,7 +40,7 @@ def block(number: int, label: str, box: tuple[int, int, int, int], **more: Any) 
 def moment(tracks: Iterable[Track], t: float = 10.0, *, picture: U8 | None = None) -> Moment:
     if picture is None:
         picture = np.full((SIZE[1], SIZE[0], 3), GREY, np.uint8)
-    return Moment(FRAME, 90_000, at(t), SIZE[0], SIZE[1], tuple(tracks), picture)
+    return Moment(FRAME, 90_000, at(t), SIZE[0], SIZE[1], tuple(tracks), View(picture))
 
 
 def update(tracks: Iterable[Track], t: float = 10.0) -> TrackUpdate:

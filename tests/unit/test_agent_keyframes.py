@@ -48,7 +48,7 @@ def test_the_newest_frame_is_whole_and_has_its_tracks() -> None:
     assert found.frame.pts == round(1.9 * CLOCK_HZ)
     moment = found.moment()
     assert moment.picture is not None
-    assert moment.picture.shape == (48, 64, 3)
+    assert moment.picture.size == (48, 64)
     assert [track.id for track in moment.tracks] == [1]
 
 
@@ -69,7 +69,7 @@ def test_a_frame_of_the_last_minute_is_found_among_the_jpegs() -> None:
     assert abs(found.pts / CLOCK_HZ - 3.1) <= 0.4
     picture = found.moment().picture
     assert picture is not None
-    assert picture.shape == (48, 64, 3)
+    assert picture.size == (48, 64)
 
 
 @pytest.mark.parametrize("ref", [FrameRef(2, FIRST_RTP), FrameRef(1, (FIRST_RTP + 100 * CLOCK_HZ) % 2**32)])
@@ -108,7 +108,7 @@ def test_the_jpegs_stay_within_their_bytes_however_large() -> None:
 def test_a_large_picture_is_kept_at_640_pixels() -> None:
     picture = shot(0, size=(720, 1280)).keyframe().moment().picture
     assert picture is not None
-    assert picture.shape == (360, 640, 3)
+    assert picture.size == (360, 640)
 
 
 def test_what_leaves_is_shown_as_it_was_and_what_comes_as_it_is() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from agent.keyframes import JPEG_LONG_SIDE_PX, Keyframes, Shot
 from agent.thumbnails import picture_for, pictures_of, thumbnail
 from agent.types import Evidence
+from agent.views import View
 from kernels.cpu import rle
 from stream.types import Frame, FrameRef, Rle, Track, TrackState, TrackUpdate
 from tests.stored import event
@@ -61,7 +62,7 @@ def test_a_thumbnail_is_small_and_in_the_picture(
     size: tuple[int, int], boxes: list[tuple[float, float, float, float]], wanted: tuple[int, int]
 ) -> None:
     picture = np.zeros((size[1], size[0], 3), np.uint8)
-    height, width = decoded(thumbnail(picture, boxes)).shape[:2]
+    height, width = decoded(thumbnail(View(picture), boxes)).shape[:2]
     assert abs(width - wanted[0]) <= 1
     assert abs(height - wanted[1]) <= 1
     assert max(width, height) <= 320
@@ -71,7 +72,7 @@ def test_it_shows_all_of_the_objects_and_a_little_around_them() -> None:
     picture = np.zeros((400, 400, 3), np.uint8)
     picture[100:140, 100:140] = 255
     picture[200:240, 220:260] = 255
-    shown = decoded(thumbnail(picture, [(0.25, 0.25, 0.35, 0.35), (0.55, 0.5, 0.65, 0.6)]))
+    shown = decoded(thumbnail(View(picture), [(0.25, 0.25, 0.35, 0.35), (0.55, 0.5, 0.65, 0.6)]))
     white = np.argwhere(shown[..., 0] > 128)
     assert abs(int((shown[..., 0] > 128).sum()) - 2 * 40 * 40 * (shown.shape[1] / 272) ** 2) < 400
     assert white.min() > 20
