@@ -30,6 +30,7 @@ check: .make/test .make/page
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	npm --prefix tests/page run --silent types
+	npm --prefix tests/page test --silent
 
 unit: .make/test .make/models
 	$(BIN)/python -m pytest tests/unit
