@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
-from stream.surfaces import CAPACITY
+from stream.pictures import DECODERS
+from stream.surfaces import CAPACITY, KEPT
 from stream.types import TrackUpdate
+from tests.asking import answered, images, near, ready
 from tests.barcode import BarcodeEngine
-from tests.server import PushedSource, RunningServer
+from tests.scripted_vlm import ScriptedVlm
+from tests.server import PushedSource, RunningServer, ask
+from tests.staged import RED, StagedEngine, StagedStream
 from tests.stand_in_device import StandInHardware
 
 
@@ -84,6 +90,42 @@ async def test_whoever_keeps_pictures_does_not_use_up_the_surfaces(
         for _ in range(3 * CAPACITY):
             shown(server, source, is_newest(source))
         assert "surfaces" not in server.state.hub.get("cam").status().drops
+
+
+class StageOnGpu(StagedEngine):
+    gpu = 0
+
+    def enter_thread(self) -> None:
+        """There is nothing to choose."""
+
+
+async def test_the_agent_brings_to_the_host_what_is_asked_about_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vlm: ScriptedVlm
+) -> None:
+    stand_in = StandInHardware()
+    monkeypatch.setattr("web.engines.nvdec", lambda index: stand_in.hardware())
+    monkeypatch.setattr("agent.keyframes.NEWEST_EVERY_S", 0.0)
+    monkeypatch.setattr("agent.keyframes.JPEG_EVERY_S", 3600.0)
+    monkeypatch.setattr("tests.staged.StagedEngine", StageOnGpu)
+    with StagedStream(tmp_path, vlm.url) as scene:
+        await ready(scene)
+        vlm.forget()
+        pushed = scene.source.pushed
+        while scene.source.pushed < pushed + CAPACITY + KEPT:
+            await asyncio.sleep(0.05)
+        scene.pause()
+        device = stand_in.device
+        assert device.reads == len(DECODERS), "of the pictures by which the decoder was tried"
+        async with scene.server.live("cam") as live:
+            for ref in ("first", "again"):
+                ok = await ask(live, type="ask", ref=ref, text="What is #3?", track_ids=[3])
+                await answered(live, ok["question_id"])
+        first, again = (images(request["body"]["messages"][-1]) for request in vlm.requests)
+        assert near(first[1][first[1].shape[0] // 2, first[1].shape[1] // 2], RED.rgb)
+        assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+        assert device.cuts.count(first[1].shape[:2]) == 1
+        assert device.reads == len(DECODERS)
+        assert "surfaces" not in scene.server.state.hub.get("cam").status().drops
 
 
 async def test_a_codec_that_the_gpu_refuses_at_start_is_in_health(
