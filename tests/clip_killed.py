@@ -76,9 +76,10 @@ async def record(stream: Stream, clips: Clips, store: EventStore, frames: list[E
         stream.show(frame)
     event = happened(frames[half - 1], text)
     clip_id = cut.expect(event)
-    await store.write(BOOT, stream.id, [Entry(EventFact(event, clip=clip_id), event.at)])
+    # Before anything is waited for: these pictures are of long ago, so that the clock would end the clip at once.
     for frame in frames[half:]:
         stream.show(frame)
+    await store.write(BOOT, stream.id, [Entry(EventFact(event, clip=clip_id), event.at)])
     clips.release(cut)
     if clip_id is not None:
         await clips.settled(clip_id, 30)

@@ -68,10 +68,10 @@ class StreamClips:
         wanted: Callable[[], bool],
         told: Callable[[str, str], None],
         hand_on: Callable[[Finished], None],
-        none_came: Callable[[str], None],
+        none_came: Callable[[Part], None],
     ) -> None:
         """`wanted`: whether clips are on for this stream. `told` hears which event is in which clip, `none_came` of
-        an event that will have none after all."""
+        a clip that will not be there after all."""
         self._session = session
         self._lengths = lengths
         self._wanted = wanted
@@ -135,8 +135,7 @@ class StreamClips:
     def clear(self) -> None:
         """What came before may not be seen any more: nothing of it is written."""
         for part in self._parts():
-            for event_id in part.at_home:
-                self._none_came(event_id)
+            self._none_came(part)
         self._cuts.clear()
         self._complete.clear()
         self._ring.clear()

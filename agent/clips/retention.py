@@ -74,7 +74,7 @@ async def _remove(
     gone = 0
     while before is not None or (bytes_too_many is not None and bytes_too_many > 0):
         going: list[str] = []
-        for clip_id, _, _, size in await oldest_unkept(store, stream=stream, before=before, limit=BATCH):
+        for clip_id, size in await oldest_unkept(store, stream=stream, before=before, limit=BATCH):
             if bytes_too_many is not None and bytes_too_many <= 0:
                 break
             going.append(clip_id)

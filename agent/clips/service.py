@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,7 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.clips import files
+from agent.clips.cut import Part
 from agent.clips.files import FULL, Line
+from agent.clips.promised import Promised
 from agent.clips.recorder import Finished, Lengths, StreamClips
 from agent.clips.retention import ClipLimits, make_room, retain
 from agent.clips.state import ClipError, ClipsState, explained
@@ -35,6 +36,7 @@ from agent.store.clips import (
 from agent.store.store import EventStore
 from stream.errors import LimitReached, MediaError, StoreError
 from stream.session import StreamSession
+from stream.tasks import begin, end
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,8 @@ BATCH = 20
 UPKEEP_S = 30.0
 RETAIN_EVERY_S = 300.0
 DRAIN_S = 10.0
-MOST_KNOWN = 1000
+MOST_UNNOTED = 1000
+"""Clips whose rows wait for the store; the files of older ones go at the next start."""
 
 T = TypeVar("T")
 
@@ -72,6 +75,7 @@ class Clips:
         self.enabled = enabled
         self.lengths = lengths or Lengths()
         self.limits = limits or ClipLimits()
+        self.promised = Promised()
         self._store = store
         self._line = line
         self._boot = boot
@@ -81,8 +85,6 @@ class Clips:
         self._waiting: asyncio.Queue[Finished] = asyncio.Queue()
         self._waiting_bytes = 0
         self._unnoted: list[tuple[Clip, tuple[str, ...]]] = []
-        self._due: dict[str, asyncio.Event] = {}
-        self._clip_of: OrderedDict[str, str] = OrderedDict()
         self._error: ClipError | None = None
         self._given_up = self._written = self._bytes = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="clips")
@@ -93,8 +95,8 @@ class Clips:
         await self._in_thread(lambda: files.remove_parts(self.folder))
         await self._attempt(self._begin)
         self._tasks = [
-            asyncio.create_task(self._write_all(), name="clips"),
-            asyncio.create_task(self._keep_up(), name="clips upkeep"),
+            begin(self._write_all(), "clips"),
+            begin(self._keep_up(), "clips upkeep"),
         ]
         return self
 
@@ -107,9 +109,7 @@ class Clips:
                 await self._waiting.join()
         except TimeoutError:
             log.warning("%d clips were not written in time", self._waiting.qsize())
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self._note_late()
         await asyncio.to_thread(self._thread.shutdown)
 
@@ -121,9 +121,9 @@ class Clips:
             session,
             self.lengths,
             wanted=lambda: self.is_on(session),
-            told=self.told,
+            told=self.promised.told,
             hand_on=self._hand_on,
-            none_came=self._forget_event,
+            none_came=self._none_came,
         )
         self._streams[session.id] = clips
         return clips
@@ -137,9 +137,10 @@ class Clips:
 
     def is_on(self, session: StreamSession) -> bool:
         """Whether clips are made of this stream's events."""
-        chosen = self.settings(session.id).enabled
-        if chosen is not None:
-            return chosen
+        # Asked of every packet.
+        for given in (self._chosen.get(session.id), self._configured.get(session.id)):
+            if given is not None and given.enabled is not None:
+                return given.enabled
         return self.enabled == "all" or (self.enabled == "feeds" and session.kind != "webrtc")
 
     def settings(self, stream: str) -> ClipSettings:
@@ -166,40 +167,11 @@ class Clips:
         recording = sum(clips.recording for clips in self._streams.values()) + self._waiting.qsize()
         return ClipsState(self.folder, self._error, self._given_up, self._written, recording, self._bytes)
 
-    def expected(self, event_id: str) -> str | None:
-        """The clip of an event of a moment ago that is being recorded; None where it is written, or was given up."""
-        clip_id = self._clip_of.get(event_id)
-        return clip_id if clip_id in self._due else None
-
-    def clip_of(self, event_id: str) -> str | None:
-        """The clip of one of the newest events, written or being recorded."""
-        return self._clip_of.get(event_id)
-
-    def pending(self, clip_id: str) -> bool:
-        """Whether that clip is being recorded."""
-        return clip_id in self._due
-
-    def not_ready(self) -> LimitReached:
-        """What to say of a clip that is still being recorded."""
-        action = f"Ask again in a moment: a clip goes on for {self.lengths.after_s:g} s after what it shows."
-        return LimitReached("The clip is still being recorded.", code="busy", action=action)
-
-    def told(self, event_id: str, clip_id: str) -> None:
-        """An event was told together with the clip that will show it."""
-        self._due.setdefault(clip_id, asyncio.Event())
-        self._clip_of[event_id] = clip_id
-        if len(self._clip_of) > MOST_KNOWN:
-            self._clip_of.popitem(last=False)
-
     async def settled(self, clip_id: str, within_s: float) -> None:
-        """Wait until a clip that is being recorded is written or given up."""
-        due = self._due.get(clip_id)
-        if due is not None:
-            try:
-                async with asyncio.timeout(within_s):
-                    await due.wait()
-            except TimeoutError:
-                pass
+        """Wait until a clip is written or given up. Raises `LimitReached` where it is still being recorded by then."""
+        if not await self.promised.wait(clip_id, within_s):
+            action = f"Ask again in a moment: a clip goes on for {self.lengths.after_s:g} s after what it shows."
+            raise LimitReached("The clip is still being recorded.", code="busy", action=action)
 
     def path(self, clip: Clip) -> Path:
         return self.folder / f"{clip.id}{clip.suffix}"
@@ -222,7 +194,7 @@ class Clips:
             return
         for moment in finished.part.moments:
             if moment.event_id in finished.part.at_home:
-                self.told(moment.event_id, finished.part.id)
+                self.promised.told(moment.event_id, finished.part.id)
         self._waiting_bytes += size
         self._waiting.put_nowait(finished)
 
@@ -238,7 +210,7 @@ class Clips:
             finally:
                 for finished in batch:
                     self._waiting_bytes -= finished.part.bytes
-                    self._settle(finished.part.id)
+                    self.promised.settle(finished.part.id)
                     self._waiting.task_done()
 
     async def _write(self, finished: Finished) -> None:
@@ -270,7 +242,7 @@ class Clips:
                 self._bytes += sum(clip.bytes for clip, _ in noting)
         except StoreError as error:
             log.info("a clip waits for the event store: %s", error.message)
-            del self._unnoted[:-MOST_KNOWN]
+            del self._unnoted[:-MOST_UNNOTED]
 
     async def _made_room(self, wanted_bytes: int) -> bool:
         """Let the oldest go that nobody wanted kept. False where there is none."""
@@ -285,24 +257,15 @@ class Clips:
             log.warning("stream %s: a clip is given up. %s %s", finished.stream, message, action)
         self._given_up += 1
         self._error = ClipError(message, action=action)
-        for event_id in finished.part.at_home:
-            self._forget_event(event_id)
-        self._settle(finished.part.id)
+        self._none_came(finished.part)
+
+    def _none_came(self, part: Part) -> None:
+        self.promised.break_off(part.id, part.at_home)
 
     def _well(self) -> None:
         if self._error is not None:
             log.warning("Clips are written again.")
             self._error = None
-
-    def _settle(self, clip_id: str) -> None:
-        due = self._due.pop(clip_id, None)
-        if due is not None:
-            due.set()
-
-    def _forget_event(self, event_id: str) -> None:
-        clip_id = self._clip_of.pop(event_id, None)
-        if clip_id is not None:
-            self._settle(clip_id)
 
     # --- upkeep -------------------------------------------------------------------------------------------------------
 
@@ -322,7 +285,7 @@ class Clips:
         """What was chosen before, and no files without a row."""
         store = self._store()
         self._chosen = await read_settings(store) | self._chosen
-        noted = set(await clip_ids(store))
+        noted = await clip_ids(store)
         present = await self._in_thread(lambda: files.ids_present(self.folder))
         orphans = present - noted - {clip.id for clip, _ in self._unnoted}
         if orphans and not noted:

@@ -148,10 +148,10 @@ async def remove_clips(store: EventStore, clip_ids: Collection[str]) -> None:
         await connection.execute(clips.delete().where(clips.c.id.in_(clip_ids)))
 
 
-async def clip_ids(store: EventStore) -> dict[str, str]:
-    """All that there are, with their suffixes."""
+async def clip_ids(store: EventStore) -> set[str]:
+    """All that there are."""
     async with store.reading() as connection:
-        return {row[0]: row[1] for row in await connection.execute(sa.select(clips.c.id, clips.c.suffix))}
+        return set(await connection.scalars(sa.select(clips.c.id)))
 
 
 async def used_by_clips(store: EventStore) -> dict[str, int]:
@@ -175,16 +175,16 @@ def _kept() -> sa.Select[Any]:
 
 async def oldest_unkept(
     store: EventStore, *, stream: str | None = None, before: datetime | None = None, limit: int = 100
-) -> list[tuple[str, str, str, int]]:
-    """`(id, suffix, stream, bytes)` of clips that may go, oldest first."""
-    wanted = sa.select(clips.c.id, clips.c.suffix, clips.c.stream, clips.c.bytes).where(clips.c.id.not_in(_kept()))
+) -> list[tuple[str, int]]:
+    """`(id, bytes)` of clips that may go, oldest first."""
+    wanted = sa.select(clips.c.id, clips.c.bytes).where(clips.c.id.not_in(_kept()))
     if stream is not None:
         wanted = wanted.where(clips.c.stream == stream)
     if before is not None:
         wanted = wanted.where(clips.c.at < before)
     async with store.reading() as connection:
         found = await connection.execute(wanted.order_by(clips.c.at, clips.c.seq).limit(limit))
-        return [(row[0], row[1], row[2], row[3]) for row in found]
+        return [(row[0], row[1]) for row in found]
 
 
 # --- events -----------------------------------------------------------------------------------------------------------

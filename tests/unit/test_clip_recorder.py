@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from agent.clips import recorder as module
+from agent.clips.cut import Part
 from agent.clips.files import annotation_lines
 from agent.clips.recorder import Finished, Lengths, StreamClips
 from agent.types import Event, EventKind
@@ -38,7 +39,7 @@ class Stream:
         self.keyframes_asked = 0
         self.finished: list[Finished] = []
         self.told: dict[str, str] = {}
-        self.without: list[str] = []
+        self.without: list[Part] = []
         self.clips = StreamClips(
             cast(StreamSession, self),
             lengths,
@@ -243,7 +244,7 @@ async def test_what_may_no_longer_be_seen_is_not_written() -> None:
     stream.show(frames[61:])
     stream.clips.end()
     assert stream.finished == []
-    assert stream.without == ["a" * 32]
+    assert [part.at_home for part in stream.without] == [{"a" * 32}]
 
 
 async def test_a_publisher_is_asked_for_a_keyframe_every_four_seconds() -> None:
