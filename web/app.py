@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.metadata
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +26,7 @@ from stream.models.voice import VoiceStore
 from stream.session import StreamSession
 from stream.sources.webrtc import IceServer, WebRtcConfig
 from stream.sources.webrtc import notes as webrtc_notes
+from stream.version import VERSION
 from web import live, problems
 from web.access import Noted
 from web.api import access, agent, clips, docs, events, microphone, rules, sinks, streams, system, whip
@@ -87,7 +87,7 @@ def create_app(
 
     app = FastAPI(
         title="Onlooker",
-        version=importlib.metadata.version("onlooker"),
+        version=VERSION,
         description=docs.DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,

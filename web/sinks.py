@@ -76,16 +76,16 @@ def _sink(sink: SinkConfig, number: int, config: Config, roster: Roster) -> Sink
     match sink:
         case MqttConfig():
             broker = Broker(
-                sink.url, sink.topic, sink.username, password_of(sink), sink.ca_file, sink.discovery,
+                sink.url, sink.topic, sink.username, password_of(sink), sink.discovery,
                 picture_s=sink.picture_s, page_url=page_url(config),
+                tls=_tls(sink.ca_file, secure=sink.url.startswith("mqtts:")),
             )  # fmt: skip
-            _readable(sink.ca_file)
             return MqttSink(terms, broker, roster)
         case SmtpConfig():
             port = sink.port or MAIL_PORTS[sink.security]
-            _readable(sink.ca_file)
+            tls = _tls(sink.ca_file, secure=sink.security != "none")
             server = MailServer(
-                sink.host, port, sink.sender, sink.to, sink.security, sink.username, password_of(sink), sink.ca_file
+                sink.host, port, sink.sender, sink.to, sink.security, sink.username, password_of(sink), tls
             )
             return SmtpSink(terms, server)
         case BrowserConfig():
@@ -156,12 +156,16 @@ def _read(path: Path, what: str, key: str, parse: Callable[[str], T]) -> T:
         raise BadInput(f"The {what} in {path} cannot be used: {why}.", action=f"Correct sinks.{key}.") from None
 
 
-def _readable(path: Path | None) -> None:
-    if path is not None:
-        try:
-            ssl.create_default_context(cafile=path)
-        except (OSError, ssl.SSLError):
-            raise BadInput(f"{path} holds no certificate that can be used.", action="Correct sinks.ca_file.") from None
+def _tls(ca_file: Path | None, *, secure: bool) -> ssl.SSLContext | None:
+    """Made once, since it reads all authorities from the disk; None for a connection in plain words. Raises
+    `BadInput`."""
+    if not secure and ca_file is None:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError):
+        raise BadInput(f"{ca_file} holds no certificate that can be used.", action="Correct sinks.ca_file.") from None
+    return context if secure else None
 
 
 def page_url(config: Config) -> str:

@@ -28,6 +28,7 @@ from agent.store.rows import Delivery
 from agent.store.store import EventStore
 from agent.types import Severity
 from stream.errors import LimitReached, NotFound, StoreError
+from stream.tasks import begin, end
 
 log = logging.getLogger(__name__)
 
@@ -89,17 +90,12 @@ class Dispatcher:
 
     async def start(self) -> None:
         for state in self._states.values():
-            running = state.sink.run(partial(self._hurry, state))
-            self._tasks.append(asyncio.create_task(running, name=f"sink {state.name}"))
-            self._tasks.append(asyncio.create_task(self._run(state), name=f"queue of sink {state.name}"))
-        for task in self._tasks:
-            task.add_done_callback(_ended)
+            self._tasks.append(begin(state.sink.run(partial(self._hurry, state)), f"sink {state.name}"))
+            self._tasks.append(begin(self._run(state), f"queue of sink {state.name}"))
         await asyncio.sleep(0)  # a sink begins before anything is sent
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def states(self) -> list[SinkState]:
         return list(self._states.values())
@@ -232,8 +228,9 @@ class Dispatcher:
         if quiet is None or delivery.tries or delivery.id in state.asked:
             return False
         message = message_of(delivery)
-        severity = Severity(message["data"]["event"]["severity"]) if message["type"] == "alert" else Severity.CRITICAL
-        if message["type"] != "alert" or not quiet.holds(severity, delivery.at):
+        if message["type"] != "alert":
+            return False
+        if not quiet.holds(Severity(message["data"]["event"]["severity"]), delivery.at):
             return False
         if quiet.then == "sum" and len(state.held) < MOST_HELD:
             state.held.append(delivery)
@@ -310,12 +307,8 @@ class Dispatcher:
             message = sink.fault or f"It did not answer within {sink.terms.timeout_s:g} s."
             reply = Reply(None, Failure(message, passing=True))
         except Exception:
-            # Of one delivery: the others must not wait for it for ever.
+            # A sink says what it knows as a `Failure`: anything else is a mistake in it, met by one delivery. It must
+            # not end the queue, in which the others wait.
             log.exception("an alert could not be sent to %s", sink.terms.name)
             reply = Reply(None, Failure("Something went wrong while it was sent; the log says what.", passing=False))
         return replace(reply, took_s=time.monotonic() - begun_s)
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.error("%s failed", task.get_name(), exc_info=task.exception())

@@ -7,11 +7,11 @@ Pure functions.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import re
 from typing import Any
 
 from agent.sinks.roster import Presence
+from stream.version import VERSION
 
 Json = dict[str, Any]
 OFF_DELAY_S = 30
@@ -44,13 +44,13 @@ def device_config(topic: str, presence: Presence, page_url: str) -> Json:
         "name": presence.name,
         "manufacturer": "Onlooker",
         "model": f"Camera ({presence.source})",
-        "sw_version": importlib.metadata.version("onlooker"),
+        "sw_version": VERSION,
     }
     if page_url:
         device["configuration_url"] = f"{page_url.rstrip('/')}/?stream={presence.id}"
     return {
         "device": device,
-        "origin": {"name": "Onlooker", "sw_version": device["sw_version"]},
+        "origin": {"name": "Onlooker", "sw_version": VERSION},
         "availability": [{"topic": f"{topic}/status"}],
         "qos": 1,
         "components": {

@@ -13,7 +13,6 @@ import random
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -47,17 +46,18 @@ class Broker:
     topic: str = "onlooker"
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    ca_file: Path | None = None
     discovery: str = "homeassistant"
     state_s: float = 1.0
     picture_s: float = 10.0
     again_s: float = 1.0
     page_url: str = ""
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    """For `mqtts`."""
 
     @property
-    def tls(self) -> ssl.SSLContext | None:
-        secure = urlsplit(self.url).scheme == "mqtts"
-        return ssl.create_default_context(cafile=self.ca_file) if secure else None
+    def port(self) -> int:
+        parts = urlsplit(self.url)
+        return parts.port or (8883 if parts.scheme == "mqtts" else 1883)
 
 
 class MqttSink:
@@ -106,11 +106,9 @@ class MqttSink:
             wait_s = min(MOST_WAIT_S, 2 * wait_s)
 
     def _open(self) -> aiomqtt.Client:
-        parts = urlsplit(self._broker.url)
-        secure = parts.scheme == "mqtts"
         return aiomqtt.Client(
-            parts.hostname or "",
-            parts.port or (8883 if secure else 1883),
+            urlsplit(self._broker.url).hostname or "",
+            self._broker.port,
             username=self._broker.username,
             password=self._broker.password,
             tls_context=self._broker.tls,

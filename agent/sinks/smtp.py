@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
-from pathlib import Path
 from typing import Literal
 
 import aiosmtplib
@@ -33,7 +32,8 @@ class MailServer:
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    ca_file: Path | None = None
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    """None where `security` is."""
 
 
 @dataclass(slots=True)
@@ -55,7 +55,6 @@ class SmtpSink:
 
     async def send(self, letter: Letter) -> Reply:
         server = self.server
-        tls = None if server.security == "none" else ssl.create_default_context(cafile=server.ca_file)
         try:
             _, answer = await aiosmtplib.send(
                 mail_of(letter, server),
@@ -67,7 +66,7 @@ class SmtpSink:
                 password=server.password,
                 use_tls=server.security == "tls",
                 start_tls=server.security == "starttls",
-                tls_context=tls,
+                tls_context=server.tls,
                 timeout=self.terms.timeout_s,
             )
         except (aiosmtplib.SMTPException, OSError) as error:
