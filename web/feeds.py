@@ -22,10 +22,11 @@ from stream.facts import PromptFact
 from stream.feed_config import CAMERAS, FeedConfig
 from stream.hub import StreamHub
 from stream.session import StreamSession
+from stream.sources.addresses import target_of
 from stream.tasks import begin, end
 from web.api.feed_shapes import NewSource, NewStream
 from web.feed_prompts import follow, followed
-from web.sources import ANYWHERE, allowed_path, check, client_policy, feed_of, source_of
+from web.sources import ANYWHERE, SCHEMES, allowed_path, check, client_policy, feed_of, source_of
 
 log = logging.getLogger(__name__)
 KEPT_KINDS = ("rtsp", "http", "mjpeg", "v4l2", "folder")
@@ -129,15 +130,18 @@ class Feeds:
 
     def with_secrets(self, source: NewSource, stream_id: str) -> NewSource:
         """`source` with what is kept back from clients of the stream that it goes on from: the address with its query
-        where what is shown of it came back unchanged, and the password for the same user on the same host."""
+        where what is shown of it came back unchanged, and the password for the same user of the same server.
+
+        Raises `BadInput` for what is no address.
+        """
         feed = self._feeds.get(stream_id)
-        if feed is None or feed.kind != source.kind or feed.url is None or source.url is None:
+        if feed is None or feed.kind != source.kind or feed.kind not in SCHEMES or not (feed.url and source.url):
             return source
-        before = source_of(feed, ANYWHERE)
-        now = source_of(FeedConfig(id=stream_id, kind=source.kind, url=source.url), ANYWHERE)
-        if (before.url or "").split("/")[2:3] != (now.url or "").split("/")[2:3]:
+        before, now = (target_of(url, SCHEMES[source.kind]) for url in (feed.url, source.url))
+        # Another scheme or port is another server, or the same one without encryption.
+        if (before.scheme, before.host, before.port) != (now.scheme, now.host, now.port):
             return source
-        update: dict[str, Any] = {"url": feed.url} if source.url == before.url else {}
+        update: dict[str, Any] = {"url": feed.url} if source.url == before.shown else {}
         if source.password is None and source.username == feed.username:
             update["password"] = feed.password
         return source.model_copy(update=update)
@@ -150,9 +154,14 @@ class Feeds:
             await check(source)
         session = await self._hub.open(source, stream_id=feed.id, name=feed.name or feed.id)
         self._feeds[feed.id] = feed
-        self._attend(session, feed)
-        for text in feed.prompts:
-            await follow(session, text)
+        try:
+            self._attend(session, feed)
+            for text in feed.prompts:
+                await follow(session, text)
+        except BaseException:
+            del self._feeds[feed.id]
+            await self._hub.close(feed.id)
+            raise
         return session
 
     def _attend(self, session: StreamSession, feed: FeedConfig) -> None:
@@ -203,16 +212,16 @@ class Feeds:
 
     async def _follow_prompts(self, session: StreamSession) -> None:
         """What a saved feed is to follow, in words, is saved as it changes."""
-        subscription = session.facts.subscribe()
+        subscription = session.facts.subscribe(updates=False)
         try:
             while True:
                 try:
-                    facts, update = await subscription.next()
+                    facts, _ = await subscription.next()
                 except LimitReached:
                     subscription.close()
-                    subscription = session.facts.subscribe()
+                    subscription = session.facts.subscribe(updates=False)
                     continue
-                if not facts and update is None:
+                if not facts:
                     return
                 if any(isinstance(fact.body, PromptFact) for fact in facts):
                     await self._save_prompts(session)

@@ -158,7 +158,12 @@ async def test_a_kept_password_goes_to_its_own_host_alone(tmp_path: Path, camera
             await until(http, "/v1/streams/gate", is_live)
             mine = await http.post("/v1/streams/probe", json={"id": "gate", "source": source(cameras, password=None)})
             assert mine.status_code == 200, mine.text
-            for other in ({"url": "rtsp://10.0.0.9/cam"}, {"username": "x"}):
+            elsewhere = (
+                "rtsp://10.0.0.9/cam",
+                cameras.url("/cam", port=1),
+                cameras.url("/cam").replace("rtsp:", "rtsps:"),
+            )
+            for other in (*({"url": url} for url in elsewhere), {"username": "x"}):
                 wanted = NewSource(**source(cameras, password=None, **other))
                 assert server.state.feeds.with_secrets(wanted, "gate").password is None
 
