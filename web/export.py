@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import zipfile
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from typing import BinaryIO
 
 from agent.clips.service import Clips
 from agent.store.clips import Clip, clips_of
@@ -48,37 +49,43 @@ async def export_zip(store: EventStore, clips: Clips, chosen: Sequence[StoredEve
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         there: dict[str, Json] = {}
         for clip in of_events:
-            names = {"clip": f"clips/{clip.id}{clip.suffix}", "annotations": f"clips/{clip.id}.jsonl"}
-            paths = (clips.path(clip), clips.annotations_path(clip))
-            if not all(path.is_file() for path in paths):
-                continue
-            there[clip.id] = dict(names)
-            for name, path in zip(names.values(), paths, strict=True):
-                async for chunk in _file(archive, sink, name, path, deflate=path.suffix == ".jsonl"):
+            video, lines = f"clips/{clip.id}{clip.suffix}", f"clips/{clip.id}.jsonl"
+            with contextlib.ExitStack() as opened:
+                try:
+                    pictures = opened.enter_context(clips.path(clip).open("rb"))
+                    annotations = opened.enter_context(clips.annotations_path(clip).open("rb"))
+                except FileNotFoundError:
+                    continue
+                async for chunk in _file(archive, sink, video, pictures):
                     yield chunk
+                async for chunk in _file(archive, sink, lines, annotations, deflate=True):
+                    yield chunk
+            there[clip.id] = {"clip": video, "annotations": lines}
         events: list[Json] = []
         for stored in chosen:
             body = stored_event_body(stored)
             body["clips"] = [
                 _in_clip(clip, stored, there[clip.id]) for clip in of_events if _shown(clip, stored, there)
             ]
-            body["pictures"] = []
+            names: list[str] = []
             for kind in sorted(stored.pictures):
                 jpeg = await store.picture(stored.event.id, kind)
                 if jpeg is not None:
-                    name = f"pictures/{stored.event.id}-{kind}.jpg"
-                    archive.writestr(name, jpeg)
-                    body["pictures"] = [*body["pictures"], name]  # type: ignore[misc]
-            events.append(body)
+                    names.append(f"pictures/{stored.event.id}-{kind}.jpg")
+                    archive.writestr(names[-1], jpeg)
+            events.append({**body, "pictures": names})
             yield sink.take()
-        archive.writestr("events.json", json.dumps(events, indent=1), zipfile.ZIP_DEFLATED)
+        text = await asyncio.to_thread(json.dumps, events, indent=1)
+        await asyncio.to_thread(archive.writestr, "events.json", text, zipfile.ZIP_DEFLATED)
     yield sink.take()
 
 
-async def _file(archive: zipfile.ZipFile, sink: _Sink, name: str, path: Path, *, deflate: bool) -> AsyncIterator[bytes]:
+async def _file(
+    archive: zipfile.ZipFile, sink: _Sink, name: str, file: BinaryIO, *, deflate: bool = False
+) -> AsyncIterator[bytes]:
     entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED
-    with path.open("rb") as file, archive.open(entry, "w", force_zip64=True) as out:
+    with archive.open(entry, "w", force_zip64=True) as out:
         while chunk := await asyncio.to_thread(file.read, CHUNK):
             await asyncio.to_thread(out.write, chunk)
             yield sink.take()

@@ -62,6 +62,7 @@ class EventQuery:
     region_id: str | None = None
     keep: bool | None = None
     with_clip: bool = False
+    ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +179,7 @@ class EventStore:
             return await self._whole(connection, found)
 
     async def event(self, event_id: str) -> StoredEvent | None:
-        async with self.reading() as connection:
-            found = list((await connection.execute(sa.select(events).where(events.c.id == event_id))).mappings())
-            return next(iter(await self._whole(connection, found)), None)
+        return next(iter(await self.events(EventQuery(ids=(event_id,)))), None)
 
     async def picture(self, event_id: str, kind: str = "thumb") -> bytes | None:
         """A JPEG: the event's objects (`thumb`), or an alert's whole `frame`."""
@@ -239,6 +238,7 @@ class EventStore:
             (query.since, lambda: events.c.at >= query.since),
             (query.until, lambda: events.c.at < query.until),
             (query.before, lambda: events.c.seq < query.before),
+            (query.ids, lambda: events.c.id.in_(query.ids or ())),
         ]
         return sa.select(events).where(*(condition() for given, condition in conditions if given is not None))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from web.api.parameters import StreamName
+from web.api.parameters import After, Since, StreamName, aware, cursor, paged
 from web.api.shapes import Page
 from web.state import StateDep
 from web.wire import Json
@@ -33,20 +33,16 @@ class AccessInfo(BaseModel):
 async def accesses(
     state: StateDep,
     stream: StreamName = None,
-    since: Annotated[datetime | None, Query(description="RFC 3339; without a zone it is UTC.")] = None,
+    since: Since = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    after: Annotated[
-        str | None, Query(max_length=20, pattern="^[0-9]+$", description="`next` of the page before.")
-    ] = None,
+    after: After = None,
 ) -> Json:
     """Who saw what, newest first; written down where the server has a token, that is on any address but loopback."""
-    if since is not None and since.tzinfo is None:
-        since = since.replace(tzinfo=UTC)
-    before = int(after) if after is not None else None
-    found = await state.accesses.entries(stream=stream, since=since, before=before, limit=limit + 1)
+    found = await state.accesses.entries(stream=stream, since=aware(since), before=cursor(after), limit=limit + 1)
+    seen, following = paged(found, limit)
     items = [
         {"id": str(one.seq), "at": one.at, "who": one.who, "address": one.address, "action": one.action,
          "stream": one.stream, "what": one.what}
-        for one in found[:limit]
+        for one in seen
     ]  # fmt: skip
-    return {"items": items, "next": items[-1]["id"] if len(found) > limit else None}
+    return {"items": items, "next": following}

@@ -22,14 +22,14 @@ from web.agent_wire import (
     event_body,
     watch_body,
 )
+from web.api.parameters import After, PathId
 from web.api.shapes import AskedQuestion, Describing, NewQuestion, NewWatch, Page, WatchChange
-from web.api.streams import After, Limit, page
+from web.api.streams import Limit, page
 from web.commands import asked_about
 from web.protocol.parts import Event, Watch
 from web.state import AgentDep, StateDep
 
 router = APIRouter(prefix="/v1/streams/{stream_id}", tags=["Agent"])
-Uuid = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 Epoch = Annotated[int, Path(ge=0, le=2**53 - 1)]
 Rtp = Annotated[int, Path(ge=0, le=2**32 - 1)]
 
@@ -77,12 +77,12 @@ async def questions(agent: AgentDep, limit: Limit = 100, after: After = None) ->
 
 
 @router.get("/questions/{question_id}", response_model=AskedQuestion, response_model_exclude_none=True)
-async def question(question_id: Uuid, agent: AgentDep) -> Json:
+async def question(question_id: PathId, agent: AgentDep) -> Json:
     return asked_body(agent.conversation.get(question_id))
 
 
 @router.delete("/questions/{question_id}", status_code=204)
-async def stop(question_id: Uuid, agent: AgentDep) -> None:
+async def stop(question_id: PathId, agent: AgentDep) -> None:
     """Stop the answer."""
     agent.conversation.stop(question_id=question_id)
 
@@ -105,7 +105,7 @@ async def add_watch(body: NewWatch, agent: AgentDep) -> Json:
 
 
 @router.patch("/watches/{watch_id}", response_model=Watch, response_model_exclude_none=True)
-async def change_watch(watch_id: Uuid, body: WatchChange, agent: AgentDep) -> Json:
+async def change_watch(watch_id: PathId, body: WatchChange, agent: AgentDep) -> Json:
     """Change the words, pause it, or go on."""
     changed = agent.change_watch(
         watch_id,
@@ -118,7 +118,7 @@ async def change_watch(watch_id: Uuid, body: WatchChange, agent: AgentDep) -> Js
 
 
 @router.delete("/watches/{watch_id}", status_code=204)
-async def remove_watch(watch_id: Uuid, agent: AgentDep) -> None:
+async def remove_watch(watch_id: PathId, agent: AgentDep) -> None:
     agent.remove_watch(watch_id)
 
 
@@ -155,7 +155,9 @@ async def events(
     recorder = agent.recorder
     bodies = [
         event_body(
-            event, thumb=recorder is not None and recorder.pictured(event.id), clip=state.clips.clip_of(event.id)
+            event,
+            thumb=recorder is not None and recorder.pictured(event.id),
+            clip=state.clips.promised.clip_of(event.id),
         )
         for event in told
     ]

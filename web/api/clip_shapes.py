@@ -8,9 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from web.api.shapes import Body
-from web.protocol.parts import ErrorBody
+from web.protocol.parts import ErrorBody, Uuid
 
-EventId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Note = Annotated[str, Field(max_length=2000)]
 
 
@@ -104,4 +103,4 @@ class Facets(BaseModel):
 
 
 class Export(Body):
-    event_ids: Annotated[list[EventId], Field(min_length=1, max_length=500)]
+    event_ids: Annotated[list[Uuid], Field(min_length=1, max_length=500)]

@@ -1,54 +1,30 @@
-"""Clips of what happened: listed, played, kept, saved by hand, exported."""
+"""Clips of what happened: listed, played, removed, saved by hand."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
-from starlette.responses import FileResponse, StreamingResponse
+from fastapi import APIRouter, Query
+from starlette.responses import FileResponse
 
 from agent.clips.saving import save_now
-from agent.store.clips import (
-    Clip,
-    ClipQuery,
-    change_event,
-    facets,
-    find_clips,
-    get_clip,
-    moments,
-    used_by_clips,
-)
-from agent.store.rows import StoredEvent as Stored
+from agent.store.clips import Clip, ClipQuery, find_clips, get_clip, used_by_clips
 from stream.errors import NotFound, StoreError
 from stream.mux import MEDIA_TYPES, picture_times
-from web.agent_wire import Json, stored_event_body
-from web.api.clip_shapes import (
-    ClipInfo,
-    EventChange,
-    Export,
-    Facets,
-    NewClip,
-    SavedClip,
-    StreamClipsChange,
-    StreamClipsInfo,
-)
-from web.api.parameters import EventId, Limit, StreamName, aware, cursor
-from web.api.shapes import Page, StoredEvent
-from web.api.streams import After
-from web.export import export_zip
+from web.agent_wire import Json
+from web.api.clip_shapes import ClipInfo, NewClip, SavedClip, StreamClipsChange, StreamClipsInfo
+from web.api.parameters import After, Limit, PathId, Since, StreamName, aware, cursor, paged
+from web.api.shapes import Page
 from web.protocol.parts import Uuid
 from web.state import AgentDep, State, StateDep, StreamDep
 from web.times import time_at
 from web.wire import error_body
 
 router = APIRouter(prefix="/v1", tags=["Clips"])
-ClipId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 VIDEO: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}}}
 LINES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/jsonl": {}}}}
-ZIP: dict[int | str, dict[str, Any]] = {200: {"content": {"application/zip": {}}}}
 WAIT_S = 30.0
 """A clip that is being recorded is waited for."""
 UNCHANGING = {"cache-control": "private, max-age=86400, immutable"}
@@ -59,21 +35,19 @@ async def clips(
     state: StateDep,
     stream: StreamName = None,
     event: Annotated[Uuid | None, Query(description="Of this event.")] = None,
-    since: Annotated[datetime | None, Query(description="RFC 3339; without a zone it is UTC.")] = None,
+    since: Since = None,
     until: Annotated[datetime | None, Query()] = None,
     limit: Limit = 100,
     after: After = None,
 ) -> Json:
     """The clips of all streams, newest first."""
     query = ClipQuery(stream, event, aware(since), aware(until), cursor(after), limit + 1)
-    found = await find_clips(state.recording.store, query)
-    shown = found[:limit]
-    following = str(shown[-1].seq) if len(found) > limit else None
+    shown, following = paged(await find_clips(state.recording.store, query), limit)
     return {"items": [_body(clip) for clip in shown], "next": following}
 
 
 @router.get("/clips/{clip_id}", response_class=FileResponse, responses=VIDEO)
-async def video(clip_id: ClipId, state: StateDep) -> FileResponse:
+async def video(clip_id: PathId, state: StateDep) -> FileResponse:
     """The video, whole or by ranges. One that is being recorded is waited for."""
     clip = await _clip(state, clip_id)
     name = f"{clip.stream}-{clip.at:%Y%m%d-%H%M%S}{clip.suffix}"
@@ -87,7 +61,7 @@ async def video(clip_id: ClipId, state: StateDep) -> FileResponse:
 
 
 @router.get("/clips/{clip_id}/info", response_model=ClipInfo, response_model_exclude_none=True)
-async def info(clip_id: ClipId, state: StateDep) -> Json:
+async def info(clip_id: PathId, state: StateDep) -> Json:
     """What is known of it, and when each of its pictures is shown."""
     clip = await _clip(state, clip_id)
     times_s = await asyncio.to_thread(picture_times, state.clips.path(clip))
@@ -95,7 +69,7 @@ async def info(clip_id: ClipId, state: StateDep) -> Json:
 
 
 @router.get("/clips/{clip_id}/annotations.jsonl", response_class=FileResponse, responses=LINES)
-async def clip_annotations(clip_id: ClipId, state: StateDep) -> FileResponse:
+async def clip_annotations(clip_id: PathId, state: StateDep) -> FileResponse:
     """What was tracked on each of its pictures: a line of JSON each, with the clip's own `pts` and `time_s`."""
     clip = await _clip(state, clip_id)
     path = state.clips.annotations_path(clip)
@@ -103,7 +77,7 @@ async def clip_annotations(clip_id: ClipId, state: StateDep) -> FileResponse:
 
 
 @router.delete("/clips/{clip_id}", status_code=204)
-async def delete(clip_id: ClipId, state: StateDep) -> None:
+async def delete(clip_id: PathId, state: StateDep) -> None:
     """Remove a clip, kept or not; its events stay."""
     clip = await get_clip(state.recording.store, clip_id)
     if clip is None:
@@ -137,71 +111,9 @@ async def save(body: NewClip, agent: AgentDep, state: StateDep) -> Json:
     }
 
 
-@router.get("/events/facets", response_model=Facets)
-async def event_facets(state: StateDep, stream: StreamName = None) -> Json:
-    """The cameras, kinds, classes and regions of the events that are kept."""
-    found = await facets(state.recording.store, stream)
-    opened = {session.id: session for session in state.hub.list()}
-    names = {region.id: region.name for kept in state.agents.all for region in kept.regions}
-    return {
-        "streams": [{"id": s, "name": opened[s].name if s in opened else s} for s in found["streams"]],
-        "kinds": found["kinds"],
-        "labels": found["labels"],
-        "regions": [{"id": r, "name": names[r]} for r in found["region_ids"] if r in names],
-    }
-
-
-@router.patch("/events/{event_id}", response_model=StoredEvent, response_model_exclude_none=True)
-async def change(event_id: EventId, body: EventChange, state: StateDep) -> Json:
-    """Keep an event however old it gets, or no longer; write a note on it."""
-    changes = {name: getattr(body, name) for name in body.model_fields_set}
-    if changes.get("keep", False) is None:
-        del changes["keep"]
-    if changes:
-        await state.recording.settled(event_id, WAIT_S)
-        if not await change_event(state.recording.store, event_id, changes):
-            raise _no_event()
-    (stored,) = await _events(state, [event_id])
-    return (await with_clips(state, [stored]))[0]
-
-
-@router.post("/export", response_class=StreamingResponse, responses=ZIP)
-async def export(body: Export, state: StateDep) -> Response:
-    """A ZIP of events: `events.json`, their pictures, clips and annotations."""
-    chosen = await _events(state, list(dict.fromkeys(body.event_ids)))
-    headers = {"content-disposition": 'attachment; filename="onlooker-events.zip"'}
-    stream = export_zip(state.recording.store, state.clips, chosen)
-    return StreamingResponse(stream, media_type="application/zip", headers=headers)
-
-
-async def with_clips(state: State, found: Sequence[Stored]) -> list[Json]:
-    """Events as they are listed, each with the clip that is or will be there."""
-    written = await moments(state.recording.store, [stored.event.id for stored in found])
-    bodies: list[Json] = []
-    for stored in found:
-        clip: tuple[str, float | None] | None = written.get(stored.event.id)
-        if clip is None and (expected := state.clips.expected(stored.event.id)) is not None:
-            clip = (expected, None)
-        bodies.append(stored_event_body(stored, clip))
-    return bodies
-
-
-async def _events(state: State, event_ids: Sequence[str]) -> list[Stored]:
-    """Raises `NotFound` where one is missing."""
-    found: list[Stored] = []
-    for event_id in event_ids:
-        stored = await state.recording.store.event(event_id)
-        if stored is None:
-            raise _no_event()
-        found.append(stored)
-    return found
-
-
 async def _clip(state: State, clip_id: str) -> Clip:
     """One whose files are there. Raises `NotFound`, `StoreError`, or the error that says that it is not ready."""
     await state.clips.settled(clip_id, WAIT_S)
-    if state.clips.pending(clip_id):
-        raise state.clips.not_ready()
     clip = await get_clip(state.recording.store, clip_id)
     if clip is None or not state.clips.path(clip).is_file():
         raise _no_clip()
@@ -251,7 +163,3 @@ def _body(clip: Clip) -> Json:
 
 def _no_clip() -> NotFound:
     return NotFound("There is no such clip.", code="not_found", action="It may have been too old to keep.")
-
-
-def _no_event() -> NotFound:
-    return NotFound("There is no such event.", code="not_found", action="It may have been too old to keep.")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from datetime import timedelta
-from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from agent.loop import StreamAgent
 from agent.regions import checked
@@ -19,15 +18,15 @@ from agent.types import RegionKind
 from agent.types import RegionRule as AgentRule
 from stream.errors import BadInput, FrameTooOld, LimitReached, NotFound
 from web.agent_wire import Json, region_body
+from web.api.parameters import After, PathId
 from web.api.shapes import AllArmed, Armed, NewRegion, NewRule, Page, RuleChange, Trial, TriedRule
-from web.api.streams import After, Limit, page
+from web.api.streams import Limit, page
 from web.protocol.parts import Region, RegionRule
 from web.state import AgentDep, StateDep
 from web.times import time_at
 
 router = APIRouter(prefix="/v1", tags=["Zones and rules"])
 STREAM = "/streams/{stream_id}"
-Uuid = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 MOST_FIRINGS = 200
 PICTURED = timedelta(seconds=2.0)
 """So near in time, a picture of an event with the same object shows what fired."""
@@ -46,12 +45,12 @@ async def add_region(body: NewRegion, agent: AgentDep) -> Json:
 
 
 @router.put(STREAM + "/regions/{region_id}", response_model=Region, response_model_exclude_none=True)
-async def put_region(region_id: Uuid, body: NewRegion, agent: AgentDep) -> Json:
+async def put_region(region_id: PathId, body: NewRegion, agent: AgentDep) -> Json:
     return _put(agent, body, region_id)
 
 
 @router.delete(STREAM + "/regions/{region_id}", status_code=204)
-async def remove_region(region_id: Uuid, agent: AgentDep) -> None:
+async def remove_region(region_id: PathId, agent: AgentDep) -> None:
     agent.zones.remove(region_id)
 
 
@@ -62,7 +61,7 @@ async def remove_region(region_id: Uuid, agent: AgentDep) -> None:
     STREAM + "/regions/{region_id}/rules",
     status_code=201, response_model=RegionRule, response_model_exclude_none=True,
 )  # fmt: skip
-async def add_rule(region_id: Uuid, body: NewRule, agent: AgentDep) -> Json:
+async def add_rule(region_id: PathId, body: NewRule, agent: AgentDep) -> Json:
     """Raise an alert for what happens there."""
     return rule_plain(agent.zones.put_rule(region_id, _rule(body)))
 
@@ -70,7 +69,7 @@ async def add_rule(region_id: Uuid, body: NewRule, agent: AgentDep) -> Json:
 @router.put(
     STREAM + "/regions/{region_id}/rules/{rule_id}", response_model=RegionRule, response_model_exclude_none=True
 )
-async def put_rule(region_id: Uuid, rule_id: Uuid, body: NewRule, agent: AgentDep) -> Json:
+async def put_rule(region_id: PathId, rule_id: PathId, body: NewRule, agent: AgentDep) -> Json:
     agent.zones.rule(region_id, rule_id)
     return rule_plain(agent.zones.put_rule(region_id, _rule(body, rule_id)))
 
@@ -78,14 +77,14 @@ async def put_rule(region_id: Uuid, rule_id: Uuid, body: NewRule, agent: AgentDe
 @router.patch(
     STREAM + "/regions/{region_id}/rules/{rule_id}", response_model=RegionRule, response_model_exclude_none=True
 )
-async def change_rule(region_id: Uuid, rule_id: Uuid, body: RuleChange, agent: AgentDep) -> Json:
+async def change_rule(region_id: PathId, rule_id: PathId, body: RuleChange, agent: AgentDep) -> Json:
     """Arm or disarm it, and whether the page rings."""
     changed = rule_plain(agent.zones.rule(region_id, rule_id)) | body.model_dump(exclude_none=True)
     return rule_plain(agent.zones.put_rule(region_id, rule_of(changed)))
 
 
 @router.delete(STREAM + "/regions/{region_id}/rules/{rule_id}", status_code=204)
-async def remove_rule(region_id: Uuid, rule_id: Uuid, agent: AgentDep) -> None:
+async def remove_rule(region_id: PathId, rule_id: PathId, agent: AgentDep) -> None:
     agent.zones.remove_rule(region_id, rule_id)
 
 

@@ -11,13 +11,13 @@ from fastapi.responses import StreamingResponse
 from agent.sinks.browser import BrowserSink
 from stream.errors import LimitReached
 from web.agent_wire import Json, trial_text
+from web.api.parameters import PathId
 from web.api.shapes import DeadLetter, Page, Retried, SinkInfo, SinkTest
 from web.sinks import sink_row
 from web.state import State, StateDep
 
 router = APIRouter(prefix="/v1", tags=["Events"])
 SinkName = Annotated[str, Path(max_length=63)]
-LetterId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 MOST_LETTERS = 1000
 MOST_PAGES = 256
 IDLE_S = 15.0
@@ -68,7 +68,7 @@ async def retry_all(name: SinkName, state: StateDep) -> Json:
 
 
 @router.post("/sinks/{name}/dead/{letter_id}/retry", status_code=202, response_model=Retried)
-async def retry(name: SinkName, letter_id: LetterId, state: StateDep) -> Json:
+async def retry(name: SinkName, letter_id: PathId, state: StateDep) -> Json:
     """Deliver one of them."""
     return {"waiting": await state.recording.sinks.retry(name, letter_id)}
 

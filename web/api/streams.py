@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Response
 from stream.errors import NotFound
 from stream.session import StreamSession
 from web.api.feed_shapes import NewStream, Probe, Probed
+from web.api.parameters import After
 from web.api.shapes import Page, Stats, Stream, StreamChange, TrackChange
 from web.commands import draft_of
 from web.privacy import to_privacy
@@ -21,7 +22,6 @@ from web.wire import Json, prompt_bodies, prompt_body, stats_body, stream_body
 router = APIRouter(prefix="/v1/streams", tags=["Streams"])
 Limit = Annotated[int, Query(ge=1, le=1000)]
 ItemId = Annotated[int, Path(ge=0, le=2**53 - 1)]
-After = Annotated[str | None, Query(max_length=64, description="`next` of the page before.")]
 
 
 @router.get("", response_model=Page[Stream])
