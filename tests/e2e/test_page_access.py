@@ -132,6 +132,11 @@ def test_a_phone_shows_the_picture_and_the_panels_under_it_without_sideways_scro
     page.goto(served.url)
     wait_for_picture(page)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    for width in (360, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        tops = [page.locator(f"#{one}").bounding_box() for one in ("open-grid", "open-settings")]
+        assert tops[0] and tops[1], "both buttons are in sight"
+        assert tops[0]["y"] == tops[1]["y"], "the bar's buttons are in one row"
     picture, side = page.locator("#frame").bounding_box(), page.locator(".side").bounding_box()
     assert picture is not None
     assert side is not None
