@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
+from stream.surfaces import DeviceFrame
 from stream.types import U8, EncodedFrame, Frame
 
 LOOK_S = 0.2
@@ -124,7 +125,7 @@ class Attention:
 
     def _look(self, frame: Frame, now_s: float) -> None:
         self.looked_s = now_s
-        small = _small(frame.y)
+        small = _small(frame)
         if self._last is None or small.shape != self._last.shape or not np.array_equal(small, self._last):
             self.changed_s = now_s
         self._last = small
@@ -145,6 +146,10 @@ def held(attention: Attention | None) -> contextlib.AbstractContextManager[None]
     return attention.held() if attention is not None else contextlib.nullcontext()
 
 
-def _small(luma: U8) -> U8:
-    """Means over the cells of `luma`, `(H, W)` uint8."""
-    return np.asarray(cv2.resize(luma, SMALL, interpolation=cv2.INTER_AREA), np.uint8)
+def _small(frame: Frame) -> U8:
+    """Means of luma over the cells of a small picture, uint8. Of a frame on a device only that much is copied."""
+    width, height = SMALL
+    if isinstance(frame, DeviceFrame) and frame.width >= width and frame.height >= height:
+        bgr = frame.cut((0, 0, frame.width, frame.height), (height, width))
+        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420)[:height], np.uint8)
+    return np.asarray(cv2.resize(frame.y, SMALL, interpolation=cv2.INTER_AREA), np.uint8)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream.attention import ASKED_S, HOLD_S, Attention, held
-from stream.types import EncodedFrame, Frame
+from stream.attention import ASKED_S, HOLD_S, SMALL, Attention, held
+from stream.surfaces import DeviceFrame, Planes, SurfacePool
+from stream.types import U8, EncodedFrame, Frame
+from tests.stand_in_device import StandInDevice
 
 
 class Scene:
     """A clock, and a camera at 10 pictures a second of something grey that may move."""
 
-    def __init__(self, *, gates: bool = True) -> None:
+    def __init__(self, *, gates: bool = True, device: StandInDevice | None = None) -> None:
         self.now_s = 100.0
         self.wanted = self.busy = False
         self.attention = Attention(
             gates=gates, wanted=lambda: self.wanted, busy=lambda: self.busy, clock=lambda: self.now_s
         )
         self._noise = np.random.default_rng(3)
+        self._pool = SurfacePool(device) if device is not None else None
 
     def watch(self, seconds: float, *, moves: bool = False, still: bool = False) -> int:
         """How many of the pictures of so many seconds are stepped."""
@@ -30,8 +33,16 @@ class Scene:
             if moves:
                 luma[30:60, 10 + number % 100 : 40 + number % 100] = 200
             uv = np.full((45, 80, 2), 128, np.uint8)
-            stepped += self.attention(Frame(number, 1, 0, 0, None, self.now_s, self.now_s, luma, uv))
+            stepped += self.attention(self._frame(number, luma, uv))
         return stepped
+
+    def _frame(self, number: int, luma: U8, uv: U8) -> Frame:
+        identity = number, 1, 0, 0, None, self.now_s, self.now_s
+        if self._pool is None:
+            return Frame(*identity, luma, uv)
+        surface = self._pool.fill(Planes(luma, uv))
+        assert surface is not None
+        return DeviceFrame(*identity, surface=surface)
 
 
 def test_nothing_is_stepped_while_nobody_needs_it() -> None:
@@ -64,6 +75,18 @@ def test_while_nothing_moves_one_picture_a_second_is_stepped() -> None:
     scene.watch(1, moves=True)
     assert scene.watch(1, moves=True) == 10
     assert scene.attention.policy is None
+
+
+def test_pictures_on_a_device_are_judged_by_the_little_that_is_copied() -> None:
+    device = StandInDevice()
+    there, here = Scene(device=device), Scene()
+    for scene in (there, here):
+        scene.wanted = True
+    for moves in (False, True, False):
+        assert there.watch(HOLD_S + 2, moves=moves) == here.watch(HOLD_S + 2, moves=moves)
+    assert there.attention.changed_s == here.attention.changed_s
+    assert device.reads == 0
+    assert set(device.cuts) == {SMALL[::-1]}
 
 
 def test_what_is_followed_is_followed_though_it_stands_still() -> None:
