@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from stream.decode import DecoderThread
 from stream.hardware import MAX_PIXELS, Hardware, nvdec, sample, tried
 from stream.pictures import DECODERS, PyAvDecoder, nv12_planes
 from stream.surfaces import DeviceFrame, Planes, SurfacePool
-from stream.types import Codec, EncodedFrame, Frame
+from stream.types import Codec, Colour, EncodedFrame, Frame
 from tests.barcode import read
 from tests.encoding import encoded_frames
 
@@ -199,22 +200,27 @@ def order(hardware: Hardware) -> Json:
 
 
 def upload(hardware: Hardware) -> Json:
-    """What it costs to bring a picture of the host to the device and back, 1280×720."""
+    """What it costs to bring a picture of the host to the device, and parts of it or all back, 1280×720."""
 
     def times() -> Json:
         hardware.device.bind()
         pool = SurfacePool(hardware.device)
         planes = Planes(np.zeros((720, 1280), np.uint8), np.zeros((360, 640, 2), np.uint8))
-        there, back = [], []
-        for _ in range(50):
+        took: dict[str, list[float]] = {"upload_ms": [], "part_ms": [], "keyframe_ms": [], "download_ms": []}
+
+        def timed(name: str, work: Callable[[], Any]) -> Any:
             begun_s = time.perf_counter()
-            surface = pool.fill(planes)
-            middle_s = time.perf_counter()
+            made = work()
+            took[name].append((time.perf_counter() - begun_s) * 1000)
+            return made
+
+        for _ in range(50):
+            surface = timed("upload_ms", lambda: pool.fill(planes))
             assert surface is not None
-            surface.on_host()
-            there.append((middle_s - begun_s) * 1000)
-            back.append((time.perf_counter() - middle_s) * 1000)
-        return {"upload_ms": round(statistics.median(there), 3), "download_ms": round(statistics.median(back), 3)}
+            timed("part_ms", partial(surface.cut, (400, 200, 656, 456), (256, 256), Colour()))
+            timed("keyframe_ms", partial(surface.cut, (0, 0, 1280, 720), (360, 640), Colour()))
+            timed("download_ms", surface.on_host)
+        return {name: round(statistics.median(times), 3) for name, times in took.items()}
 
     return {"answer": in_thread(times)}
 

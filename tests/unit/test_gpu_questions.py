@@ -21,7 +21,8 @@ def test_changes_of_size_and_broken_pictures_are_survived() -> None:
 
 
 def test_copies_there_and_back_are_timed() -> None:
-    assert upload(StandInHardware().hardware())["answer"].keys() == {"upload_ms", "download_ms"}
+    answer = upload(StandInHardware().hardware())["answer"]
+    assert answer.keys() == {"upload_ms", "part_ms", "keyframe_ms", "download_ms"}
 
 
 def test_a_fault_is_an_answer() -> None:
