@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -180,3 +181,9 @@ def teach(oracle: Oracle, ours: Ours, frame: int) -> tuple[float, float]:
             worst_pointer = max(worst_pointer, float((bank.pointers[row] - pointer).abs().max()))
             bank.pointers[row] = pointer
     return worst_pointer, worst_memory
+
+
+def tensor_bytes() -> int:
+    """Of all tensors that there are in this process."""
+    gc.collect()
+    return sum(one.untyped_storage().nbytes() for one in gc.get_objects() if issubclass(type(one), Tensor))

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from stream.engines.base import StepError
+from stream.engines.sam3.engine import Sam3Engine
+from stream.engines.sam3.network import Network
 from stream.engines.sam3.policy import Policy
 from stream.errors import OnlookerError
 from stream.types import Point, Prompt, PromptKind, TrackState, TrackUpdate
-from tests.sam3_world import SIZE, Box, Stage, Thing, World
+from tests.memory import Growth
+from tests.sam3_scene import tensor_bytes
+from tests.sam3_shaped import made_sure
+from tests.sam3_stock import LetterTokens
+from tests.sam3_world import SIZE, Box, Stage, Thing, World, frame_of
+from tests.tiny_sam3 import tiny_model
 
 STREAMS = 2
 FRAMES = 160
@@ -101,3 +110,46 @@ def test_a_wild_stream_stays_in_order(seed: int) -> None:
     for tracker in stage.trackers:
         tracker.close()
     assert len(stage.stepper.bank.free) == CAPACITY
+
+
+ROUND = 50
+"""Frames after which everything was removed, so that the state must be what it was."""
+MIB_PER_10K_STEPS = 1.0
+
+
+def worn_engine(steps: int) -> Growth:
+    """The whole engine with a tiny model: each round words, a click and a box are asked for, corrected and removed."""
+    network = Network(made_sure(tiny_model(0, side=56)), device=torch.device("cpu"), dtype=torch.float32)
+    engine = Sam3Engine.of(network, LetterTokens(), capacity=8, policy=replace(Policy(), restore_s=0.1, history_s=0.5))
+    tracker, growth = engine.open_tracker(), Growth()
+    state, held, most = engine.parts.stepper.nbytes, [], 0
+    for step in range(steps):
+        turn, phase = divmod(step, ROUND)
+        number = 3 * turn + 1
+        point = (Point(0.4 * SIZE[0], 0.5 * SIZE[1]),)
+        if phase == 0:
+            tracker.add_prompt(Prompt(number, PromptKind.POINTS, points=point))
+            tracker.add_prompt(Prompt(number + 1, PromptKind.BOX, box_xyxy_px=(20, 20, 200, 160)))
+        elif phase == 10:
+            tracker.add_prompt(Prompt(number + 2, PromptKind.TEXT, text="thing"))
+        elif phase == 30:
+            for prompt in range(number, number + 3):
+                tracker.remove_prompt(prompt)
+        (update,) = engine.step([(tracker, frame_of(0, step))])
+        assert isinstance(update, TrackUpdate)
+        most = max(most, len(update.tracks))
+        if phase == ROUND - 1:
+            assert not engine.parts.stepper.bank.used
+            gc.collect()
+            held.append((tensor_bytes(), len(gc.get_objects())))
+            growth.sample(step)
+    assert most >= 2
+    assert engine.parts.stepper.nbytes == state
+    assert len(set(held[2:])) == 1, held
+    return growth
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("one_thread")
+def test_2000_frames_through_the_whole_engine_leave_nothing_behind() -> None:
+    assert worn_engine(2_000).mib_per_10k_steps() <= MIB_PER_10K_STEPS

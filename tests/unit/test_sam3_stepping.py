@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from stream.engines.sam3.graphs import BUCKETS, Compiled, Eager, Graphs, runner_
 from stream.engines.sam3.network import Decoded, Features, Network, Query
 from stream.engines.sam3.shape import Shape
 from stream.engines.sam3.stepping import Asked, Given, Outcome, Stepper
-from tests.sam3_scene import Deed, Ours, pictures, script
+from tests.sam3_scene import Deed, Ours, pictures, script, tensor_bytes
 from tests.tiny_sam3 import tiny_config, tiny_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -346,11 +345,6 @@ def wear(ours: Ours, features: Callable[[int], Features], steps: int, settled: i
     assert tensor_bytes() == alive
     assert [tensor.data_ptr() for tensor in bank.tensors] == addresses
     assert bank.used == len(ours.slots) <= 3
-
-
-def tensor_bytes() -> int:
-    gc.collect()
-    return sum(one.untyped_storage().nbytes() for one in gc.get_objects() if issubclass(type(one), Tensor))
 
 
 def worn_stub(steps: int) -> None:
