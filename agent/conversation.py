@@ -222,11 +222,11 @@ def new_question(
 
 async def listen(facts: FactLog, question_id: str, after: int) -> AsyncIterator[QuestionFact | DeltaFact | AnswerFact]:
     """The facts of one question, from fact `after` on to its answer; the stream's end ends them too."""
-    subscription = facts.subscribe(after)
+    subscription = facts.subscribe(after, updates=False)
     try:
         while True:
-            news, update = await subscription.next()
-            if not news and update is None:
+            news, _ = await subscription.next()
+            if not news:
                 return
             for fact in news:
                 body = fact.body

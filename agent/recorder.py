@@ -66,7 +66,7 @@ class Recorder:
         self._session = agent.session
         self._keyframes = agent.keyframes
         self._recording = recording
-        self._subscription = agent.session.facts.subscribe()
+        self._subscription = agent.session.facts.subscribe(updates=False)
         self._heard = agent.session.facts.seq
         self._shown: dict[str, Shot | Keyframe] = {}
         self._due: dict[str, asyncio.Event] = {}
@@ -126,13 +126,13 @@ class Recorder:
         try:
             while True:
                 try:
-                    facts, update = await self._subscription.next()
+                    facts, _ = await self._subscription.next()
                 except LimitReached:
                     # The log still holds what this subscription did not: from there without loss, or with a gap told.
                     self._subscription.close()
-                    self._subscription = self._session.facts.subscribe(self._heard)
+                    self._subscription = self._session.facts.subscribe(self._heard, updates=False)
                     continue
-                if not facts and update is None:
+                if not facts:
                     return
                 await self._take(facts)
         finally:

@@ -253,7 +253,7 @@ class SceneLog:
 
     def _take(self, track: Track, update: TrackUpdate, at: datetime) -> None:
         record = self._records.get(track.id)
-        box = normalised(track, update)
+        box = geometry.unit_box(track.box_xyxy_px, update.width, update.height)
         if record is None:
             seen = SceneObject(track.id, track.label, (track.label,), track.state, at, at, box, (0.0, 0.0), (), ())
             record = self._records[track.id] = _Record(seen, deque(), deque(maxlen=64))
@@ -274,12 +274,6 @@ class SceneLog:
         while len(self._records) > KEPT_OBJECTS:
             oldest = min(self._records.values(), key=lambda r: (r.seen.visible, r.seen.last_at, r.seen.id))
             del self._records[oldest.seen.id]
-
-
-def normalised(track: Track, update: TrackUpdate) -> BoxXyxy:
-    """A track's box in [0, 1] of the picture."""
-    x0, y0, x1, y1 = track.box_xyxy_px
-    return x0 / update.width, y0 / update.height, x1 / update.width, y1 / update.height
 
 
 def velocity_of(recent: deque[PathPoint]) -> XY:

@@ -79,7 +79,8 @@ class Fact:
 class Subscription:
     """One client's view of a stream."""
 
-    def __init__(self, on_close: Callable[[Subscription], None]) -> None:
+    def __init__(self, on_close: Callable[[Subscription], None], *, updates: bool) -> None:
+        self._wants_updates = updates
         self._facts: deque[Fact] = deque()
         self._update: TrackUpdate | None = None
         self._wake = asyncio.Event()
@@ -105,6 +106,8 @@ class Subscription:
         return facts, update
 
     def offer_update(self, update: TrackUpdate) -> None:
+        if not self._wants_updates:
+            return
         self.updates_dropped += self._update is not None
         self._update = update
         self._wake.set()
@@ -158,9 +161,10 @@ class FactLog:
         for subscription in self._subscriptions:
             subscription.offer_update(update)
 
-    def subscribe(self, after: int | None = None) -> Subscription:
-        """Listen from now on, or from fact `after` + 1; facts that are no longer kept come as one `GapFact`."""
-        subscription = Subscription(self._subscriptions.discard)
+    def subscribe(self, after: int | None = None, *, updates: bool = True) -> Subscription:
+        """Listen from now on, or from fact `after` + 1; facts that are no longer kept come as one `GapFact`. Without
+        `updates` only facts wake the reader, not every picture."""
+        subscription = Subscription(self._subscriptions.discard, updates=updates)
         if after is not None:
             self._replay(subscription, after)
         self._subscriptions.add(subscription)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from agent.geometry import unit_box
 from agent.types import Event, EventKind
 from stream.errors import Conflict, NotFound
 from stream.types import FrameRef, TrackState
@@ -34,7 +35,6 @@ def save_now(agent: StreamAgent, note: str | None = None) -> Saved:
     if update is None:
         raise NotFound("There has been no picture yet.", code="not_found", action="Wait for the picture.")
     seen = [track for track in update.tracks if track.state is TrackState.LIVE]
-    width, height = update.width, update.height
     event = Event(
         id=uuid.uuid4().hex,
         kind=EventKind.SAVED,
@@ -43,9 +43,7 @@ def save_now(agent: StreamAgent, note: str | None = None) -> Saved:
         frame=FrameRef(update.epoch, update.rtp),
         pts=update.pts,
         at=datetime.now(UTC),
-        boxes_xyxy=tuple(
-            (x0 / width, y0 / height, x1 / width, y1 / height) for x0, y0, x1, y1 in (t.box_xyxy_px for t in seen)
-        ),
+        boxes_xyxy=tuple(unit_box(track.box_xyxy_px, update.width, update.height) for track in seen),
         labels=tuple(track.label for track in seen),
     )
     clip_id = agent.tell(event)

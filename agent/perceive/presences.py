@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from agent import geometry
 from agent.perceive.state import Presence, Sighting, Step, capital, name
-from agent.scene import PathPoint, keep_recent, normalised
+from agent.scene import PathPoint, keep_recent
 from agent.types import EventKind
 from stream.types import FrameRef, TrackState, TrackUpdate
 
@@ -58,7 +58,8 @@ class Presences:
         for track in update.tracks:
             if track.state is TrackState.LIVE:
                 live.add(track.id)
-                sighting = Sighting(at, frame, update.pts, normalised(track, update))
+                box = geometry.unit_box(track.box_xyxy_px, update.width, update.height)
+                sighting = Sighting(at, frame, update.pts, box)
                 presence = self._by_id.get(track.id)
                 if presence is None:
                     presence = self._by_id[track.id] = Presence(track.id, track.label, sighting, sighting)

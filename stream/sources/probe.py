@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from stream.errors import OnlookerError, SourceError
 from stream.pictures import colour_of, nv12_planes
+from stream.snapshot import to_jpeg
 from stream.sources.camera import Camera, Opened, OpenedContainer, Timeouts
 from stream.sources.faults import explained, unreadable
 from stream.sources.live import LiveReading
@@ -23,6 +24,7 @@ PICTURE_S = 6.0
 """So long a keyframe is waited for; without one there is no picture."""
 
 MOST_SIDE_PX = 640
+JPEG_QUALITY = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,4 @@ def _jpeg(picture: av.VideoFrame) -> bytes:
     scale = MOST_SIDE_PX / max(bgr.shape[:2])
     if scale < 1:
         bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(bgr.dtype, copy=False)
-    done, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    assert done
-    return encoded.tobytes()
+    return to_jpeg(bgr, JPEG_QUALITY)
