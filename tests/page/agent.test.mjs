@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { when } from "../../web/static/history.js";
+import { when } from "../../web/static/when.js";
 import { seconds } from "../../web/static/turn.js";
 import { forget, gathered, seen } from "../../web/static/timeline.js";
 import { ruleWords, watchWords } from "../../web/static/watches.js";

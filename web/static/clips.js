@@ -12,7 +12,7 @@ export function openClips(page) {
     try {
       const saved = await call("POST", path(), {});
       const words = `Clip saved with what comes in the next ${Math.round(saved.ready_in_s)} seconds.`;
-      toasts.show(words, { actions: [["Show", () => show(saved.event_id)]] });
+      toasts.show(words, { actions: [["Show", () => showEvent(saved.event_id)]] });
       announcer.say(words);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -40,6 +40,6 @@ export function openClips(page) {
 }
 
 /** @param {string} id of an event */
-export function show(id) {
+export function showEvent(id) {
   document.dispatchEvent(new CustomEvent("onlooker:show-event", { detail: { id } }));
 }

@@ -13,6 +13,7 @@ const GAP = 12;
 const LINE = 36;
 const RATIO = 16 / 9;
 const SEEN_KEY = "onlooker.seen";
+const MOST_SEEN = 500;
 
 /**
  * @typedef {object} GridEvents
@@ -186,16 +187,18 @@ export class Grid {
 /** @returns {Record<string, number>} */
 function read() {
   try {
-    return JSON.parse(localStorage.getItem(SEEN_KEY) ?? "{}");
+    const kept = JSON.parse(localStorage.getItem(SEEN_KEY) ?? "{}");
+    return typeof kept === "object" && kept ? kept : {};
   } catch {
     return {};
   }
 }
 
-/** @param {Record<string, number>} seen */
+/** Those that were looked at last: publishers have another id each time. @param {Record<string, number>} seen */
 function write(seen) {
+  const newest = Object.entries(seen).sort(([, a], [, b]) => b - a).slice(0, MOST_SEEN);
   try {
-    localStorage.setItem(SEEN_KEY, JSON.stringify(seen));
+    localStorage.setItem(SEEN_KEY, JSON.stringify(Object.fromEntries(newest)));
   } catch {
     // Storage is switched off in this browser: it is remembered until the page closes.
   }

@@ -9,8 +9,6 @@ import { when } from "./when.js";
 
 /** @typedef {import("./types.js").StoredEvent} StoredEvent */
 
-export { when };
-
 const PAGE = 40;
 const MOST_ROWS = 400;
 const TYPING_MS = 300;

@@ -1,6 +1,6 @@
 // The list of zones and lines: each with its rules, a switch for each rule, and what can be done with it.
 import { button, icon, iconButton, make } from "./dom.js";
-import { when } from "./history.js";
+import { when } from "./when.js";
 import { colourOf } from "./regions-layer.js";
 import { ruleSentence } from "./regions-words.js";
 

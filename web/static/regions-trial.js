@@ -1,6 +1,6 @@
 // What a rule would have done in the last hour.
 import { make } from "./dom.js";
-import { when } from "./history.js";
+import { when } from "./when.js";
 import { REFERENCE } from "./turn.js";
 
 /**

@@ -1,6 +1,6 @@
 // The last two minutes under the picture: each object a thin lane, each event a mark that opens its picture.
 import { button, make, place } from "./dom.js";
-import { show } from "./clips.js";
+import { showEvent } from "./clips.js";
 import { linked } from "./turn.js";
 
 /** @typedef {import("./types.js").AgentEvent} AgentEvent */
@@ -204,7 +204,7 @@ export class Timeline {
     const filmed = events.find(({ clip }) => clip);
     const play = button("Play the clip", () => {
       card.hidePopover();
-      if (filmed) show(filmed.id);
+      if (filmed) showEvent(filmed.id);
     }, "button small");
     card.replaceChildren(image, make("ul", "moment-lines", ...lines), ...(filmed ? [play] : []));
     card.setAttribute("aria-label", "What happened");

@@ -1,5 +1,6 @@
 // What is told outside of this page: notifications of this browser, and the places that the server sends alerts to.
 import { ApiError, call } from "./api.js";
+import { showEvent } from "./clips.js";
 import { checkbox } from "./dialogs.js";
 import { button, find, make } from "./dom.js";
 import { Notifications } from "./notifications.js";
@@ -13,7 +14,7 @@ export function openTold(page) {
   const notifications = new Notifications(tab, (message) => {
     if (message.type === "alert") {
       location.hash = streamHash(message.data.stream);
-      showMoment(message.data.event.id);
+      showEvent(message.data.event.id);
     } else if (message.type === "summary") find("#open-history", HTMLElement).click();
   });
   const root = make("div", "settings-group told");
@@ -32,12 +33,7 @@ export function openTold(page) {
   addEventListener("pagehide", () => notifications.stop());
   addEventListener("pageshow", (event) => event.persisted && settings.get("notify") && notifications.start());
   const asked = new URLSearchParams(location.search).get("event") ?? "";
-  if (/^[0-9a-f]{32}$/.test(asked)) showMoment(asked);
-}
-
-/** @param {string} id of an event */
-function showMoment(id) {
-  document.dispatchEvent(new CustomEvent("onlooker:show-event", { detail: { id } }));
+  if (/^[0-9a-f]{32}$/.test(asked)) showEvent(asked);
 }
 
 /**
