@@ -15,7 +15,6 @@ CLOSE = 2e-3
 
 @pytest.fixture
 def cuda(torch: Any) -> Any:
-    pytest.importorskip("transformers")
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     yield torch.device("cuda", torch.cuda.current_device())

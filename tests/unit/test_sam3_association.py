@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from stream.engines.sam3.association import Detected, Matches, Tracks, associate, best_new, returns, suppressed
 from stream.engines.sam3.policy import Policy
 
 POLICY = Policy()
-torch = pytest.importorskip("torch")
 
 
 def tracks(*prompts: int, born: list[int] | None = None, empty: list[bool] | None = None, pointed: int = 0) -> Tracks:
