@@ -64,7 +64,9 @@ async def test_rules_and_arming_are_there_again_after_a_restart(tmp_path: Path) 
             assert (await http.delete(second)).status_code == 204
             moved = await http.put(f"{CAM}/regions/{region['id']}", json={**YARD, "name": "Garden"})
             assert len(moved.json()["rules"]) == 1, "another name leaves the rules as they are"
+            assert (await http.get("/v1/armed")).json() == {"armed": ["cam"], "disarmed": []}
             assert (await http.put("/v1/armed", json={"armed": False})).json() == {"armed": False, "streams": ["cam"]}
+            assert (await http.get("/v1/armed")).json() == {"armed": [], "disarmed": ["cam"]}
     with RunningServer(tmp_path) as server:
         server.open_stream("cam")
         async with server.client() as http:
@@ -81,6 +83,7 @@ async def test_a_stream_that_is_not_open_is_armed_with_all_others(tmp_path: Path
             await add_yard(http, ENTER)
     with RunningServer(tmp_path) as server:
         async with server.client() as http:
+            assert (await http.get("/v1/armed")).json() == {"armed": [], "disarmed": []}
             assert (await http.put("/v1/armed", json={"armed": False})).json() == {"armed": False, "streams": []}
             server.open_stream("cam")
             assert (await http.get(f"{CAM}/armed")).json() == {"armed": False}

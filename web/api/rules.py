@@ -19,7 +19,7 @@ from agent.types import RegionRule as AgentRule
 from stream.errors import BadInput, FrameTooOld, LimitReached, NotFound
 from web.agent_wire import Json, region_body
 from web.api.parameters import After, PathId
-from web.api.shapes import AllArmed, Armed, NewRegion, NewRule, Page, RuleChange, Trial, TriedRule
+from web.api.shapes import AllArmed, Armed, Arming, NewRegion, NewRule, Page, RuleChange, Trial, TriedRule
 from web.api.streams import Limit, page
 from web.protocol.parts import Region, RegionRule
 from web.state import AgentDep, StateDep
@@ -101,6 +101,15 @@ async def arm(body: Armed, agent: AgentDep) -> Json:
     """Whether the rules of this stream raise alerts; each rule has a switch of its own besides."""
     agent.zones.arm(body.armed)
     return {"armed": agent.zones.armed}
+
+
+@router.get("/armed", response_model=Arming)
+async def all_armed(state: StateDep) -> Json:
+    ruled = [agent for agent in state.agents.all if any(region.rules for region in agent.regions)]
+    return {
+        "armed": sorted(agent.session.id for agent in ruled if agent.zones.armed),
+        "disarmed": sorted(agent.session.id for agent in ruled if not agent.zones.armed),
+    }
 
 
 @router.put("/armed", response_model=AllArmed)

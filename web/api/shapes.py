@@ -165,6 +165,13 @@ class Armed(Body):
     armed: bool
 
 
+class Arming(BaseModel):
+    """The open streams that have rules."""
+
+    armed: list[str]
+    disarmed: list[str]
+
+
 class AllArmed(BaseModel):
     """The streams that are open now; those that are not open have it too when they open again."""
 

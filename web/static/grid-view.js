@@ -2,6 +2,7 @@
 import { Cover } from "./cover.js";
 import { find } from "./dom.js";
 import { Grid } from "./grid.js";
+import { GridArmed } from "./grid-armed.js";
 import { GRID, routeOf, streamHash } from "./route.js";
 
 /**
@@ -29,6 +30,7 @@ class GridView {
       await actions.act(action, value);
       void this.grid.refresh();
     });
+    this.armed = new GridArmed(find("#grid-armed", HTMLButtonElement), page.parts);
     this.grid = new Grid(element("grid-list"), element("grid-room"), page.parts.settings, {
       listed: (streams) => this.#count(streams),
       reached: (error) => {
@@ -141,6 +143,7 @@ class GridView {
     const parts = [`${fine} live`, ...(rest ? [`${rest} without a picture`] : [])];
     element("grid-count").textContent = streams.length ? parts.join(" · ") : "";
     this.cover.show(streams.length ? null : "no_cameras");
+    void this.armed.refresh();
     if (this.#focus === undefined || !streams.length) return;
     if (document.activeElement === document.body || element("grid").contains(document.activeElement)) this.grid.focus(this.#focus);
     this.#focus = undefined;
