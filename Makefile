@@ -12,17 +12,23 @@ ALONE := tests/e2e/test_exactness.py tests/quality/test_eight_feeds.py
 run: .make/run .make/models
 	@$(BIN)/onlooker demo
 
-# The quality gates take minutes of one core on a virtual clock, and what runs beside them cannot change their result.
-# The tests over the network and those in the browser wait most of their time: they run side by side.
+# The quality gates take minutes of one core on a virtual clock, and what runs beside them cannot change their result:
+# they take what the others leave. The tests over the network and those in the browser wait half of their time.
 test: .make/test .make/models .make/voice .make/browser .make/compiler .make/postgres .make/mosquitto .make/feeds .make/page
-	@echo "The quality gates run beside the other tests and report when those are done, as do the integration tests."
-	@nice -n 19 $(MAKE) --no-print-directory quality BUT="$(addprefix --ignore ,$(ALONE))" >.make/quality.log 2>&1 & gates=$$!; \
-	$(MAKE) --no-print-directory -k check unit kernels alone; alone=$$?; \
-	nice -n 5 $(MAKE) --no-print-directory integration >.make/integration.log 2>&1 & network=$$!; \
-	$(MAKE) --no-print-directory e2e BUT="$(addprefix --ignore ,$(ALONE))"; browser=$$?; \
-	wait $$network; network=$$?; cat .make/integration.log; \
-	wait $$gates; gates=$$?; cat .make/quality.log; \
-	test $$alone = 0 && test $$network = 0 && test $$browser = 0 && test $$gates = 0
+	@echo "Three more run beside what is shown here, and are printed when they are done:"
+	@echo "make quality (.make/quality.log), then check and kernels (.make/kernels.log), then integration (.make/integration.log)."
+	@beside() { name=$$1 nice=$$2; shift 2; nice -n $$nice $(MAKE) --no-print-directory -k "$$@" >.make/$$name.log 2>&1; }; \
+	beside quality 19 quality BUT="$(addprefix --ignore ,$(ALONE))" & quality=$$!; \
+	beside kernels 5 check kernels & kernels=$$!; \
+	failed=0; \
+	$(MAKE) --no-print-directory unit || failed=1; \
+	wait $$kernels || failed=1; cat .make/kernels.log; \
+	$(MAKE) --no-print-directory alone || failed=1; \
+	beside integration 5 integration & integration=$$!; \
+	$(MAKE) --no-print-directory e2e BUT="$(addprefix --ignore ,$(ALONE))" || failed=1; \
+	wait $$integration || failed=1; cat .make/integration.log; \
+	wait $$quality || failed=1; cat .make/quality.log; \
+	exit $$failed
 
 check: .make/test .make/page
 	$(BIN)/ruff check .

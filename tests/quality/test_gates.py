@@ -16,7 +16,8 @@ from tests.quality.run import SetResult, light_engine, run_set, run_walking
 from tests.quality.sets import SetName
 
 JOBS = 2
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1500)
+"""They give way to whatever else runs."""
 LONG = pytest.mark.soak
 """Minutes of two cores more than the tests of every change have."""
 
