@@ -13,7 +13,8 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from agent.access import AccessLog
-from agent.loop import Agents, AgentSettings
+from agent.agents import Agents
+from agent.loop import AgentSettings
 from agent.privacy import PrivacyBook
 from agent.vlm.facts import FactsBackend
 from stream.config import Config, data_dir

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
+from agent.agents import Agents
 from agent.camera_watch import watch_camera
-from agent.loop import Agents
 from agent.recording import Recording
 from agent.store.feeds import SavedFeed, forget_feed, save_feed, saved_feeds
 from stream.attention import Attention

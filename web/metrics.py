@@ -7,13 +7,13 @@ import os
 import resource
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from agent.exposition import Kind, Sample, SummarySample, family, summary
 from agent.sinks.dispatch import SinkState
 from stream.session import StreamSession
 from stream.status import StreamState, StreamStatus
 from stream.version import VERSION
+from web.memory import resident_bytes
 from web.state import State
 
 Statuses = list[tuple[StreamSession, StreamStatus]]
@@ -111,9 +111,9 @@ def _process() -> Iterable[str]:
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = used.ru_utime + used.ru_stime
     yield family("process_cpu_seconds_total", "counter", "Processor time used.", [({}, cpu_s)])
-    if Path("/proc/self/statm").exists():
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        yield _one("process_resident_memory_bytes", "Memory in use.", pages * resource.getpagesize())
+    resident = resident_bytes()
+    if resident is not None:
+        yield _one("process_resident_memory_bytes", "Memory in use.", resident)
         yield _one("process_open_fds", "Open file descriptors.", len(os.listdir("/proc/self/fd")))
 
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from agent.loop import Agents, StreamAgent
+from agent.agents import Agents
+from agent.loop import StreamAgent
 from agent.schedule import Schedule
 from agent.sinks.base import Sink, Terms
 from agent.sinks.browser import BrowserSink

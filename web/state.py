@@ -10,8 +10,9 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from agent.access import AccessLog
+from agent.agents import Agents
 from agent.clips.service import Clips
-from agent.loop import Agents, StreamAgent
+from agent.loop import StreamAgent
 from agent.privacy import PrivacyBook
 from agent.recording import Recording
 from agent.sinks.browser import BrowserSink

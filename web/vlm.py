@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.loop import Agents
+from agent.agents import Agents
 from agent.vlm.client import VlmClient
 from agent.vlm.facts import FactsBackend
 from agent.vlm.fallback import FallingBack

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import resource
 import sys
 import tempfile
 import threading
@@ -13,7 +14,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from stream.config import Config
@@ -22,12 +22,13 @@ from stream.errors import EngineError, OnlookerError
 from stream.prompts import PromptDraft
 from stream.session import StreamSession
 from stream.stages import Timed
-from stream.types import PromptKind
+from stream.types import PromptKind, PromptState
 from web.app import create_app
 from web.bench.clip import Clip, ClipCamera
 from web.bench.listener import Arrival, Listener
 from web.bench.result import Json, in_order, percentiles
 from web.bench.screen import Screen
+from web.memory import resident_bytes
 from web.server import make_server, open_sockets
 from web.state import State
 
@@ -171,8 +172,7 @@ async def _pointed_at(session: StreamSession, objects: int) -> None:
         half = BOX_SHARE / columns / 2
         box = max(0.0, x - half), max(0.0, y - half), min(1.0, x + half), min(1.0, y + half)
         await session.add_prompt(PromptDraft(PromptKind.BOX, box_xyxy=box))
-    waiting = ("pending",)
-    await _until(lambda: all(fact.state.value not in waiting for fact in session.prompts), ANSWER_S)
+    await _until(lambda: all(fact.state is not PromptState.PENDING for fact in session.prompts), ANSWER_S)
 
 
 async def _until(check: Callable[[], bool], seconds: float) -> None:
@@ -208,11 +208,9 @@ def _stages(arrivals: Sequence[Arrival], cameras: dict[str, ClipCamera], drawn_s
 
 def _rss_mb() -> float:
     """The memory that the process has at present; where the system does not say, the most that it had."""
-    path = Path("/proc/self/statm")
-    if path.exists():
-        return round(int(path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
-    import resource
-
+    resident = resident_bytes()
+    if resident is not None:
+        return round(resident / 1e6, 1)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(most / (1e6 if sys.platform == "darwin" else 1e3), 1)
 
