@@ -21,24 +21,7 @@ from tests.e2e.test_page_access import serious_violations
 from tests.server import PushedSource, RunningServer
 
 # At each picture that the player has drawn: the number in the composited canvas, and the one of its overlay.
-PROBE = """
-window.clipDrawn = [];
-document.addEventListener("onlooker:clip-drawn", (event) => {
-  const scene = document.querySelector(".clip-stage canvas");
-  const context = scene.getContext("2d");
-  const half = (scene.height * 32) / 720;
-  const code = context.getImageData(0, Math.floor(half / 2), scene.width, 1).data;
-  const inverse = context.getImageData(0, Math.floor(half * 1.5), scene.width, 1).data;
-  let number = 0;
-  for (let bit = 0; bit < 16; bit++) {
-    const green = Math.floor(((bit + 0.5) * scene.width) / 16) * 4 + 1;
-    const difference = code[green] - inverse[green];
-    if (Math.abs(difference) < 50) number = NaN;
-    else if (difference > 0) number += 1 << bit;
-  }
-  window.clipDrawn.push({ number: Number.isNaN(number) ? null : number, ...event.detail });
-});
-"""
+PROBE = (Path(__file__).parent / "exactness.js").read_text()
 
 
 class Filmed:

@@ -202,6 +202,8 @@ async def test_events_are_exported_with_their_clips_and_pictures(server: Running
         missing = await http.post("/v1/export", json={"event_ids": ["f" * 32]})
         assert missing.status_code == 404
         video = (await http.get(listed[0]["clip"])).content
+        (server.state.clips.folder / f"{Path(listed[0]['clip']).name}.mp4").unlink()
+        without = await http.post("/v1/export", json={"event_ids": [one.id]})
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.testzip() is None
         events = json.loads(archive.read("events.json"))
@@ -213,6 +215,11 @@ async def test_events_are_exported_with_their_clips_and_pictures(server: Running
         assert len(archive.read(clip["annotations"]).splitlines()) > 10
         assert len([name for name in archive.namelist() if name.endswith(".mp4")]) == 1
         assert archive.read(events[0]["pictures"][0]).startswith(b"\xff\xd8")
+    # A clip that has gone meanwhile is left out.
+    with zipfile.ZipFile(io.BytesIO(without.content)) as archive:
+        (event,) = json.loads(archive.read("events.json"))
+        assert event["clips"] == []
+        assert sorted(archive.namelist()) == sorted([*event["pictures"], "events.json"])
 
 
 async def test_what_a_publisher_sends_is_recorded_only_where_it_was_chosen(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,11 @@ async def test_a_disarmed_stream_tells_events_and_raises_no_alert(scene: StagedS
         assert "alert" not in {event["kind"] for event in listed}
 
 
+def lasts(trial: dict[str, Any], long: timedelta) -> bool:
+    since, until = trial["since"], trial["until"]
+    return since is not None and datetime.fromisoformat(until) - datetime.fromisoformat(since) >= long
+
+
 async def test_a_rule_that_was_never_saved_is_tried_on_what_was(scene: StagedStream) -> None:
     async with scene.server.client() as http:
 
@@ -112,9 +118,8 @@ async def test_a_rule_that_was_never_saved_is_tried_on_what_was(scene: StagedStr
             return trial
 
         async with asyncio.timeout(20):
-            while (await tried(kind="enter"))["since"] is None:
+            while not lasts(await tried(kind="enter"), timedelta(seconds=0.4)):
                 await asyncio.sleep(0.1)
-            await asyncio.sleep(0.5)
             scene.stage.blocks = [INSIDE]
             while not (found := await tried(kind="enter"))["count"]:
                 await asyncio.sleep(0.2)
