@@ -81,3 +81,16 @@ async def test_a_closed_client_hears_nothing_more() -> None:
 
 def test_numbers_go_on_from_where_an_earlier_life_of_the_stream_ended() -> None:
     assert FactLog(41).publish(TrackFact(1, "lost")).seq == 42
+
+
+async def test_who_wants_facts_alone_is_not_woken_by_updates() -> None:
+    log = FactLog()
+    listener = log.subscribe(updates=False)
+    waiting = asyncio.create_task(listener.next())
+    await asyncio.sleep(0)
+    log.publish_update(update(1))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    log.publish(TrackFact(1, "confirmed"))
+    facts, newest = await waiting
+    assert ([fact.seq for fact in facts], newest) == ([1], None)
