@@ -78,6 +78,9 @@ class EngineConfig(Section):
     where `name` is `auto`."""
     sam3_side: Annotated[Literal[1008, 672, 504], BeforeValidator(_counted)] = 1008
     """Pixels of its input; smaller is faster and coarser."""
+    sam3_lower_sides: Literal["later", "start", "never"] = "later"
+    """When the smaller sides are made ready, to which it gives way while the machine cannot keep up: at the first time,
+    which then takes a second or two, or at the start. With `never` it keeps to `sam3_side`."""
     sam3_compile: bool = False
     """Compile it at start: minutes once, then faster steps."""
     decoder: Literal["auto", "software"] = "auto"

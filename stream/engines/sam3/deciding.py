@@ -16,11 +16,12 @@ from stream.engines.sam3.association import Detected, Matches, Tracks
 from stream.engines.sam3.detection import crosses
 from stream.engines.sam3.lifecycle import Seen as SeenTrack
 from stream.engines.sam3.lifecycle import Standing, judge
-from stream.engines.sam3.objects import Box01, Followed
+from stream.engines.sam3.objects import Box01, Followed, to_px
+from stream.engines.sam3.policy import Policy
 from stream.engines.sam3.scene import Scene
 from stream.engines.sam3.turn import Orders, Seen, Sight, Turn
 from stream.errors import LimitReached
-from stream.types import Rle, TrackState
+from stream.types import BoxXyxyPx, Rle, TrackState
 
 
 class Decision:
@@ -243,6 +244,18 @@ class Decision:
             kept.append((thing, sight.places[row]))
         self.orders.hidden = hidden
         self.orders.rejoined = [(thing, place) for thing, place in self.orders.rejoined if thing.slot.open]
+
+
+def larger(turn: Turn, sight: Sight, row: int, policy: Policy) -> tuple[tuple[str, BoxXyxyPx], ...]:
+    """The whole of which a click took a part, as a box in pixels of the frame: a track that holds the clicked mask."""
+    area = sight.rows["stats"][:, 1].astype(float)
+    best: tuple[float, Followed] | None = None
+    for other, thing in enumerate(turn.followed):
+        both = sight.iou[row, other] * (area[row] + area[other]) / (1 + sight.iou[row, other])
+        inside = both >= policy.whole_share * area[row] and area[row] < policy.part_share * area[other]
+        if thing.shown and inside and (best is None or area[other] < best[0]):
+            best = area[other], thing
+    return (("whole", to_px(best[1].box, turn.frame)),) if best is not None else ()
 
 
 def _group(thing: Followed) -> int:

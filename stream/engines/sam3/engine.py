@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -16,6 +17,7 @@ from stream.engines.sam3.looking import Look, Looker
 from stream.engines.sam3.network import Network
 from stream.engines.sam3.policy import Policy
 from stream.engines.sam3.preprocess import Preprocessor
+from stream.engines.sam3.sides import Sides
 from stream.engines.sam3.stepping import Stepper
 from stream.engines.sam3.tracker import Parts, Sam3Tracker
 from stream.engines.sam3.turn import Orders, Turn
@@ -31,7 +33,7 @@ KINDS = frozenset({PromptKind.TEXT, PromptKind.POINTS, PromptKind.BOX, PromptKin
 DEFAULT = Policy()
 
 EFFORTS = (Effort(looks=0.5), Effort(looks=0.25))
-"""Memories are of one input side, so that objects could not be kept at another: the resolution stays."""
+"""What is tried before smaller input sides."""
 
 WARM_UP_WORD = "person"
 
@@ -52,19 +54,26 @@ class _Part:
 
 
 class Sam3Engine:
-    """Implements `stream.engines.base.Engine`. `where` is the device in words, `pictures` how many one step takes."""
+    """Implements `stream.engines.base.Engine`. `where` is the device in words, `pictures` how many one step takes,
+    `sides` are the smaller input sides to give way to."""
 
-    def __init__(self, parts: Parts, *, where: str | None = None, pictures: int = PICTURES) -> None:
+    def __init__(
+        self, parts: Parts, *, where: str | None = None, pictures: int = PICTURES, sides: Sequence[int] = ()
+    ) -> None:
         self.parts = parts
         self._pictures = pictures
-        self._looker = Looker(parts.network, parts.stepper, parts.concepts, parts.policy, parts.clock)
+        self._sides = Sides(parts, sides)
+        self._trackers: weakref.WeakSet[Sam3Tracker] = weakref.WeakSet()
+        self._ready: set[int] = set()
+        """The sides that were warmed up."""
+        self._looker = self._looking()
         self._where = where or str(parts.network.device)
-        self._counters = {"detect": 0, "begin_again": 0, "step_alone": 0}
+        self._counters = {"detect": 0, "begin_again": 0, "step_alone": 0, "change_side": 0}
 
     @classmethod
     def of(
         cls, network: Network, tokens: Tokens, *, capacity: int = OBJECTS, policy: Policy = DEFAULT,
-        where: str | None = None, pictures: int = PICTURES,
+        where: str | None = None, pictures: int = PICTURES, sides: Sequence[int] = (),
     ) -> Self:  # fmt: skip
         """`tokens` makes tokens of words; `capacity` is how many objects all streams together may have; `policy` should
         be that of the model's configuration (`Policy.of`)."""
@@ -72,7 +81,7 @@ class Sam3Engine:
         stepper = Stepper(network, capacity)
         clock = StageClock(cuda=network.device.type == "cuda")
         parts = Parts(network, stepper, ConceptStore(network, tokens), preprocessor, policy, clock=clock)
-        return cls(parts, where=where, pictures=pictures)
+        return cls(parts, where=where, pictures=pictures, sides=sides)
 
     @property
     def name(self) -> str:
@@ -116,26 +125,53 @@ class Sam3Engine:
 
     @property
     def efforts(self) -> tuple[Effort, ...]:
-        return EFFORTS
+        least, sides = EFFORTS[-1], self._sides
+        return (*EFFORTS, *(replace(least, detail=side / sides.full) for side in sides.lower))
 
     def measure(self, on: bool) -> None:
         self.parts.clock.on = on
 
     def make_do(self, effort: Effort) -> None:
+        """Another input side takes as long as a step; at the first time also as long as recording what is in use."""
         self.parts.effort = effort
+        side = self._sides.nearest(effort.detail)
+        if side == self._sides.present:
+            return
+        self._counters["change_side"] += 1
+        self._use(side)
+        if self._ready and side not in self._ready:
+            used, buckets = self.parts.stepper.bank.used, self.parts.network.run.buckets
+            objects = next((size for size in buckets if size >= used), None)
+            self._record(range(1, max(1, min(len(self._trackers), self.max_batch)) + 1), objects)
 
-    def warm_up(self, streams: int | None = None) -> None:
-        """Record and compile what steps of up to so many streams need (`max_batch` if None); takes seconds, with
-        compiling minutes."""
+    def warm_up(self, streams: int | None = None, *, all_sides: bool = False) -> None:
+        """Record and compile what steps of up to so many streams need (`max_batch` if None), at the full side or at
+        all of them; takes seconds, with compiling minutes."""
+        for side in (*(self._sides.lower if all_sides else ()), self._sides.full):
+            self._use(side)
+            self._record(range(1, (streams or self.max_batch) + 1))
+
+    def _use(self, side: int) -> None:
+        self._sides.use(side, self._trackers)
+        self._looker = self._looking()
+
+    def _looking(self) -> Looker:
+        parts = self.parts
+        return Looker(parts.network, parts.stepper, parts.concepts, parts.policy, parts.clock)
+
+    def _record(self, pictures: Iterable[int], objects: int | None = None) -> None:
         concept = self.parts.concepts.get(WARM_UP_WORD)
-        for pictures in range(1, (streams or self.max_batch) + 1):
-            self.parts.stepper.warm_up(pictures, concept=concept)
+        for count in pictures:
+            self.parts.stepper.warm_up(count, concept=concept, objects=objects)
+        self._ready.add(self._sides.present)
 
     def finder(self, concepts: Sequence[str]) -> Sam3Finder:
         return Sam3Finder(self.parts, concepts)
 
     def open_tracker(self, first_track_id: int = 1) -> Sam3Tracker:
-        return Sam3Tracker(self.parts, first_track_id)
+        tracker = Sam3Tracker(self.parts, first_track_id)
+        self._trackers.add(tracker)
+        return tracker
 
     def step(self, batch: Sequence[tuple[Tracker, Frame]]) -> list[TrackUpdate | StepError]:
         parts = [self._begin(tracker, frame) for tracker, frame in batch]

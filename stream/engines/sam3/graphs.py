@@ -144,18 +144,36 @@ class CudaRecorder:
         return graph.replay, outputs
 
 
+class Keyed:
+    """A runner that others use too, with `prefix` before each key."""
+
+    def __init__(self, runner: Runner, prefix: Hashable) -> None:
+        self._runner = runner
+        self._prefix = prefix
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        return self._runner.buckets
+
+    def __call__(self, key: Hashable, function: Call, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return self._runner((self._prefix, key), function, *inputs)
+
+    def recording(self) -> Any:
+        return self._runner.recording()
+
+
 class Compiled:
     """Compiles each call with torch.compile before `runner` sees it. The first use of each key takes seconds to
     minutes, so all keys should be met while warming up."""
 
     def __init__(self, runner: Runner, **options: Any) -> None:
-        self._runner = runner
+        self.runner = runner
         self._options = {"dynamic": False, **options}
         self._made: dict[Hashable, Call] = {}
 
     @property
     def buckets(self) -> tuple[int, ...]:
-        return self._runner.buckets
+        return self.runner.buckets
 
     def __call__(self, key: Hashable, function: Call, *inputs: Tensor) -> tuple[Tensor, ...]:
         made = self._made.get(key)
@@ -164,10 +182,10 @@ class Compiled:
             # A key is one shape: without this the compiler would count the keys of a function as failed guesses.
             torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 4 * len(self._made) + 64)
             made = self._made[key] = torch.compile(function, **self._options)
-        return self._runner(key, made, *inputs)
+        return self.runner(key, made, *inputs)
 
     def recording(self) -> Any:
-        return self._runner.recording()
+        return self.runner.recording()
 
 
 def runner_for(device: torch.device, *, graphs: bool = True, compiled: bool = False) -> Runner:

@@ -7,12 +7,14 @@ row holds which frame is known on the host, so that nothing has to be read back 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from stream.engines.sam3.shape import CONDITIONING, MEMORY_DTYPE, Shape
 from stream.errors import LimitReached
@@ -72,7 +74,7 @@ class MemoryBank:
 
     `memories`: bfloat16 `((capacity + 1) * per, tokens, memory)`; `pointers`: `((capacity + 1) * per, hidden)`, the
     last row of each object its newest pointer, not yet stored for a frame; `logits`: `(capacity + 1, mask, mask)`,
-    each object's newest mask.
+    each object's newest mask. At smaller input sides memories and masks take the beginning of what was allocated.
     """
 
     def __init__(
@@ -85,17 +87,40 @@ class MemoryBank:
         self._per_memory = CONDITIONING + self._ring
         self._per_pointer = CONDITIONING + shape.pointers + 1
         rows = capacity + 1
-        self.memories = torch.zeros(
-            rows * self._per_memory, shape.tokens, shape.memory, dtype=MEMORY_DTYPE, device=device
+        memories = rows * self._per_memory * shape.tokens * shape.memory
+        self._room = (
+            torch.zeros(memories, dtype=MEMORY_DTYPE, device=device),
+            torch.zeros(rows * shape.mask * shape.mask, dtype=dtype, device=device),
         )
         self.pointers = torch.zeros(rows * self._per_pointer, shape.hidden, dtype=dtype, device=device)
-        self.logits = torch.zeros(rows, shape.mask, shape.mask, dtype=dtype, device=device)
+        self.memories, self.logits = self._laid_out(shape)
         self._free = list(range(capacity))[::-1]
+
+    def _laid_out(self, shape: Shape) -> tuple[Tensor, Tensor]:
+        rows = self.capacity + 1
+        memories, logits = (rows * self._per_memory, shape.tokens, shape.memory), (rows, shape.mask, shape.mask)
+        first, second = self._room
+        return first[: math.prod(memories)].view(memories), second[: math.prod(logits)].view(logits)
+
+    @torch.inference_mode()
+    def resize(self, shape: Shape) -> None:
+        """Go on at another input side, no larger than that which the bank was made for, in the same memory. Memories
+        and masks of the objects that there are are stretched to its grid; pointers are of no size."""
+        memories, logits = self._laid_out(shape)
+        used = sorted(set(range(self.capacity)) - set(self._free), reverse=shape.side > self.shape.side)
+        per, grid, mask = self._per_memory, (shape.grid, shape.grid), (shape.mask, shape.mask)
+        # In this order nothing is written that is still to be read.
+        for index in used:
+            rows = slice(index * per, (index + 1) * per)
+            old = self.memories[rows].transpose(1, 2).view(per, -1, self.shape.grid, self.shape.grid)
+            memories[rows] = stretched(old, grid).flatten(2).transpose(1, 2)
+            logits[index] = stretched(self.logits[None, index : index + 1], mask)[0, 0]
+        self.shape, self.memories, self.logits = shape, memories, logits
 
     @property
     def nbytes(self) -> int:
         """Bytes on the device; never changes."""
-        return sum(tensor.nbytes for tensor in self.tensors)
+        return sum(tensor.nbytes for tensor in (*self._room, self.pointers))
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -200,6 +225,12 @@ class MemoryBank:
     def scratch_place(self) -> Place:
         """Where padding is stored."""
         return Place(self.capacity * self._per_memory, self.capacity * self._per_pointer)
+
+
+def stretched(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """`(N, C, h, w)` as `(N, C, *size)`: bilinear, antialiased where it becomes smaller; a new tensor."""
+    made = functional.interpolate(values.float(), size, mode="bilinear", align_corners=False, antialias=True)
+    return made.to(values.dtype)
 
 
 def batches_of(recalls: Sequence[Recall]) -> dict[tuple[int, int], list[int]]:

@@ -6,17 +6,18 @@ engine's thread.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from stream.engines.sam3.attention import MemoryAttention
 from stream.engines.sam3.detr import PADDING, Asked, Detector
-from stream.engines.sam3.graphs import Eager, Runner
+from stream.engines.sam3.graphs import Compiled, Eager, Keyed, Runner
+from stream.engines.sam3.memory import stretched
 from stream.engines.sam3.pyramid import Levels, Pyramid
 from stream.engines.sam3.resize import fit
 from stream.engines.sam3.shape import MEMORY_DTYPE, Shape
@@ -89,27 +90,41 @@ class Network:
 
     def __init__(
         self, model: Any, *, device: torch.device, dtype: torch.dtype, side: int | None = None,
-        runner: Runner | None = None, narrow: bool | None = None,
+        runner: Runner | None = None, narrow: bool | None = None, placed: bool = False,
     ) -> None:  # fmt: skip
-        """`narrow`: how memories are read, `MemoryAttention`; by default what is fastest on the device."""
+        """`narrow`: how memories are read, `MemoryAttention`; by default what is fastest on the device. `placed`: the
+        model's weights are there already, as another network has them, and stay where they are."""
         self.config = model.config
         self.shape = Shape.of(model.config, side)
         self.device = device
         self.dtype = dtype
         self.run: Runner = Eager() if runner is None else runner
+        self._narrow = narrow
         if model.config._attn_implementation != "sdpa":
             model.set_attn_implementation("sdpa")
         # A loaded model may lie in 16 bits; what is computed once is computed in 32 all the same.
         fit(model, self.shape)
-        self._model = model.to(device=device, dtype=dtype).eval()
+        self._model = model if placed else model.to(device=device, dtype=dtype).eval()
         self._detector_model, self._tracker = model.detector_model, model.tracker_model
         # As the transformers between them have it: nothing is copied where one hands over to the other.
         for part in (model.tracker_neck, self._detector_model.vision_encoder.neck, self._tracker.memory_encoder):
-            part.to(memory_format=torch.channels_last)
-        self._prepare(narrow)
+            if not placed:
+                part.to(memory_format=torch.channels_last)
+        self._prepare()
+
+    def at(self, side: int) -> Network:
+        """The same weights at another input side, in no memory but that of what depends on the side. Its calls are run
+        by the same runner, but not compiled."""
+        model = self._model
+        shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+        runner = self.run.runner if isinstance(self.run, Compiled) else self.run
+        return Network(
+            copy.deepcopy(model, shared), device=self.device, dtype=self.dtype, side=side, runner=Keyed(runner, side),
+            narrow=self._narrow, placed=True,
+        )  # fmt: skip
 
     @torch.inference_mode()
-    def _prepare(self, narrow: bool | None) -> None:
+    def _prepare(self) -> None:
         shape, backbone = self.shape, self._detector_model.vision_encoder.backbone
         embeddings = backbone.embeddings
         self._patch_position = embeddings._tile_position_embeddings(
@@ -117,7 +132,7 @@ class Network:
         )
         position = self._sine(self._detector_model.vision_encoder.neck.position_encoding, shape.hidden)
         memory_position = self._sine(self._tracker.memory_encoder.position_encoding, shape.memory)
-        self._attention = MemoryAttention(self._tracker, position, memory_position, shape, narrow=narrow)
+        self._attention = MemoryAttention(self._tracker, position, memory_position, shape, narrow=self._narrow)
         self._detector = Detector(self._detector_model, position, shape)
         decoder = self._tracker.mask_decoder
         self._tracker_pyramid = Pyramid(self._model.tracker_neck, (decoder.conv_s0, decoder.conv_s1, None))
@@ -311,7 +326,4 @@ def _channel_norm(states: Tensor, norm: Any) -> Tensor:
 
 def _resized(masks: Tensor, side: int) -> Tensor:
     """`(N, 1, h, w)` to `(N, 1, side, side)`, bilinear; antialiased where it becomes smaller."""
-    if masks.shape[-1] == side:
-        return masks
-    made = functional.interpolate(masks.float(), (side, side), mode="bilinear", align_corners=False, antialias=True)
-    return made.to(masks.dtype)
+    return masks if masks.shape[-1] == side else stretched(masks, (side, side))

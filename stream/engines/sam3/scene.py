@@ -79,6 +79,17 @@ class Scene:
         self.objects.remove(thing)
         self._stepper.close(thing.slot)
 
+    @property
+    def in_sight(self) -> list[Followed]:
+        """Those that had a mask in the present frame and gave way to none."""
+        return [thing for thing in self.objects if thing.last_hidden != self.number and not thing.lost]
+
+    def fall_back(self) -> None:
+        """Have each object go on from what was vouched for before the present frame; end those that cannot."""
+        for thing in list(self.objects):
+            if thing.id is None or not self._stepper.forget_since(thing.slot, self.number):
+                self.end(thing)
+
     def by_id(self, track_id: int) -> Followed | None:
         return next((thing for thing in self.objects if thing.id == track_id), None)
 

@@ -88,6 +88,11 @@ class Stepper:
         """Bytes of state on the device; never changes."""
         return self.bank.nbytes
 
+    def use(self, network: Network) -> None:
+        """Go on with the same weights at another input side (`Network.at`), no larger than the first."""
+        self.network = network
+        self.bank.resize(network.shape)
+
     def open(self) -> Slot:
         """Room for one object. Raises `LimitReached` when all of it is taken."""
         return self.bank.open()

@@ -11,7 +11,7 @@ from torch import Tensor
 from stream.engines import lifecycle, pointing
 from stream.engines.mediaclock import MediaClock
 from stream.engines.sam3 import prompts
-from stream.engines.sam3.deciding import Decision
+from stream.engines.sam3.deciding import Decision, larger
 from stream.engines.sam3.detection import MOST_EXAMPLES, VISUAL, ConceptStore, Doubt, Wanted, is_due
 from stream.engines.sam3.lifecycle import Standing
 from stream.engines.sam3.network import Network
@@ -25,7 +25,7 @@ from stream.errors import BadInput, EngineError, LimitReached, OnlookerError
 from stream.relief import FULL as FULL_EFFORT
 from stream.relief import Effort
 from stream.stages import StageClock
-from stream.types import BoxXyxyPx, Frame, Prompt, PromptChange, PromptKind, PromptState, TrackState, TrackUpdate
+from stream.types import Frame, Prompt, PromptChange, PromptKind, PromptState, TrackState, TrackUpdate
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,13 @@ class Sam3Tracker:
             return False
         unsure = any(thing.life.state is TrackState.TENTATIVE and thing.told for thing in self._scene.objects)
         return bool(self._requests) or unsure or (self._asked and bool(self._wanted()))
+
+    @property
+    def present(self) -> tuple[Frame, Scene] | None:
+        """The last picture, and what is followed as of it; None where there is none, or where it failed."""
+        if self._closed or self._last is None or self._fault == self._scene.number:
+            return None
+        return self._last, self._scene
 
     # --- prompts
 
@@ -287,8 +294,8 @@ class Sam3Tracker:
             thing.standing = Standing.begin(self._parts.policy)
             others = prompt.kind is PromptKind.POINTS and prompt.track_id is None
             ids = (thing.id,) if thing.example is not False and thing.id is not None else ()
-            larger = _larger(turn, sight, row, self._parts.policy) if others else ()
-            self._changes.append(PromptChange(prompt.id, PromptState.ACTIVE, None, ids, larger))
+            whole = larger(turn, sight, row, self._parts.policy) if others else ()
+            self._changes.append(PromptChange(prompt.id, PromptState.ACTIVE, None, ids, whole))
             self._followers[prompt.id] = ids
 
     def _tell_full(self, turned_away: int, turn: Turn) -> None:
@@ -336,10 +343,7 @@ class Sam3Tracker:
     def _mend(self) -> None:
         """Have each object go on from what was vouched for, since the fault may be in any later memory of it; removed
         ones stay removed. What was about to begin is done in the next picture."""
-        scene = self._scene
-        for thing in list(scene.objects):
-            if thing.id is None or not self._parts.stepper.forget_since(thing.slot, scene.number):
-                scene.end(thing)
+        self._scene.fall_back()
         self._requests = [*self._taken, *self._requests]
         self._taken = []
         self._asked = True
@@ -377,15 +381,3 @@ class Sam3Tracker:
     def _fail(self, prompt: Prompt, message: str) -> None:
         self._prompts.pop(prompt.id, None)
         self._changes.append(PromptChange(prompt.id, PromptState.FAILED, message))
-
-
-def _larger(turn: Turn, sight: Sight, row: int, policy: Policy) -> tuple[tuple[str, BoxXyxyPx], ...]:
-    """The whole of which a click took a part, as a box in pixels of the frame: a track that holds the clicked mask."""
-    area = sight.rows["stats"][:, 1].astype(float)
-    best: tuple[float, Followed] | None = None
-    for other, thing in enumerate(turn.followed):
-        both = sight.iou[row, other] * (area[row] + area[other]) / (1 + sight.iou[row, other])
-        inside = both >= policy.whole_share * area[row] and area[row] < policy.part_share * area[other]
-        if thing.shown and inside and (best is None or area[other] < best[0]):
-            best = area[other], thing
-    return (("whole", to_px(best[1].box, turn.frame)),) if best is not None else ()

@@ -1,0 +1,323 @@
+"""SAM 3 at a smaller input side while the machine cannot keep up: what is followed stays, and the way back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from kernels import cpu
+from stream.engines.base import StepError
+from stream.engines.sam3.engine import EFFORTS, Sam3Engine
+from stream.engines.sam3.graphs import Graphs
+from stream.engines.sam3.memory import MemoryBank
+from stream.engines.sam3.network import Network
+from stream.engines.sam3.shape import Shape
+from stream.engines.sam3.tracker import Sam3Tracker
+from stream.errors import EngineError
+from stream.relief import FULL, Limits, Load, Relief, after, in_words
+from stream.types import Point, Prompt, PromptKind, TrackState, TrackUpdate
+from tests.sam3_scene import pictures
+from tests.sam3_shaped import SIDE, sees_one_thing
+from tests.sam3_stock import LetterTokens
+from tests.sam3_world import frame_of
+from tests.tiny_sam3 import tiny_config, tiny_model
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+LOWER = (84, 56)
+CPU = torch.device("cpu")
+
+
+@functools.cache
+def seeing() -> Network:
+    return Network(sees_one_thing(), device=CPU, dtype=torch.float32)
+
+
+class Stream:
+    """One stream of the engine, a picture at a time."""
+
+    def __init__(self, *, sides: Sequence[int] = LOWER, capacity: int = 8) -> None:
+        self.engine = Sam3Engine.of(seeing(), LetterTokens(), sides=sides, capacity=capacity)
+        self.tracker = self.engine.open_tracker()
+        self.number = 0
+
+    def ask(self, *prompts: Prompt) -> None:
+        for prompt in prompts:
+            self.tracker.add_prompt(prompt)
+
+    def see(self, count: int = 1) -> TrackUpdate:
+        for _ in range(count):
+            (update,) = self.engine.step([(self.tracker, frame_of(0, self.number))])
+            self.number += 1
+            assert isinstance(update, TrackUpdate), update
+        return update
+
+    def use(self, side: int) -> None:
+        effort = next(one for one in (FULL, *self.engine.efforts) if round(one.detail * SIDE) == side)
+        self.engine.make_do(effort)
+
+    @property
+    def side(self) -> int:
+        return self.engine.parts.network.shape.side
+
+
+WORDS = Prompt(1, PromptKind.TEXT, text="cup, dog")
+CLICK = Prompt(2, PromptKind.POINTS, points=(Point(160, 120),))
+BOX = Prompt(3, PromptKind.BOX, box_xyxy_px=(40.0, 30.0, 280.0, 200.0))
+
+
+def ids(update: TrackUpdate) -> dict[int, tuple[str, str]]:
+    return {track.id: (track.label, track.state.value) for track in update.tracks}
+
+
+def grids(update: TrackUpdate) -> set[tuple[int, int]]:
+    return {track.mask.size for track in update.tracks if track.mask is not None}
+
+
+def areas(update: TrackUpdate) -> dict[int, float]:
+    """Share of the picture that each track covers."""
+    found = {}
+    for track in update.tracks:
+        if track.mask is not None:
+            found[track.id] = float(cpu.rle_decode(track.mask.size, track.mask.counts).mean())
+    return found
+
+
+def test_the_resolution_gives_way_after_the_cadence_and_it_is_said() -> None:
+    engine = Stream().engine
+    assert engine.efforts[: len(EFFORTS)] == EFFORTS
+    assert [(round(one.detail * SIDE), one.looks) for one in engine.efforts[len(EFFORTS) :]] == [(84, 0.25), (56, 0.25)]
+    told = in_words(Relief(efforts=len(engine.efforts)), engine.efforts)
+    assert "tracking at 50% of the resolution" in " ".join(told)
+    assert Stream(sides=()).engine.efforts == EFFORTS
+    assert Stream(sides=(SIDE, 224)).engine.efforts == EFFORTS, "to give way is to become smaller"
+
+
+def test_ids_states_and_masks_go_through_all_sides_and_back() -> None:
+    stream = Stream()
+    stream.ask(WORDS)
+    stream.see(2)
+    stream.ask(CLICK, BOX)
+    before = stream.see(6)
+    assert len(before.tracks) == 3
+    state, seen = stream.engine.parts.stepper.nbytes, []
+    for side in (84, 56, 84, 112, 56, 112):
+        stream.use(side)
+        assert stream.side == side
+        for _ in range(3):
+            update = stream.see()
+            assert ids(update) == ids(before)
+            assert grids(update) == {(4 * side // 14, 4 * side // 14)}
+            seen.append(areas(update))
+        assert stream.engine.parts.stepper.nbytes == state
+    assert all(one.keys() == areas(before).keys() and min(one.values()) > 0 for one in seen)
+    assert stream.engine.counters["change_side"] == 6
+    assert stream.engine.counters["begin_again"] == 0
+
+
+def test_what_is_removed_stays_removed_and_comes_back_under_its_id() -> None:
+    stream = Stream()
+    stream.ask(WORDS)
+    stream.see()
+    stream.ask(CLICK)
+    (one, *others) = stream.see(6).tracks
+    assert others
+    stream.tracker.remove_track(one.id)
+    stream.see()
+    stream.use(56)
+    assert one.id not in ids(stream.see(8))
+    stream.tracker.restore_track(one.id)
+    again = ids(stream.see())
+    assert again[one.id][0] == one.label
+    assert {track.id for track in others} < again.keys()
+
+
+def test_prompts_at_another_side_are_taken_where_they_point() -> None:
+    stream = Stream()
+    stream.see()
+    stream.use(56)
+    stream.ask(CLICK, BOX)
+    made = stream.see(2)
+    assert len(made.tracks) == 2
+    stream.ask(replace(CLICK, id=9, track_id=made.tracks[0].id))
+    stream.use(84)
+    assert ids(stream.see(2)) == ids(made)
+
+
+def test_an_object_goes_on_from_what_was_seen_at_the_new_side() -> None:
+    """Its memory of the last picture is the one that pointing at the same mask there would have made."""
+    stream = Stream()
+    stream.ask(BOX)
+    stream.see(4)
+    parts = stream.engine.parts
+    (thing,) = stream.tracker._scene.in_sight
+    mask = parts.stepper.bank.logits[thing.slot.index] > 0
+    stream.use(84)
+    (vouched,) = [one for one in thing.slot.vouched if one.pinned]
+    assert vouched.frame == stream.number - 1
+    network = seeing().at(84)
+    features = network.encode(parts.preprocessor([frame_of(0, stream.number - 1)]))
+    first = torch.zeros(1, dtype=torch.int64)
+    with torch.inference_mode():
+        made = network.take_masks(features.tracker, first, mask[None])
+        right = network.remember(features.tracker, first, made.masks, made.scores, torch.ones(1, dtype=torch.bool))
+    row = parts.stepper.bank.recall(thing.slot, stream.number).memory_rows[thing.slot.vouched.index(vouched)]
+    assert torch.equal(parts.stepper.bank.memories[row], right[0])
+
+
+def test_where_the_look_at_the_new_side_fails_what_was_stretched_is_gone_on_from(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = Stream()
+    stream.ask(BOX)
+    before = stream.see(4)
+
+    def fails(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stream.engine.parts.stepper, "remember", fails)
+        stream.use(84)
+    assert "could not be looked at anew at 84 px" in caplog.text
+    assert ids(stream.see(3)) == ids(before)
+
+
+def test_a_stream_without_a_picture_or_whose_last_one_failed_changes_its_side_all_the_same() -> None:
+    stream = Stream()
+    stream.use(84)
+    stream.ask(BOX)
+    before = stream.see(3)
+    stream.tracker.reset(EngineError("The picture failed."))
+    stream.use(56)
+    assert {track.id for track in stream.see(2).tracks} == ids(before).keys()
+    stream.tracker.close()
+    stream.use(112)
+
+
+def test_two_streams_change_together_and_a_step_of_both_goes_on() -> None:
+    stream = Stream(capacity=16)
+    trackers: list[Sam3Tracker] = [stream.tracker, stream.engine.open_tracker()]
+    for tracker in trackers:
+        tracker.add_prompt(WORDS)
+
+    def step(number: int) -> list[TrackUpdate | StepError]:
+        return stream.engine.step([(tracker, frame_of(at, number)) for at, tracker in enumerate(trackers)])
+
+    before = [step(number) for number in range(5)][-1]
+    stream.use(56)
+    for one, other in zip(before, [step(number) for number in range(5, 8)][-1], strict=True):
+        assert isinstance(one, TrackUpdate)
+        assert isinstance(other, TrackUpdate)
+        assert ids(one).keys() == ids(other).keys()
+        assert all(state == TrackState.LIVE.value for _, state in ids(other).values())
+
+
+def test_the_side_follows_the_load_and_does_not_flap() -> None:
+    """Through the scheduler's own policy: under load it goes down once, and where that is ease goes back no sooner."""
+    stream = Stream()
+    stream.ask(WORDS)
+    before = stream.see(4)
+    relief, sides = Relief(), [SIDE]
+    for window in range(400):
+        # The machine keeps up with the smallest side alone.
+        busy = Load(0.99, 0.3, 30.0) if stream.side > 56 else Load(0.3, 0.0, 30.0)
+        relief = after(relief, busy, len(stream.engine.efforts), Limits())
+        stream.engine.make_do(stream.engine.efforts[relief.efforts - 1] if relief.efforts else FULL)
+        if stream.side != sides[-1]:
+            sides.append(stream.side)
+        if window % 50 == 0:
+            assert ids(stream.see()).keys() == ids(before).keys()
+    assert sides[:4] == [112, 84, 56, 84]
+    assert len(sides) <= 16, "each return that failed is tried after twice the time"
+
+
+# --- the parts
+
+
+def test_a_network_at_another_side_has_the_same_weights_and_gives_what_one_built_for_it_gives() -> None:
+    network = Network(tiny_model(side=112), device=CPU, dtype=torch.float32)
+    where = [parameter.data_ptr() for parameter in network._model.parameters()]
+    before = network.encode(pictures(1, 112))
+    other, built = network.at(56), Network(tiny_model(side=112), device=CPU, dtype=torch.float32, side=56)
+    assert [parameter.data_ptr() for parameter in other._model.parameters()] == where
+    assert [parameter.data_ptr() for parameter in network._model.parameters()] == where
+    small = pictures(1, 56)
+    for mine, right in zip(other.encode(small).tracker, built.encode(small).tracker, strict=True):
+        assert torch.equal(mine, right)
+    for now, then in zip(network.encode(pictures(1, 112)).tracker, before.tracker, strict=True):
+        assert torch.equal(now, then), "the first one is as it was"
+
+
+def bank(side: int, capacity: int = 4) -> MemoryBank:
+    return MemoryBank(Shape.of(tiny_config(side)), capacity, device=CPU, dtype=torch.float32)
+
+
+def plane(side: int) -> Tensor:
+    """A ramp over the grid, which stretching keeps but for its ends."""
+    at = (torch.arange(side) + 0.5) / side
+    return at[:, None] + 2 * at[None]
+
+
+def test_a_bank_is_stretched_in_place_down_and_up_again() -> None:
+    kept = bank(112)
+    slots = [kept.open() for _ in range(3)]
+    kept.close(slots[1])
+    address, nbytes = kept.memories.data_ptr(), kept.nbytes
+    ramp, low = plane(kept.shape.grid), plane(kept.shape.mask)
+    for slot in (slots[0], slots[2]):
+        first = slot.index * kept._per_memory
+        for row in range(first, first + kept._per_memory):
+            kept.memories[row] = ((row + 1) * ramp).flatten()[:, None].to(torch.bfloat16)
+        kept.logits[slot.index] = (slot.index + 1) * low
+        kept.pointers[kept.newest(slot.index)] = slot.index + 5.0
+    for side in (84, 56, 112):
+        kept.resize(Shape.of(tiny_config(112), side))
+        assert kept.memories.shape[1:] == (kept.shape.tokens, kept.shape.memory)
+        assert (kept.memories.data_ptr(), kept.nbytes) == (address, nbytes)
+        inner = slice(1, kept.shape.grid - 1)
+        for slot in (slots[0], slots[2]):
+            first = slot.index * kept._per_memory
+            for row in (first, first + kept._per_memory - 1):
+                made = kept.memories[row, :, 7].view(kept.shape.grid, -1).float() / (row + 1)
+                assert (made - plane(kept.shape.grid))[inner, inner].abs().max() < 0.12
+            assert kept.logits[slot.index].shape == (kept.shape.mask, kept.shape.mask)
+            assert float(kept.pointers[kept.newest(slot.index), 0]) == slot.index + 5.0
+
+
+class Recorded:
+    """Records by running."""
+
+    def record(self, function: object, inputs: tuple[Tensor, ...]) -> tuple[object, tuple[Tensor, ...]]:
+        outputs = function(*inputs)  # type: ignore[operator]
+
+        def replay() -> None:
+            for kept, made in zip(outputs, function(*inputs), strict=True):  # type: ignore[operator]
+                kept.copy_(made)
+
+        return replay, outputs
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_calls_of_each_side_are_recorded_at_the_start_or_when_they_are_first_needed(at_start: bool) -> None:
+    graphs = Graphs(Recorded(), buckets=(1, 2))  # type: ignore[arg-type]
+    network = Network(sees_one_thing(), device=CPU, dtype=torch.float32, runner=graphs)
+    engine = Sam3Engine.of(network, LetterTokens(), sides=(56,), capacity=2)
+    engine.warm_up(1, all_sides=at_start)
+    assert engine.parts.network.shape.side == SIDE
+    before = len(graphs)
+    tracker = engine.open_tracker()
+    tracker.add_prompt(BOX)
+    results = []
+    for number in range(12):
+        if number == 6:
+            engine.make_do(engine.efforts[-1])
+        results += engine.step([(tracker, frame_of(0, number))])
+    assert (len(graphs) > before) is not at_start
+    assert all(isinstance(result, TrackUpdate) and result.tracks for result in results)
+    assert np.all([ids(result) == ids(results[0]) for result in results if isinstance(result, TrackUpdate)])
