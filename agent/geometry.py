@@ -37,9 +37,9 @@ def ground_point(box: BoxXyxy) -> XY:
     return (box[0] + box[2]) / 2, box[3]
 
 
-def standing_point(box: BoxXyxy) -> XY:
-    """The ground point, pulled a hair into the picture: whom its lower edge cuts off is in a zone that ends there."""
-    x, y = ground_point(box)
+def within_picture(point: XY) -> XY:
+    """`point` pulled a hair into the picture: whom its lower edge cuts off is in a zone that ends there."""
+    x, y = point
     return min(max(x, _HAIR), 1.0 - _HAIR), min(max(y, _HAIR), 1.0 - _HAIR)
 
 

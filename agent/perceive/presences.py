@@ -62,7 +62,9 @@ class Presences:
                 sighting = Sighting(at, frame, update.pts, box)
                 presence = self._by_id.get(track.id)
                 if presence is None:
-                    presence = self._by_id[track.id] = Presence(track.id, track.label, sighting, sighting)
+                    presence = self._by_id[track.id] = Presence(
+                        track.id, track.label, sighting, sighting, geometry.ground_point(box)
+                    )
                 presence.label = track.label
                 changes += _seen(presence, sighting)
         ended = {track.id for track in update.tracks if track.state is TrackState.GONE}
@@ -89,6 +91,7 @@ def _seen(presence: Presence, sighting: Sighting) -> Iterator[Change]:
         presence.back = sighting if presence.out is not None else None
     keep_recent(presence.recent, PathPoint(sighting.at, sighting.box))
     presence.last = sighting
+    presence.foot = presence.standing.see(sighting.box, sighting.at)
     if not presence.announced:
         if sighting.at - presence.first.at >= SETTLE:
             presence.announced, presence.since = True, presence.first.at

@@ -112,7 +112,7 @@ class Regions:
 
     def _in_zone(self, region: Region, presence: Presence, step: Step) -> Iterator[Crossing]:
         stay = self._stays.setdefault((region.id, presence.id), _Stay())
-        point = geometry.standing_point(presence.last.box)
+        point = geometry.within_picture(presence.foot)
         here = geometry.in_polygon(point, region.points) is stay.inside
         if here and stay.turn is None:
             return
@@ -135,7 +135,7 @@ class Regions:
         yield Crossing(kind, presence, turn, region, f"{capital(name(presence))} {verb} {the(region)}.")
 
     def _over_line(self, region: Region, presence: Presence, step: Step) -> Iterator[Crossing]:
-        point, key = geometry.standing_point(presence.last.box), (region.id, presence.id)
+        point, key = geometry.within_picture(presence.foot), (region.id, presence.id)
         beyond = geometry.point_to_polyline(point, region.points, step.aspect) >= LINE_WIDTH
         anchor = self._anchors.get(key)
         if anchor is None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import uuid4
 
+from agent.perceive.standing import Standing
 from agent.scene import PathPoint, velocity_of
 from agent.types import XY, BoxXyxy, EventKind
 from stream.types import FrameRef
@@ -35,7 +36,10 @@ class Presence:
     label: str
     first: Sighting
     last: Sighting
+    foot: XY
+    """Where it stands."""
     recent: deque[PathPoint] = field(default_factory=lambda: deque(maxlen=64))
+    standing: Standing = field(default_factory=Standing)
     announced: bool = False
     out: EventKind | None = None
     back: Sighting | None = None
