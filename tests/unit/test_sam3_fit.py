@@ -59,7 +59,22 @@ def test_numbers_are_the_narrowest_that_the_card_is_fast_with() -> None:
         "bfloat16", "bfloat16", "float16", "float32",
     ]  # fmt: skip
     assert all(getattr(torch, name).itemsize == size for name, size in ITEM_BYTES.items())
-    assert choose_dtype(torch.device("cpu")) == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("units", "chosen"),
+    [
+        ({}, torch.float32),
+        ({"avx512_bf16": False, "avx512_f": True}, torch.float32),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+    ],
+)
+def test_a_processor_computes_in_bfloat16_where_it_has_units_for_it(
+    units: dict[str, bool], chosen: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    assert choose_dtype(torch.device("cpu")) == chosen
 
 
 def test_the_configuration_says_when_sam3_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,10 +88,16 @@ def choose_device() -> torch.device:
     )
 
 
+BFLOAT16_UNITS = ("avx512_bf16", "amx_bf16")
+"""Of processors: with either, products in bfloat16 take about half the time of those in float32."""
+
+
 def choose_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16, float16 or float32 by what the card computes in; float32 on a CPU."""
+    """bfloat16, float16 or float32 by what the card computes in; bfloat16 on a processor that has units for it, else
+    float32."""
     if device.type != "cuda":
-        return torch.float32
+        able = torch.cpu.get_capabilities()
+        return torch.bfloat16 if any(able.get(unit) for unit in BFLOAT16_UNITS) else torch.float32
     dtype: torch.dtype = getattr(torch, precision(torch.cuda.get_device_capability(device)))
     return dtype
 
