@@ -13,7 +13,7 @@ from stream.engines.sam3.policy import Policy
 from stream.engines.sam3.weights import choose_dtype, load_model, prepare
 from stream.models.sam3 import REPOSITORY, Found, NoSam3, check_packages, is_repository
 from stream.models.sam3_hub import find, here
-from stream.models.sam3_memory import OBJECTS, PICTURES, Room
+from stream.models.sam3_memory import OBJECTS, PICTURES, SIDES, Room
 
 STEPS = (
     "1. Use a machine with a CUDA GPU, where the weights are fetched at the first start. "
@@ -34,9 +34,9 @@ def load(config: EngineConfig, cameras: int = 1) -> Sam3Engine:
     prepared = prepare(config, cameras)
     engine = _made(
         prepared.found, prepared.device, prepared.dtype, prepared.side, room=prepared.room, where=prepared.words,
-        compiled=config.sam3_compile,
+        compiled=config.sam3_compile, lower=config.sam3_lower_sides != "never",
     )  # fmt: skip
-    engine.warm_up(streams=1 if config.sam3_compile else None)
+    engine.warm_up(streams=1 if config.sam3_compile else None, all_sides=config.sam3_lower_sides == "start")
     return engine
 
 
@@ -55,12 +55,13 @@ def _on_processor(config: EngineConfig) -> Sam3Engine:
     where = f"{found.asked} in {str(dtype).removeprefix('torch.')} on the processor"
     return _made(
         found, device, dtype, side, room=Room(OBJECTS, PICTURES), where=where, compiled=False,
+        lower=config.sam3_lower_sides != "never",
     )  # fmt: skip
 
 
 def _made(
     found: Found, device: torch.device, dtype: torch.dtype, side: int | None, *, room: Room, where: str,
-    compiled: bool,
+    compiled: bool, lower: bool,
 ) -> Sam3Engine:  # fmt: skip
     model = load_model(found, device=device, dtype=dtype, side=side)
     network = Network(model, device=device, dtype=dtype, side=side, runner=runner_for(device, compiled=compiled))
@@ -71,4 +72,5 @@ def _made(
         policy=Policy.of(model.config),
         where=where,
         pictures=room.pictures,
+        sides=SIDES if lower else (),
     )
