@@ -1,7 +1,7 @@
 """What `tests.bench.sam3` compares: the live engine's step, transformers' tracker, and transformers' whole streaming.
 
-Random weights never detect anything, so stock is handed the detections, the same in each frame, in place of running its
-detector, and is told that its masks fit them: all objects live for ever. That spares it the detector of every frame.
+Random weights never detect anything, so stock is handed detections, the same in each frame, in place of what its
+detector finds, and is told that its masks fit them: all objects live for ever.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import Sam3VideoConfig, Sam3VideoModel
 
 from stream.engines.sam3.graphs import Runner
-from stream.engines.sam3.network import Network
+from stream.engines.sam3.network import Concept, Features, Network, Query
 from stream.engines.sam3.resize import fit
 from stream.engines.sam3.shape import Shape
 from stream.engines.sam3.stepping import Asked, Given, Stepper
@@ -30,6 +30,7 @@ def middle_config() -> Sam3VideoConfig:
         backbone = vision.backbone_config
         backbone.hidden_size, backbone.intermediate_size = 256, 512
         backbone.num_hidden_layers, backbone.num_attention_heads, backbone.global_attn_indexes = 4, 4, [3]
+        backbone.window_size = 8  # windows that fill the picture, as they do in the real one
     text = config.detector_config.text_config
     text.hidden_size, text.intermediate_size, text.num_hidden_layers, text.num_attention_heads = 64, 64, 1, 4
     for part in (config.detector_config.detr_encoder_config, config.detector_config.detr_decoder_config):
@@ -62,16 +63,17 @@ def places(count: int, side: int) -> list[tuple[float, float, float, float]]:
 class Ours:
     """`objects` spread over `cameras`, whose pictures come together."""
 
-    name = "ours"
-
     def __init__(
         self, model: Sam3VideoModel, objects: int, *, cameras: int = 1, device: torch.device, dtype: torch.dtype,
-        runner: Runner | None = None, vouched: int = 1,
+        runner: Runner | None = None, vouched: int = 1, name: str = "ours",
     ) -> None:  # fmt: skip
+        self.name = name
         self.network = Network(model, device=device, dtype=dtype, runner=runner)
         self.stepper = Stepper(self.network, max(64, objects))
         self._slots = [self.stepper.open() for _ in range(objects)]
         self._cameras, self._vouched = cameras, vouched
+        self._concept: Concept | None = None
+        self._seen: Features | None = None
 
     def asked(self, frame: int) -> list[Asked]:
         return [Asked(slot, number % self._cameras, frame) for number, slot in enumerate(self._slots)]
@@ -90,6 +92,19 @@ class Ours:
         )  # fmt: skip
         return outcome.masks
 
+    def look(self, pictures: Tensor) -> None:
+        """What the detector adds to a frame that it looks at: one concept in each picture."""
+        if self._concept is None:
+            ids = torch.zeros(1, self.network.shape.text, dtype=torch.long)
+            self._concept = self.network.embed_text(ids, torch.ones_like(ids))
+        if self._seen is None:
+            self._seen = self.network.encode(pictures)
+        self.network.detect(self._seen, [Query(picture, self._concept) for picture in range(len(pictures))])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.network.dtype
+
     @property
     def state_bytes(self) -> int:
         return self.stepper.nbytes
@@ -98,7 +113,7 @@ class Ours:
 class Tracker:
     """transformers' tracker alone, pruned: no detections, no planning, no association."""
 
-    name = "tracker"
+    name, dtype = "tracker", torch.float32
 
     def __init__(self, model: Sam3VideoModel, objects: int, *, vouched: int = 1) -> None:
         self._oracle = Oracle(model)
@@ -128,16 +143,26 @@ class Tracker:
 
 
 class Stock:
-    """transformers' streaming, `Sam3VideoModel.forward`, as it is or with the exact prune after each frame."""
+    """transformers' streaming, `Sam3VideoModel.forward`, as it is or with the exact prune after each frame.
+
+    Its detector looks at every frame; its text is embedded once.
+    """
 
     def __init__(self, model: Sam3VideoModel, objects: int, *, pruned: bool) -> None:
         self.name = "stock_pruned" if pruned else "stock"
+        self.dtype = torch.float32
         self._model, self._pruned = model, pruned
         model.recondition_every_nth_frame = 0  # as many memories as the others have
         parameter = next(model.parameters())
         self._session = LiveSession(parameter.device, parameter.dtype)
         self._session.add_prompt("thing")
         self._masks = self._rectangles(objects, int(model.low_res_mask_size)).to(parameter)
+        ids = torch.zeros(1, Shape.of(model.config, None).text, dtype=torch.long, device=parameter.device)
+        self._mask = torch.ones_like(ids)
+        with torch.inference_mode():
+            self._text = model.detector_model.get_text_features(
+                input_ids=ids, attention_mask=self._mask, return_dict=True
+            )
 
     @staticmethod
     def _rectangles(objects: int, side: int) -> Tensor:
@@ -161,6 +186,7 @@ class Stock:
                     del kept[old]
 
     def _detections(self, inference_session: Any, vision_embeds: Any) -> dict[int, dict[str, Tensor]]:
+        self._model.detector_model(vision_embeds=vision_embeds, text_embeds=self._text, attention_mask=self._mask)
         count = len(self._masks)
         boxes, scores = self._masks.new_zeros(count, 4), self._masks.new_full((count,), 0.95)
         return {
