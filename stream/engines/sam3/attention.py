@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from stream.engines.sam3.shape import Shape
@@ -30,6 +30,10 @@ class MemoryAttention:
         """
         self._shape = shape
         self._layers = list(tracker.memory_attention.layers)
+        for layer in self._layers:
+            if isinstance(layer.activation, nn.ReLU):
+                # What it rectifies is the largest tensor here, and nobody else reads it.
+                layer.activation = nn.ReLU(inplace=True)
         self._norm = tracker.memory_attention.layer_norm
         self._project_age = tracker.temporal_positional_encoding_projection_layer
         rotation = tracker.memory_attention.rotary_emb
