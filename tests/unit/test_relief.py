@@ -73,7 +73,7 @@ def test_after_a_long_time_without_trouble_a_return_is_quick_again() -> None:
     assert run(relief, EASY, LIMITS.take_windows).none
 
 
-@given(st.lists(LOADS, max_size=300), st.integers(0, 3))
+@given(st.lists(LOADS, max_size=300), st.integers(0, 4))
 def test_levels_change_one_at_a_time_and_never_both_ways_within_the_shortest_wait(
     loads: list[Load], offers: int
 ) -> None:
@@ -90,7 +90,7 @@ def test_levels_change_one_at_a_time_and_never_both_ways_within_the_shortest_wai
         assert second - first >= (LIMITS.give_windows if gives else LIMITS.take_windows)
 
 
-@given(st.floats(0.5, 60), st.integers(0, 3), st.floats(1.1, 30.0))
+@given(st.floats(0.5, 60), st.integers(0, 4), st.floats(1.1, 30.0))
 def test_it_settles_below_what_the_machine_can_do(capacity_fps: float, offers: int, wanted_fps: float) -> None:
     """A machine that does so many pictures a second: the drops end, unless even the lowest ceiling is too much."""
     relief, late = Relief(), 0.0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,12 +17,13 @@ from kernels import cpu
 from stream.engines.base import StepError
 from stream.engines.sam3.engine import EFFORTS, Sam3Engine
 from stream.engines.sam3.graphs import Graphs
-from stream.engines.sam3.memory import MemoryBank
+from stream.engines.sam3.memory import MemoryBank, Slot
 from stream.engines.sam3.network import Network
 from stream.engines.sam3.shape import Shape
 from stream.engines.sam3.tracker import Sam3Tracker
 from stream.errors import EngineError
 from stream.relief import FULL, Limits, Load, Relief, after, in_words
+from stream.scheduler import Scheduler
 from stream.types import Point, Prompt, PromptKind, TrackState, TrackUpdate
 from tests.sam3_scene import pictures
 from tests.sam3_shaped import SIDE, sees_one_thing
@@ -151,7 +154,7 @@ def test_prompts_at_another_side_are_taken_where_they_point() -> None:
 
 
 def test_an_object_goes_on_from_what_was_seen_at_the_new_side() -> None:
-    """Its memory of the last picture is the one that pointing at the same mask there would have made."""
+    """Its memory of the last picture is the one that its mask makes there; what was pointed at stays pinned."""
     stream = Stream()
     stream.ask(BOX)
     stream.see(4)
@@ -159,8 +162,8 @@ def test_an_object_goes_on_from_what_was_seen_at_the_new_side() -> None:
     (thing,) = stream.tracker._scene.in_sight
     mask = parts.stepper.bank.logits[thing.slot.index] > 0
     stream.use(84)
-    (vouched,) = [one for one in thing.slot.vouched if one.pinned]
-    assert vouched.frame == stream.number - 1
+    pinned, vouched = thing.slot.vouched
+    assert (pinned.frame, pinned.pinned, vouched.frame, vouched.pinned) == (0, True, stream.number - 1, False)
     network = seeing().at(84)
     features = network.encode(parts.preprocessor([frame_of(0, stream.number - 1)]))
     first = torch.zeros(1, dtype=torch.int64)
@@ -237,6 +240,39 @@ def test_the_side_follows_the_load_and_does_not_flap() -> None:
     assert len(sides) <= 16, "each return that failed is tried after twice the time"
 
 
+async def test_a_camera_that_is_too_fast_is_followed_at_a_smaller_side_until_it_is_slow_again() -> None:
+    """The engine on its own thread, with the scheduler's policy at work and what is shown of it."""
+    stream = Stream()
+    limits = Limits(window_s=0.1, give_windows=1, take_windows=1, busy_most=0.3, busy_ease=2.0)
+    scheduler = Scheduler(stream.engine, limits)
+    scheduler.start()
+    seen: list[dict[int, tuple[str, str]]] = []
+    lane = await scheduler.open(lambda result: seen.append(ids(result)) if isinstance(result, TrackUpdate) else None)
+    await scheduler.run(lambda: lane.tracker.add_prompt(WORDS))
+
+    async def feed(until: Callable[[], bool], *, patient: bool) -> None:
+        """Pictures as fast as can be, or each once the one before was followed."""
+        async with asyncio.timeout(60):
+            while not until():
+                stream.number += 1
+                before = len(seen)
+                lane.put(replace(frame_of(0, stream.number), received_s=time.monotonic()))
+                await asyncio.sleep(0.001)
+                while patient and len(seen) == before:
+                    await asyncio.sleep(0.001)
+
+    await feed(lambda: len(seen) > 5 and set(seen[-1].values()) == {("dog", "live")}, patient=True)
+    followed = seen[-1]
+    await feed(lambda: stream.side == LOWER[-1], patient=False)
+    assert "The machine is busy: tracking at 50% of the resolution." in scheduler.policy
+    at_smallest = len(seen)
+    await feed(lambda: scheduler.relief.none and len(seen) > at_smallest + 3, patient=True)
+    assert stream.side == SIDE
+    assert scheduler.policy == ()
+    await asyncio.to_thread(scheduler.close)
+    assert all(one == followed for one in seen[seen.index(followed) :])
+
+
 # --- the parts
 
 
@@ -288,6 +324,43 @@ def test_a_bank_is_stretched_in_place_down_and_up_again() -> None:
                 assert (made - plane(kept.shape.grid))[inner, inner].abs().max() < 0.12
             assert kept.logits[slot.index].shape == (kept.shape.mask, kept.shape.mask)
             assert float(kept.pointers[kept.newest(slot.index), 0]) == slot.index + 5.0
+
+
+def test_what_is_pinned_is_as_it_was_when_the_full_side_is_back() -> None:
+    kept, drawn = bank(112), torch.Generator().manual_seed(1)
+    full, slots = kept.shape, [kept.open() for _ in range(2)]
+
+    def remember(slot: Slot, frame: int, *, pinned: bool) -> Tensor:
+        place = kept.place(slot, frame, "pinned" if pinned else "rolling")
+        kept.memories[place.memory_row] = torch.randn(kept.memories.shape[1:], generator=drawn).to(torch.bfloat16)
+        return kept.memories[place.memory_row].clone()
+
+    def recalled(slot: Slot, frame: int) -> Tensor:
+        vouched = [one.frame for one in slot.vouched]
+        return kept.memories[kept.recall(slot, 50).memory_rows[vouched.index(frame)]]
+
+    originals = [remember(slot, 0, pinned=True) for slot in slots]
+    rolled = remember(slots[0], 16, pinned=False)
+    for side in (84, 56, 84, 56):
+        kept.resize(Shape.of(tiny_config(112), side))
+    lower = remember(slots[0], 32, pinned=True)
+    once = bank(112)
+    other = once.open()
+    once.memories[once.place(other, 0, "pinned").memory_row] = originals[1]
+    once.resize(kept.shape)
+    assert torch.equal(recalled(slots[1], 0), once.memories[once.recall(other, 50).memory_rows[0]]), "stretched once"
+    kept.resize(full)
+    assert all(torch.equal(recalled(slot, 0), original) for slot, original in zip(slots, originals, strict=True))
+    assert not torch.equal(recalled(slots[0], 16), rolled)
+    assert recalled(slots[0], 32).shape != lower.shape
+    assert torch.isfinite(recalled(slots[0], 32).float()).all()
+    kept.resize(Shape.of(tiny_config(112), 56))
+    kept.close(slots[1])
+    again = kept.open()
+    assert again.index == slots[1].index
+    remember(again, 0, pinned=True)
+    kept.resize(full)
+    assert not torch.equal(recalled(again, 0), originals[1]), "what was another object's does not come back"
 
 
 class Recorded:

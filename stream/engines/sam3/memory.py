@@ -81,7 +81,7 @@ class MemoryBank:
         self, shape: Shape, capacity: int, *, device: torch.device, dtype: torch.dtype, ring: int | None = None
     ) -> None:
         """`ring`: places for recent memories, instead of as many as are read."""
-        self.shape = shape
+        self.shape = self._full = shape
         self.capacity = capacity
         self._ring = ring or shape.recent
         self._per_memory = CONDITIONING + self._ring
@@ -95,6 +95,9 @@ class MemoryBank:
         self.pointers = torch.zeros(rows * self._per_pointer, shape.hidden, dtype=dtype, device=device)
         self.memories, self.logits = self._laid_out(shape)
         self._free = list(range(capacity))[::-1]
+        self._slots: dict[int, Slot] = {}
+        self._originals: list[tuple[Slot, int, Tensor]] = []
+        """Slot, frame and memory of what was pinned when the full side was left."""
 
     def _laid_out(self, shape: Shape) -> tuple[Tensor, Tensor]:
         rows = self.capacity + 1
@@ -105,21 +108,33 @@ class MemoryBank:
     @torch.inference_mode()
     def resize(self, shape: Shape) -> None:
         """Go on at another input side, no larger than that which the bank was made for, in the same memory. Memories
-        and masks of the objects that there are are stretched to its grid; pointers are of no size."""
+        and masks of the objects that there are are stretched to its grid; pointers are of no size.
+
+        What is pinned when the full side is left is kept beside, one memory an object, until it comes back: stretched
+        to and fro it would blur."""
+        if self.shape == self._full:
+            self._originals = [
+                (slot, vouched.frame, self.memories[self._rows(slot, vouched.place, 0).memory_row].clone())
+                for slot in self._slots.values() for vouched in slot.vouched if vouched.pinned
+            ]  # fmt: skip
         memories, logits = self._laid_out(shape)
-        used = sorted(set(range(self.capacity)) - set(self._free), reverse=shape.side > self.shape.side)
-        per, grid, mask = self._per_memory, (shape.grid, shape.grid), (shape.mask, shape.mask)
+        per, mask = self._per_memory, (shape.mask, shape.mask)
         # In this order nothing is written that is still to be read.
-        for index in used:
+        for index in sorted(self._slots, reverse=shape.side > self.shape.side):
             rows = slice(index * per, (index + 1) * per)
-            old = self.memories[rows].transpose(1, 2).view(per, -1, self.shape.grid, self.shape.grid)
-            memories[rows] = stretched(old, grid).flatten(2).transpose(1, 2)
+            memories[rows] = _regridded(self.memories[rows], shape.grid)
             logits[index] = stretched(self.logits[None, index : index + 1], mask)[0, 0]
         self.shape, self.memories, self.logits = shape, memories, logits
+        for slot, frame, original in self._originals:
+            place = next((vouched.place for vouched in slot.vouched if vouched.frame == frame and slot.open), None)
+            if place is not None:
+                memories[self._rows(slot, place, 0).memory_row] = _regridded(original[None], shape.grid)[0]
+        if shape == self._full:
+            self._originals = []
 
     @property
     def nbytes(self) -> int:
-        """Bytes on the device; never changes."""
+        """Bytes on the device, but for what `resize` keeps beside; never changes."""
         return sum(tensor.nbytes for tensor in (*self._room, self.pointers))
 
     @property
@@ -143,12 +158,15 @@ class MemoryBank:
                 f"No more than {self.capacity} objects can be followed at once.",
                 action="Remove objects or prompts that are no longer needed.",
             )
-        return Slot(self._free.pop(), memories=[None] * self._ring, pointers=[None] * self.shape.pointers)
+        slot = Slot(self._free.pop(), memories=[None] * self._ring, pointers=[None] * self.shape.pointers)
+        self._slots[slot.index] = slot
+        return slot
 
     def close(self, slot: Slot) -> None:
         """Give the slot back. Idempotent."""
         if slot.open:
             slot.open = False
+            del self._slots[slot.index]
             self._free.append(slot.index)
 
     def forget_since(self, slot: Slot, frame: int) -> bool:
@@ -231,6 +249,13 @@ def stretched(values: Tensor, size: tuple[int, int]) -> Tensor:
     """`(N, C, h, w)` as `(N, C, *size)`: bilinear, antialiased where it becomes smaller; a new tensor."""
     made = functional.interpolate(values.float(), size, mode="bilinear", align_corners=False, antialias=True)
     return made.to(values.dtype)
+
+
+def _regridded(memories: Tensor, grid: int) -> Tensor:
+    """`(N, tokens, C)` on another grid; a new tensor."""
+    old = math.isqrt(memories.shape[1])
+    planes = memories.transpose(1, 2).view(len(memories), -1, old, old)
+    return stretched(planes, (grid, grid)).flatten(2).transpose(1, 2)
 
 
 def batches_of(recalls: Sequence[Recall]) -> dict[tuple[int, int], list[int]]:

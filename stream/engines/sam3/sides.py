@@ -2,8 +2,8 @@
 
 Another side has other grids. All that is remembered is stretched to them, and there is nothing better for objects that
 are out of sight. Those in sight are looked at anew: the last picture is encoded at the new side, and the mask of each
-becomes its pinned conditioning frame, as if it had been pointed at there. Ids, lives, pointers and what was removed are
-of no size and stay as they are.
+there becomes a conditioning frame, as if it had been confirmed by the detector. Ids, lives, pointers and what was
+removed are of no size and stay as they are.
 """
 
 from __future__ import annotations
@@ -80,4 +80,4 @@ class Sides:
         features = parts.network.encode(parts.preprocessor([frame]))
         asked = [Asked(things[row].slot, 0, scene.number) for row in seen]
         made = parts.stepper.start(features, asked, [Given(mask=masks[row]) for row in seen])
-        parts.stepper.remember(features, asked, made.masks, made.scores, conditioning="pinned", from_prompt=True)
+        parts.stepper.remember(features, asked, made.masks, made.scores, conditioning="rolling", from_prompt=True)
