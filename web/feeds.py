@@ -243,12 +243,7 @@ class Feeds:
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = begin(work, name)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("What goes on beside the feeds has ended: %s", error, exc_info=error)
+        task.add_done_callback(self._tasks.discard)
 
 
 def apply_settings(session: StreamSession, feed: FeedConfig) -> None:

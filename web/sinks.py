@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from agent.agents import Agents
 from agent.loop import StreamAgent
@@ -26,13 +25,12 @@ from agent.types import Severity
 from stream.config import Config
 from stream.errors import BadInput
 from stream.sink_config import BrowserConfig, Login, MqttConfig, SinkConfig, SinkTerms, SmtpConfig
+from web.secret_files import password_in, read_secret
 from web.wire import Json
 
 MAIL_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 PAGE_TITLE = "$stream"
 PAGE_TEXT = "$text"
-
-T = TypeVar("T")
 
 
 def nobody() -> Sequence[StreamAgent]:
@@ -93,7 +91,7 @@ def _sink(sink: SinkConfig, number: int, config: Config, roster: Roster) -> Sink
             return BrowserSink(terms)
     secret = None
     if sink.secret_file is not None:
-        secret = _read(sink.secret_file, "secret", "secret_file", secret_of)
+        secret = read_secret(sink.secret_file, "secret", "sinks.secret_file", secret_of)
     return WebhookSink(terms, sink.url, secret)
 
 
@@ -137,24 +135,7 @@ def password_of(login: Login) -> str | None:
         return password
     if login.password_file is None:
         return None
-    return _read(login.password_file, "password", "password_file", _password)
-
-
-def _password(text: str) -> str:
-    text = text.rstrip("\r\n")
-    if not text:
-        raise ValueError("it is empty")
-    return text
-
-
-def _read(path: Path, what: str, key: str, parse: Callable[[str], T]) -> T:
-    try:
-        return parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        # Not the bytes that are no text: they are part of a secret.
-        why = error.strerror if isinstance(error, OSError) else error
-        why = "it is not text" if isinstance(error, UnicodeDecodeError) else why
-        raise BadInput(f"The {what} in {path} cannot be used: {why}.", action=f"Correct sinks.{key}.") from None
+    return read_secret(login.password_file, "password", "sinks.password_file", password_in)
 
 
 def _tls(ca_file: Path | None, *, secure: bool) -> ssl.SSLContext | None:

@@ -24,6 +24,7 @@ from stream.sources.http import HttpCamera
 from stream.sources.rtsp import RtspCamera
 from stream.sources.trust import Trust
 from web.api.feed_shapes import NewSource
+from web.secret_files import password_in, read_secret
 
 SCHEMES = {"rtsp": rtsp.SCHEMES, "http": http.SCHEMES, "mjpeg": http.SCHEMES}
 DEVICE = re.compile(r"/dev/video\d{1,3}")
@@ -92,16 +93,10 @@ async def check(source: Source) -> None:
 
 
 def password_of(feed: FeedConfig) -> str | None:
-    """Raises `BadInput` for a file that cannot be read."""
+    """Raises `BadInput` for a file that cannot be read or is empty."""
     if feed.password_file is None:
         return feed.password.get_secret_value() if feed.password is not None else None
-    try:
-        return feed.password_file.read_text(encoding="utf-8").strip("\r\n")
-    except (OSError, UnicodeDecodeError):
-        raise BadInput(
-            f"The password of feed “{feed.id}” cannot be read from {feed.password_file}.",
-            action="Correct feeds.password_file.",
-        ) from None
+    return read_secret(feed.password_file, f"password of feed “{feed.id}”", "feeds.password_file", password_in)
 
 
 def trust_of(feed: FeedConfig) -> Trust:

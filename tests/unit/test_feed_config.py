@@ -90,7 +90,7 @@ def test_a_password_comes_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "password"
     path.write_text("p@ss word\n")
     assert password_of(FeedConfig(id="gate", url="rtsp://cam/1", password_file=path)) == "p@ss word"
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="cannot be used: No such file"):
         password_of(FeedConfig(id="gate", url="rtsp://cam/1", password_file=tmp_path / "absent"))
 
 
