@@ -55,7 +55,7 @@ PARTS = (
     Part("decoding", "NVDEC: library, context, planes, delay, changes, order", 60, (
         "-m", "tests.gpu.decoding", "--json", FILE)),
     Part("engine", "the sam3 engine against the processor", 90, (*PYTEST, "tests/gpu"), CUDA),
-    Part("whole", "the whole server, SAM 3 in full size, 720p30, 1 and 4 cameras; copies to the host", 150, (
+    Part("whole", "the whole server, SAM 3 in full size, 720p30; copies to the host; smaller sides", 150, (
         "-m", "tests.gpu.whole", "--json", FILE)),
     Part("kernels", "the kernels against their references", 120, (*PYTEST, "tests/kernels"), CUDA),
     Part("kernel times", "each kernel, and the usual libraries", 60, (

@@ -20,14 +20,19 @@ def prompts(size: tuple[int, int]) -> list[Prompt]:
     ]
 
 
-def engine_on(device: Any) -> Any:
+LOWER = (84, 56)
+
+
+def engine_on(device: Any, *, graphs: bool = False) -> Any:
     from stream.engines.sam3.engine import Sam3Engine
+    from stream.engines.sam3.graphs import runner_for
     from stream.engines.sam3.network import Network
     from tests.sam3_shaped import sees_one_thing
     from tests.sam3_stock import LetterTokens
 
-    model = sees_one_thing()
-    return Sam3Engine.of(Network(model, device=device, dtype=next(model.parameters()).dtype), LetterTokens())
+    model, runner = sees_one_thing(), runner_for(device, graphs=graphs)
+    network = Network(model, device=device, dtype=next(model.parameters()).dtype, runner=runner)
+    return Sam3Engine.of(network, LetterTokens(), sides=LOWER, capacity=16)
 
 
 def streamed(engine: Any, frames: range, trackers: list[Any]) -> list[list[TrackUpdate]]:
@@ -71,6 +76,35 @@ def test_it_follows_what_it_follows_on_the_cpu(torch: Any) -> None:
                 (track.id, track.state, track.box_xyxy_px, track.mask) for track in wanted.tracks
             ]
     assert len(ours[-1][0].tracks) >= 4
+
+
+def through_sides(engine: Any) -> list[TrackUpdate]:
+    """One stream that is followed at each side in turn, at each twice."""
+    from stream.relief import FULL
+
+    tracker, made = engine.open_tracker(), []
+    tracker.add_prompt(Prompt(1, PromptKind.POINTS, points=(Point(160.0, 120.0),)))
+    tracker.add_prompt(Prompt(2, PromptKind.BOX, box_xyxy_px=(40.0, 30.0, 280.0, 200.0)))
+    for turn, effort in enumerate((FULL, *engine.efforts[-2:], FULL, *engine.efforts[-2:], FULL)):
+        engine.make_do(effort)
+        made += [updates[0] for updates in streamed(engine, range(6 * turn, 6 * turn + 6), [tracker])]
+    return made
+
+
+def test_smaller_sides_keep_what_is_followed_and_take_no_more_state(torch: Any) -> None:
+    """With graphs, which read the memory at each side where they were recorded: as on the processor without any."""
+    ours, theirs = engine_on(torch.device("cuda"), graphs=True), engine_on(torch.device("cpu"))
+    ours.warm_up(1)
+    state = ours.parts.stepper.nbytes
+    followed, right = through_sides(ours), through_sides(theirs)
+    for update, wanted in zip(followed, right, strict=True):
+        assert [(track.id, track.state, track.mask) for track in update.tracks] == [
+            (track.id, track.state, track.mask) for track in wanted.tracks
+        ]
+    assert len(followed[-1].tracks) == 2
+    assert {track.mask.size[0] for update in followed for track in update.tracks if track.mask} == {32, 24, 16}
+    assert ours.parts.stepper.nbytes == state
+    assert ours.counters["change_side"] == 6
 
 
 def test_a_step_waits_once(torch: Any) -> None:

@@ -1,5 +1,5 @@
-"""The whole server with SAM 3 in full size and random weights, whose speed is that of real ones: a table of stages, and
-how often a step copies to the host.
+"""The whole server with SAM 3 in full size and random weights, whose speed is that of real ones: a table of stages, how
+often a step copies to the host, and what a smaller input side costs and saves.
 
     python -m tests.gpu.whole [--model full|tiny] [--seconds N] [--json FILE]
 """
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,8 @@ from stream.engines.sam3.graphs import runner_for
 from stream.engines.sam3.network import Network
 from stream.engines.sam3.policy import Policy
 from stream.hardware import Hardware, nvdec
+from stream.models.sam3_memory import SIDES
+from stream.relief import FULL
 from stream.sources.demo import CLIP
 from stream.surfaces import CAPACITY, DeviceFrame
 from stream.types import EncodedFrame, Frame, Prompt, PromptKind, TrackUpdate
@@ -54,7 +59,9 @@ def make_engine(name: str, device: torch.device, streams: int) -> Sam3Engine:
     model = sees_one_thing() if name == "tiny" else made_sure(build("full", device=device, dtype=dtype))
     network = Network(model, device=device, dtype=dtype, runner=runner_for(device))
     policy = replace(Policy.of(model.config), removes=False)
-    engine = Sam3Engine.of(network, EqualTokens(network.shape.text), policy=policy)
+    patch, full = network.shape.patch, network.shape.side
+    lower = [round(side / SIDES[0] * full / patch) * patch for side in SIDES[1:]]
+    engine = Sam3Engine.of(network, EqualTokens(network.shape.text), policy=policy, sides=lower)
     if device.type == "cuda":
         engine.warm_up(streams)
     return engine
@@ -124,11 +131,52 @@ def copies(engine: Sam3Engine, hardware: Hardware | None, objects: int = 5) -> J
             torch.cuda.synchronize()
     counted = Counter(event.name for event in profile.events())
     named = {name: count for name, count in counted.items() if "Memcpy" in name or "Synchronize" in name}
+    tracker.close()
     to_host = sum(count for name, count in named.items() if "DtoH" in name)
     return {
         "steps": steps, "tracks": len(update.tracks), "frames": type(frames[0]).__name__,
         "to_host_a_step": to_host / steps, "events_a_step": {key: n / steps for key, n in named.items()},
     }  # fmt: skip
+
+
+def sides(engine: Sam3Engine, hardware: Hardware | None, objects: int = 5) -> Json:
+    """A stream that goes through the input sides twice: how long a step takes at each, and the change to it, the first
+    of which records."""
+    frames = frames_of(hardware, CAPACITY - 2)
+    tracker = engine.open_tracker()
+    for number in range(objects):
+        box = (number / objects * 1280, 100.0, (number + 0.8) / objects * 1280, 600.0)
+        tracker.add_prompt(Prompt(number + 1, PromptKind.BOX, box_xyxy_px=box))
+    index, found = 0, []
+
+    def step() -> TrackUpdate:
+        nonlocal index
+        (update,) = engine.step([(tracker, renumbered(frames[index % len(frames)], index))])
+        index += 1
+        assert isinstance(update, TrackUpdate), update
+        return update
+
+    def timed(work: Callable[[], object]) -> float:
+        begun_s = time.perf_counter()
+        work()
+        if engine.gpu is not None:
+            torch.cuda.synchronize()
+        return round((time.perf_counter() - begun_s) * 1000, 2)
+
+    steps = 20 if engine.gpu is not None else 2
+    before = [track.id for track in [step() for _ in range(steps)][-1].tracks]
+    for effort in (*engine.efforts[-2:], FULL, *engine.efforts[-2:], FULL):
+        change_ms = timed(partial(engine.make_do, effort))
+        times = [timed(step) for _ in range(steps)]
+        update = step()
+        found.append({
+            "side": engine.parts.network.shape.side, "change_ms": change_ms, "step_ms_p50": statistics.median(times),
+            "ids_kept": [track.id for track in update.tracks] == before,
+            "masks": sum(track.mask is not None for track in update.tracks),
+            "state_mb": round(engine.parts.stepper.nbytes / 1e6, 1),
+        })  # fmt: skip
+    tracker.close()
+    return {"objects": objects, "changes": found}
 
 
 def main() -> None:
@@ -142,6 +190,7 @@ def main() -> None:
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     engine = make_engine(options.model, device, max(options.streams))
     found: Json = {"copies": copies(engine, nvdec(0) if engine.gpu is not None else None)}
+    found["sides"] = sides(engine, nvdec(0) if engine.gpu is not None else None)
     found["stages"] = stages(engine, options.seconds, streams=tuple(options.streams), objects=tuple(options.objects))
     text = json.dumps(found, indent=1)
     sys.stdout.write(text + "\n")

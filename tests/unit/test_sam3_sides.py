@@ -191,6 +191,28 @@ def test_where_the_look_at_the_new_side_fails_what_was_stretched_is_gone_on_from
     assert ids(stream.see(3)) == ids(before)
 
 
+def test_where_a_side_cannot_be_made_ready_the_present_one_stays(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = Stream()
+    stream.ask(BOX)
+    before = stream.see(3)
+
+    def fails(*_: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Network, "at", fails)
+        stream.use(84)
+    assert "84 px could not be made ready: out of memory" in caplog.text
+    assert (stream.side, stream.engine.counters["change_side"]) == (SIDE, 0)
+    assert ids(stream.see(2)) == ids(before)
+    stream.use(84)
+    assert (stream.side, ids(stream.see(2))) == (84, ids(before))
+    with pytest.raises(ValueError, match="not multiples of the patch of 14 px"):
+        Stream(sides=(84, 60))
+
+
 def test_a_stream_without_a_picture_or_whose_last_one_failed_changes_its_side_all_the_same() -> None:
     stream = Stream()
     stream.use(84)

@@ -137,12 +137,16 @@ class Sam3Engine:
         side = self._sides.nearest(effort.detail)
         if side == self._sides.present:
             return
-        self._counters["change_side"] += 1
-        self._use(side)
-        if self._ready and side not in self._ready:
-            used, buckets = self.parts.stepper.bank.used, self.parts.network.run.buckets
-            objects = next((size for size in buckets if size >= used), None)
-            self._record(range(1, max(1, min(len(self._trackers), self.max_batch)) + 1), objects)
+        try:
+            self._use(side)
+            if self._ready and side not in self._ready:
+                used, buckets = self.parts.stepper.bank.used, self.parts.network.run.buckets
+                objects = next((size for size in buckets if size >= used), None)
+                self._record(range(1, max(1, min(len(self._trackers), self.max_batch)) + 1), objects)
+            self._counters["change_side"] += 1
+        except Exception as error:  # noqa: BLE001 - told, and every step is made at the side that there is
+            self._make_room()
+            log.warning("the input side of %d px could not be made ready: %s", side, error)
 
     def warm_up(self, streams: int | None = None, *, all_sides: bool = False) -> None:
         """Record and compile what steps of up to so many streams need (`max_batch` if None), at the full side or at

@@ -27,8 +27,12 @@ class Sides:
     """Changes the side of `parts`. All calls on the engine's thread, between two steps."""
 
     def __init__(self, parts: Parts, lower: Sequence[int] = ()) -> None:
-        """`lower`: the sides to give way to; those that are not smaller than the present one are left out."""
-        self.full = parts.network.shape.side
+        """`lower`: the sides to give way to; those that are not smaller than the present one are left out. Raises
+        ValueError where one is not a multiple of the patch."""
+        shape = parts.network.shape
+        if any(side % shape.patch for side in lower):
+            raise ValueError(f"input sides of {tuple(lower)} px are not multiples of the patch of {shape.patch} px")
+        self.full = shape.side
         self.lower = tuple(sorted({side for side in lower if side < self.full}, reverse=True))
         self._parts = parts
         self._made = {self.full: (parts.network, parts.preprocessor)}
@@ -42,7 +46,7 @@ class Sides:
         return min((self.full, *self.lower), key=lambda side: abs(side - detail * self.full))
 
     def use(self, side: int, trackers: Iterable[Sam3Tracker]) -> None:
-        """Go on at `side`, one of those given, with what the trackers follow."""
+        """Go on at `side`, one of those given, with what the trackers follow. What raises has changed nothing."""
         if side == self.present:
             return
         present = [tracker.present for tracker in trackers]
@@ -58,11 +62,11 @@ class Sides:
     def _change(self, side: int) -> None:
         parts = self._parts
         if side not in self._made:
-            network = self._made[self.full][0].at(side)
-            made = Preprocessor(side, device=network.device, dtype=network.dtype)
-            self._made[side] = network, made
-        parts.network, parts.preprocessor = self._made[side]
-        parts.stepper.use(parts.network)
+            made = self._made[self.full][0].at(side)
+            self._made[side] = made, Preprocessor(side, device=made.device, dtype=made.dtype)
+        network, preprocessor = self._made[side]
+        parts.stepper.use(network)
+        parts.network, parts.preprocessor = network, preprocessor
 
     @torch.inference_mode()
     def _masks(self, scene: Scene) -> Tensor:

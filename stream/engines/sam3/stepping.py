@@ -90,8 +90,8 @@ class Stepper:
 
     def use(self, network: Network) -> None:
         """Go on with the same weights at another input side (`Network.at`), no larger than the first."""
-        self.network = network
         self.bank.resize(network.shape)
+        self.network = network
 
     def open(self) -> Slot:
         """Room for one object. Raises `LimitReached` when all of it is taken."""
