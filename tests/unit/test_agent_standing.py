@@ -47,6 +47,7 @@ def test_who_loses_the_lower_third_for_a_while_stands_where_he_stood(fps: float,
         pytest.param(lambda t: (0.2 - 0.02 * t, 0.4 + 0.05 * t), id="comes near"),
         pytest.param(lambda t: (0.2 if t < 3 else 0.35, 0.6), id="crouches"),
         pytest.param(lambda t: (0.2 if not 3 < t < 4 else 0.35, 0.6), id="has its head hidden"),
+        pytest.param(lambda t: (0.2, 0.9) if t < 3 else (0.4, 0.7), id="was shown with what is around it"),
         pytest.param(lambda t: (0.2 if t < 3 else 0.5, 0.6 if t < 3 else 0.9), id="jumps"),
     ],
 )
