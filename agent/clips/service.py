@@ -192,9 +192,6 @@ class Clips:
         if self._waiting_bytes + size > MOST_WAITING_BYTES:
             self._give_up(finished, "The disk is too slow for the clips.", "Use a faster disk, or fewer clips.")
             return
-        for moment in finished.part.moments:
-            if moment.event_id in finished.part.at_home:
-                self.promised.told(moment.event_id, finished.part.id)
         self._waiting_bytes += size
         self._waiting.put_nowait(finished)
 
