@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.engines.grid import F32, U8
+from stream.engines.light.hiding import SURE
 from stream.engines.light.motion import middle
 
 LEAST_AREA = 400
@@ -29,7 +30,7 @@ _BLOCK = np.ones((3, 3), np.uint8)
 
 def inner_places(soft: U8) -> NDArray[np.intp]:
     """`(n, 2)` `(row, column)`: at most 500 places well inside of a soft mask, evenly over it."""
-    inside = cv2.erode(cv2.threshold(soft, 160, 1, cv2.THRESH_BINARY)[1], _BLOCK, borderValue=0)
+    inside = cv2.erode(cv2.threshold(soft, SURE, 1, cv2.THRESH_BINARY)[1], _BLOCK, borderValue=0)
     found = np.flatnonzero(inside)
     if len(found) > MOST_POINTS:
         found = found[np.linspace(0, len(found) - 1, MOST_POINTS).astype(int)]

@@ -7,15 +7,17 @@ from collections import deque
 from collections.abc import Callable
 
 from stream.engines import lifecycle
-from stream.engines.grid import centre_of, minus, patch_iou, plus
+from stream.engines.grid import Patch, centre_of, minus, patch_iou, plus
 from stream.engines.light import gate, intake, planner, returns
 from stream.engines.light.gate import Verdict
+from stream.engines.light.hiding import with_hidden
 from stream.engines.light.naming import Naming
 from stream.engines.light.prompts import Request
 from stream.engines.light.replay import Replay
 from stream.engines.light.scene import Scene
-from stream.engines.light.sight import Answer, Candidate, More, Searched, Sight, Sighting, View, Wanted
+from stream.engines.light.sight import Answer, Candidate, More, Searched, Sight, Sighting, Target, View, Wanted
 from stream.engines.light.tracks import Object
+from stream.engines.light.tuning import Tuning
 from stream.engines.light.worker import Job, Lane
 from stream.types import BoxXyxyPx, Prompt, PromptChange, PromptState, TrackState
 
@@ -220,7 +222,7 @@ class Background:
 
         def run() -> dict[int, tuple[Sighting, Replay]]:
             seen = sight.refresh(view, targets, pad)
-            patches = {i: intake.trimmed(s.patch, fit.get(i), scene.tuning.box_slack) for i, s in seen.items()}
+            patches = {t.id: _kept(t, seen[t.id], fit.get(t.id), view, scene.tuning) for t in targets if t.id in seen}
             return {i: (seen[i], replay(patch, view, paces.get(i))) for i, patch in patches.items()}
 
         def done(seen: dict[int, tuple[Sighting, Replay]] | None) -> None:
@@ -340,3 +342,10 @@ class Background:
 
     def _tell(self, prompt_id: int, ids: tuple[int, ...], alternatives: tuple[tuple[str, BoxXyxyPx], ...]) -> None:
         self.changes.append(PromptChange(prompt_id, PromptState.ACTIVE, None, ids, alternatives))
+
+
+def _kept(target: Target, sighting: Sighting, box: BoxXyxyPx | None, view: View, tuning: Tuning) -> Patch:
+    """The new mask of an object, within the detector's box for it, if any, and with what others hide of it."""
+    seen = intake.trimmed(sighting.patch, box, tuning.box_slack)
+    others = [patch for i, patch in view.shown.items() if i != target.id]
+    return with_hidden(seen, target.patch, others, tuning.hidden_most * target.area)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stream.engines.flow import Flow, Window
 from stream.engines.grid import F32, ON, U8, Grid, Patch
 from stream.engines.light.align import LEAST_AREA, correction, inner_places
+from stream.engines.light.hiding import SURE
 from stream.engines.light.motion import BEND_REACH_PX, middle, object_flow
 
 DOUBTED_SHARE = 0.15
@@ -95,7 +96,7 @@ class CarriedMask:
         soft = sample(seen, at + flow - origin)
         reach = BEND_REACH_PX if step == 1 else HALF_REACH_PX
         flow = object_flow(at, flow, soft, -self.velocity, steady=self._steady(), reach_px=reach)
-        inside = flow[soft > 160]
+        inside = flow[soft > SURE]
         if len(inside):
             self.shift = -np.array([middle(inside[:, 0]), middle(inside[:, 1])], np.float32)
         before = at + flow - (origin + np.float32((step - 1) / 2))
@@ -153,7 +154,7 @@ class CarriedMask:
         """Whether something else seems to be in front of a good part of the object, whose velocity is known."""
         if self.doubt is None or self.pace.pictures < KNOWN_ROLLS:
             return False
-        on = cv2.threshold(self.soft, 127, 1, cv2.THRESH_BINARY)[1]
+        on = cv2.threshold(self.soft, SURE, 1, cv2.THRESH_BINARY)[1]
         return cv2.countNonZero(cv2.bitwise_and(on, self.doubt)) > DOUBTED_SHARE * cv2.countNonZero(on)
 
     def _grown(self, on: Sequence[int]) -> Window:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.engines.grid import F32, U8
+from stream.engines.light.hiding import SURE
 
 F64 = NDArray[np.float64]
 LEAST_POINTS = 10
@@ -86,7 +87,7 @@ def object_flow(
     everywhere where too little is seen for a fit. `steady` keeps the shift near `usual`: what passes in front of a
     plain surface drags its flow along. `reach_px` is over how many pixels of the window the bend is smoothed.
     """
-    sure = soft > 160
+    sure = soft > SURE
     count = int(np.count_nonzero(sure))
     if count < LEAST_POINTS:
         return np.broadcast_to(usual.astype(np.float32), back.shape)
@@ -99,7 +100,7 @@ def object_flow(
     difference = flow - model
     squared = difference.real**2 + difference.imag**2
     tolerance = BEND_TOLERANCE * max(0.25, middle(squared[sure]))
-    inner = cv2.erode(cv2.threshold(soft, 127, 1, cv2.THRESH_BINARY)[1], _BLOCK, borderValue=0)
+    inner = cv2.erode(cv2.threshold(soft, SURE, 1, cv2.THRESH_BINARY)[1], _BLOCK, borderValue=0)
     inside = inner if cv2.countNonZero(inner) > 0.3 * count else soft * np.float32(1 / 255)
     weights = np.exp(squared * np.float32(-1 / tolerance)) * inside
     reach = reach_px, reach_px

@@ -12,6 +12,7 @@ from stream.engines.grid import F32, ON, U8, box_iou
 from stream.engines.light.appearance import Look, Similarity, histogram, look_at
 from stream.engines.light.crops import MASK_STEP
 from stream.engines.light.gate import Measures
+from stream.engines.light.hiding import seen_part
 from stream.engines.light.motion import by_itself
 from stream.engines.light.sam import Sam
 from stream.engines.light.samcrops import LEAST_PIXELS, Seen, mean_under, patch_of
@@ -72,12 +73,14 @@ class Refresher:
     def refresh(self, view: View, seen: Seen, target: Target, apart: F32 | None) -> Sighting | None:
         """The new mask of `target` in the crop `seen`; None where there is nothing to ask with. `apart`: how far the
         picture's flow is off the background's, in pixels of the flow grid, where there is one."""
-        low = seen.crop.mask_in(target.patch)
-        before = (low >= 128).astype(np.uint8)
         others = [seen.crop.mask_in(patch) for i, patch in view.shown.items() if i != target.id]
+        low = seen.crop.mask_in(target.patch)
+        shown = foreign_part(others, np.zeros_like(low))
+        low = seen_part(low, shown)
+        before = (low >= 128).astype(np.uint8)
         own = view.shown.get(target.id, target.patch)
         foreign = foreign_part(others, (seen.crop.mask_in(own) >= ON).astype(np.uint8))
-        known = Before(before, foreign, company(view, seen, target, apart), foreign_part(others, np.zeros_like(before)))
+        known = Before(before, foreign, company(view, seen, target, apart), shown)
         prompted = prompts_of(low, others)
         if prompted is None:
             return None

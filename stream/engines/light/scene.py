@@ -12,6 +12,7 @@ from stream.engines.lifecycle import Life
 from stream.engines.light import gate
 from stream.engines.light.appearance import Look, Memory, colour_bins
 from stream.engines.light.carry import CarriedMask, Pace
+from stream.engines.light.hiding import SURE
 from stream.engines.light.replay import Replay
 from stream.engines.light.sight import View
 from stream.engines.light.tracks import Object
@@ -129,9 +130,9 @@ class Scene:
         return at_edge and thing.raw.area() < self.tuning.leaving_share * thing.area
 
     def _on_small(self, thing: Object) -> NDArray[np.bool_]:
-        """The carried mask on the flow grid, in the carried window."""
+        """What is seen of the carried mask on the flow grid, in the carried window."""
         assert thing.carried is not None
-        return thing.carried.soft >= ON
+        return thing.carried.soft > SURE
 
     def _measure(self, thing: Object, carried: CarriedMask, here: NDArray[np.bool_], elapsed_s: float) -> None:
         x0, y0, x1, y1 = carried.window
@@ -193,7 +194,7 @@ class Scene:
         thing.key_s, thing.rejects = view.time_s, 0
         self._resize_memory(thing, patch, box)
         thing.odds = thing.memory.posterior(look.around)
-        here = thing.carried.key_soft >= ON
+        here = thing.carried.key_soft > SURE
         thing.key_colour = float(thing.odds[colour_bins(view.small[here])].mean()) if here.any() else 0.0
         thing.colour = thing.key_colour if fresh else max(thing.colour, 0.5 * thing.key_colour)
         thing.visible = 1.0 if fresh else max(thing.visible, 0.7)
@@ -292,7 +293,7 @@ def _in_front(a: Object, b: Object, carried_a: CarriedMask, carried_b: CarriedMa
     both = None
     if x1 > x0 and y1 > y0:
         shared = x0, y0, x1, y1
-        both = (carried_a.part(carried_a.soft, shared) >= ON) & (carried_b.part(carried_b.soft, shared) >= ON)
+        both = (carried_a.part(carried_a.soft, shared) > SURE) & (carried_b.part(carried_b.soft, shared) > SURE)
     if both is None or not both.any():
         return a.area < b.area
     misses_a = float(carried_a.part(carried_a.residual, shared)[both].mean())

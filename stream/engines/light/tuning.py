@@ -119,6 +119,8 @@ class Tuning:
     """... and at most this share of the remembered area."""
     intrusion: float = 0.15
     """A refresh that takes this share of itself from what was another object's is a leak or a swap."""
+    hidden_most: float = 1.15
+    """With what is hidden of it an object is at most this share of its remembered area: what is larger had leaked."""
     rejects_most: int = 6
     """This many refused refreshes in a row mean that the object is not there any more."""
     stable_iou: float = 0.93
