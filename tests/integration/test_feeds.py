@@ -248,6 +248,8 @@ async def test_nothing_is_tracked_while_nobody_watches(tmp_path: Path, cameras: 
             idle = await until(http, "/v1/streams/gate/stats", lambda found: found["received"] > 40)
             assert "nobody is watching" in idle["policy"][0]
             assert idle["tracked"] == 0
+            assert idle["skipped"]["idle"] > 0
+            assert not idle["drops"].keys() & {"idle", "gate", "rate"}
             await until(http, "/v1/streams/gate", is_live)
             assert (await http.get("/v1/streams/gate/snapshot.jpg")).content[:2] == b"\xff\xd8"
             async with server.live("gate"):
