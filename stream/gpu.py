@@ -104,7 +104,8 @@ class TorchDevice:
         """Copies of the tensors that `make` gives, on a stream of its own after `after`."""
         torch = self._torch
         with _refusals(torch), torch.cuda.device(self.index):
-            aside = torch.cuda.Stream(self.index)
+            # What somebody waits for is little, and goes before the step that an engine has queued.
+            aside = torch.cuda.Stream(self.index, priority=-1)
             aside.wait_event(after)
             with torch.cuda.stream(aside):
                 # Held until the copies are done: another stream might be given their memory.
