@@ -1,10 +1,15 @@
-"""A SAM 3 of a few million random parameters: every part of the real one, small enough for a CPU.
+"""A SAM 3 of a few million parameters: every part of the real one, small enough for a CPU.
 
-Plain random weights hide faults, since their outputs hardly depend on the inputs; `amplify` makes them do.
+With random weights it is for comparing: plain ones hide faults, since their outputs hardly depend on the inputs;
+`amplify` makes them do. With trained ones its tracker follows the shapes of `tests.moving_shapes`; its detector is not
+trained and finds nothing by words or examples.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import torch
 from transformers import Sam3Config, Sam3TrackerVideoConfig, Sam3VideoConfig, Sam3VideoModel
 from transformers.models.sam3.configuration_sam3 import (
@@ -20,9 +25,13 @@ from transformers.models.sam3_tracker_video.configuration_sam3_tracker_video imp
     Sam3TrackerVideoPromptEncoderConfig,
 )
 
+from tests.moving_shapes import SIDE_PX
+
 PATCH = 14
 HIDDEN = 128
 VOCABULARY = 1000
+TRAINED = Path(__file__).parent / "data" / "tiny_sam3.npz"
+BACKBONE = "detector_model.vision_encoder.backbone."
 
 
 def tiny_config(
@@ -60,6 +69,51 @@ def amplify(model: Sam3VideoModel, seed: int = 0) -> Sam3VideoModel:
         else:
             parameter.copy_(torch.randn(parameter.shape, generator=drawn) * 0.1)
     return model
+
+
+def trained_model() -> Sam3VideoModel:
+    """The one that `python -m tests.sam3_training` makes, for pictures of `moving_shapes.SIDE_PX` a side."""
+    model = untrained_model()
+    unpack(model, TRAINED)
+    return model
+
+
+def untrained_model() -> Sam3VideoModel:
+    return tiny_model(0, side=SIDE_PX, width=64, amplified=False)
+
+
+def pack(model: Sam3VideoModel, path: Path) -> None:
+    """Write what was trained, as 8-bit integers with a scale for each row of a matrix."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, kept in _trained(model).items():
+        value = kept.detach().numpy()
+        if value.ndim < 2 or len(value) == 1:
+            arrays[name] = value.astype(np.float16)
+            continue
+        rows = value.reshape(len(value), -1)
+        scale = np.maximum(np.abs(rows).max(axis=1, keepdims=True) / 127, 1e-8).astype(np.float32)
+        arrays[name] = np.round(rows / scale).astype(np.int8).reshape(value.shape)
+        arrays[f"{name}:scale"] = scale[:, 0]
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def unpack(model: Sam3VideoModel, path: Path) -> None:
+    """Read what `pack` wrote into `model`. Raises `KeyError` where a part is missing."""
+    with np.load(path) as arrays:
+        for name, kept in _trained(model).items():
+            value = arrays[name].astype(np.float32)
+            if f"{name}:scale" in arrays:
+                value = value.reshape(len(value), -1) * arrays[f"{name}:scale"][:, None]
+            kept.copy_(torch.from_numpy(value.reshape(kept.shape)))
+
+
+def _trained(model: Sam3VideoModel) -> dict[str, torch.Tensor]:
+    """Parameters and drawn constants of the backbone and the tracker."""
+    return {
+        name: kept for name, kept in model.state_dict().items()
+        if name.startswith(BACKBONE) or not name.startswith("detector_model.")
+    }  # fmt: skip
 
 
 def _vision(side: int, width: int, layers: int) -> Sam3VisionConfig:
