@@ -21,6 +21,7 @@ from stream.bitstream import vp8_size
 from stream.errors import MediaError, OnlookerError
 from stream.hardware import Hardware
 from stream.pictures import DECODERS, PictureDecoder, PyAvDecoder, colour_of, nv12_planes
+from stream.seldom import Seldom
 from stream.surfaces import DeviceError, DeviceFrame, Planes, SurfacePool
 from stream.types import CLOCK_HZ, Codec, EncodedFrame, Frame
 
@@ -101,6 +102,7 @@ class DecoderThread:
         self._condition = threading.Condition()
         self._queue: deque[EncodedFrame] = deque()
         self._overflowed = 0
+        self._log_now = Seldom()
         self._until_keyframe = True
         self._closed = False
         self._index = 0
@@ -159,7 +161,9 @@ class DecoderThread:
                 if encoded is not None:
                     self._take(encoded)
             except Exception:
-                logger.exception("Decoding: a callback failed")
+                # A mistake in a callback costs its picture; the thread and what comes after must outlive it.
+                if self._log_now():
+                    logger.exception("Decoding: a callback failed")
 
     def _take(self, encoded: EncodedFrame) -> None:
         """Decode one picture and hand on what comes out; a bad one costs itself and a keyframe request."""

@@ -27,6 +27,7 @@ from stream.hardware import Hardware
 from stream.lane import STILL_STEP_S, Lane, StepResult
 from stream.pacing import in_turn
 from stream.relief import FULL, Effort, Limits, Load, Relief
+from stream.seldom import Seldom
 from stream.types import Frame, TrackUpdate
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Scheduler:
 
     def __init__(self, engine: Engine, limits: Limits | None = None, *, hardware: Hardware | None = None) -> None:
         self.engine = engine
+        self._log_now = Seldom()
         self.hardware = hardware
         """Where the engine's frames are to be decoded; None for the host."""
         self.load = Load(0.0, 0.0, 0.0)
@@ -146,7 +148,8 @@ class Scheduler:
             results = self.engine.step([(lane.tracker, frame) for lane, frame in batch])
         except Exception:
             # An engine promises not to raise; if it does, the thread and the other streams must outlive it.
-            log.exception("engine step failed")
+            if self._log_now():
+                log.exception("engine step failed")
             failed = StepError(EngineError("The engine failed on this frame."))
             results = [failed] * len(batch)
         done_s = time.monotonic()

@@ -26,6 +26,7 @@ from stream.privacy import mosaic
 from stream.privacy.memory import Memory, head_of, in_unit
 from stream.privacy.mosaic import Part
 from stream.privacy.settings import Privacy, Target, target_of
+from stream.seldom import Seldom
 from stream.types import CLOCK_HZ, BoxXyxyPx, EncodedFrame, Frame, TrackUpdate
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,6 @@ log = logging.getLogger(__name__)
 KEYFRAME_EVERY_S = 2.0
 AGAIN_S = 2.0
 """A finder that could not be had is asked for again after this time."""
-LOG_EVERY_S = 1.0
-"""A fault may come with every picture."""
 MOST_WAITING = 64
 
 StepResult = TrackUpdate | StepError
@@ -72,7 +71,8 @@ class Concealer:
         self._targets = [target_of(each) for each in privacy.classes]
         self._memories = [Memory() for _ in self._targets]
         self._finder: Finder | None = None
-        self._tried_s = self._logged_s = float("-inf")
+        self._tried_s = float("-inf")
+        self._log_now = Seldom()
         self._encoder = _Encoder()
         self._last: tuple[Frame, Frame] | None = None
         self._waiting: deque[tuple[Frame | None, StepResult | None]] = deque(maxlen=MOST_WAITING)
@@ -120,7 +120,7 @@ class Concealer:
             encoded = self._encoder.encode(covered) if frame.received_s >= self._since_s else ()
         except Exception:
             # A mistake of ours or whatever the encoder raises: nothing of this frame leaves, and the next one is tried.
-            if self._logs_now():
+            if self._log_now():
                 log.exception("a picture could not be hidden")
             return Shown(result)
         self._last = frame, covered
@@ -160,7 +160,7 @@ class Concealer:
             return None
         except Exception as error:
             # A finder raises what its models do: what could not be looked at is hidden, whatever the reason.
-            if self._logs_now():
+            if self._log_now():
                 log.exception("a picture could not be looked at")
             self._told(EngineError(f"Looking failed: {error}"))
             return None
@@ -176,12 +176,6 @@ class Concealer:
             self._tried_s = now_s
             self._finder = self._finder_of([target.concept for target in self._targets])
         return self._finder
-
-    def _logs_now(self) -> bool:
-        now_s = time.monotonic()
-        due = now_s - self._logged_s >= LOG_EVERY_S
-        self._logged_s = now_s if due else self._logged_s
-        return due
 
     def _told(self, error: OnlookerError) -> None:
         if self.problem is None or self.problem.message != error.message:

@@ -298,7 +298,7 @@ async def test_the_openapi_document_holds_every_route(server: RunningServer) -> 
         f"PUT {stream}/regions/{{region_id}}/rules/{{rule_id}}",
         f"PATCH {stream}/regions/{{region_id}}/rules/{{rule_id}}",
         f"DELETE {stream}/regions/{{region_id}}/rules/{{rule_id}}", f"POST {stream}/rules/test",
-        f"GET {stream}/armed", f"PUT {stream}/armed", "PUT /v1/armed",
+        f"GET {stream}/armed", f"PUT {stream}/armed", "GET /v1/armed", "PUT /v1/armed",
         f"GET {stream}/describing", f"PUT {stream}/describing",
         f"GET {stream}/events", f"GET {stream}/keyframes/{{epoch}}/{{rtp}}.jpg",
         "GET /v1/models", "POST /v1/models/{name}/fetch", "GET /v1/jobs/{job_id}", "GET /v1/config",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from stream.engines.base import Finder
 from stream.privacy import concealer as module
 from stream.privacy.concealer import Concealer, Shown
 from stream.privacy.settings import Privacy, Style
+from stream.seldom import Seldom
 from stream.types import BoxXyxyPx, Frame
 
 FRAMES = 5
@@ -58,7 +60,7 @@ def _breaks(finder: Finder, frame: Frame) -> Sequence[Sequence[BoxXyxyPx]]:
 def test_a_look_that_breaks_hides_the_whole_picture_and_is_logged_once_a_second(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "LOG_EVERY_S", 3600.0)
+    monkeypatch.setattr(module, "Seldom", partial(Seldom, 3600.0))
     shown = hide(_breaks)
     assert [each.frame is not None and set(np.unique(each.frame.y)) == {module.mosaic.GREY} for each in shown] == [
         True
@@ -75,7 +77,7 @@ def test_a_picture_that_cannot_be_hidden_does_not_leave(
     def breaks(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(module, "LOG_EVERY_S", 3600.0)
+    monkeypatch.setattr(module, "Seldom", partial(Seldom, 3600.0))
     monkeypatch.setattr(module.mosaic, "hidden", breaks)
     shown = hide(lambda finder, frame: [[]])
     assert [(each.frame, each.encoded) for each in shown] == [(None, ())] * FRAMES

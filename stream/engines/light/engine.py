@@ -19,6 +19,7 @@ from stream.engines.words import COCO_NAMES
 from stream.errors import EngineError, ModelMissing, OnlookerError
 from stream.models.store import ModelStore
 from stream.relief import Effort
+from stream.seldom import Seldom
 from stream.stages import StageClock, timed
 from stream.types import Frame, PromptKind, TrackUpdate
 
@@ -48,6 +49,7 @@ class LightEngine:
         cv2.setNumThreads(1)
         self._tuning = tuning
         self._stages = StageClock()
+        self._log_now = Seldom()
         self._models = models
         self._eyes = eyes or Eyes(PlainSight(tuning), detector=False)
         self._error: OnlookerError | None = None
@@ -146,7 +148,9 @@ class LightEngine:
         except OnlookerError as error:
             return StepError(error)
         except Exception as error:
-            log.exception("a picture of %d x %d could not be tracked", frame.width, frame.height)
+            # A mistake of ours on one picture of one stream: the others go on.
+            if self._log_now():
+                log.exception("a picture of %d x %d could not be tracked", frame.width, frame.height)
             return StepError(EngineError(f"Tracking failed on one picture: {error}"))
 
     def close(self) -> None:
