@@ -6,6 +6,7 @@ From a click or a box on the first picture, by the engine, on decoded frames, to
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -21,7 +22,8 @@ from stream.types import Point, Prompt, PromptKind, TrackState, TrackUpdate
 from tests.moving_shapes import SIDE_PX, Shape, draw_shapes, film
 from tests.quality.scenes import box_of, inner_point, to_frame
 from tests.sam3_stock import LetterTokens
-from tests.tiny_sam3 import trained_model
+from tests.sam3_training.__main__ import Trainer, draw_weights
+from tests.tiny_sam3 import BACKBONE, pack, trained_model, unpack, untrained_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -97,3 +99,29 @@ def test_what_is_pointed_at_is_followed_under_its_id(network: Network, kind: Kin
     assert np.mean(means) >= 0.6, means
     last = [float(np.mean(one.overlaps[-5:])) for one in found]
     assert np.mean(last) >= 0.6, last
+
+
+@pytest.mark.parametrize("done", [0.0, 1.0])
+def test_every_stage_of_the_training_teaches_what_it_should(done: float) -> None:
+    """Single pictures the backbone and the decoder, films the memory too; the detector is left alone."""
+    torch.manual_seed(0)
+    model = untrained_model()
+    draw_weights(model, seed=0)
+    loss, colours, *_ = Trainer(model, seed=0).step(done)
+    assert np.isfinite((loss, colours)).all()
+    taught = {name for name, kept in model.named_parameters() if kept.grad is not None and kept.grad.any()}
+    for part, when in (
+        ("vision_encoder.backbone", True),
+        ("mask_decoder.transformer", True),
+        ("memory_attention", done > 0),
+    ):
+        assert any(part in name for name in taught) == when, part
+    assert not [name for name in taught if name.startswith("detector_model.") and not name.startswith(BACKBONE)]
+
+
+def test_packed_weights_are_the_weights(tmp_path: Path) -> None:
+    model, other = trained_model(), untrained_model()
+    pack(model, tmp_path / "again.npz")
+    unpack(other, tmp_path / "again.npz")
+    for kept, again in zip(model.tracker_model.parameters(), other.tracker_model.parameters(), strict=True):
+        torch.testing.assert_close(again, kept, rtol=0, atol=2e-3 * float(kept.detach().abs().max()) + 1e-6)
