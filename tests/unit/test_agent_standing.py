@@ -55,6 +55,15 @@ def test_who_changes_otherwise_stands_on_the_lower_side_of_the_box(sides: Sides)
     assert all(foot == bottom for foot, bottom in feet(sides).values())
 
 
+def test_a_mask_that_was_another_one_for_a_moment_is_none_of_its_parts() -> None:
+    """Too large at first, larger still for an instant, and then what it should be."""
+
+    def sides(t: float) -> tuple[float, float]:
+        return (0.2, 0.6) if t < 3 else (0.18, 0.75) if t < 3.4 else (0.22, 0.6) if t < 3.8 else (0.42, 0.6)
+
+    assert all(foot == bottom for foot, bottom in feet(sides).values())
+
+
 def test_what_stays_shorter_is_believed_in_the_end() -> None:
     found = feet(lambda t: (0.3, 0.6 if t < 3 else 0.5), until=3 + KEPT.total_seconds() + 1)
     assert found[4.0][0] == 0.6
