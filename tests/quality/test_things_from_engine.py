@@ -15,11 +15,11 @@ from agent.rules import Firing
 from agent.types import Region, RegionKind, RegionRule, RuleKind
 from stream.engines.base import StepError
 from stream.models.store import ModelStore
-from stream.types import Point, Prompt, PromptKind, TrackUpdate
+from stream.types import Prompt, PromptKind, TrackUpdate
 from tests.composed_tracks import BEGIN, seconds
 from tests.quality.cutouts import cutout
 from tests.quality.run import WALKING_LATENCY_FRAMES, light_engine
-from tests.quality.scenes import FPS, Mover, Scene, inner_point
+from tests.quality.scenes import FPS, Mover, Scene, box_of
 from tests.rule_scenes import fire
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
@@ -28,7 +28,7 @@ PERSON, BROUGHT, TAKEN = 1, 2, 3
 WALK = ((1.2, -80), (3.7, 200), (4.2, 200), (6.7, 520), (7.0, 520), (8.4, 720))
 """Where the person is, x in pixels by second: brings a thing until 3.7 s, is at the other one from 6.7 to 7 s."""
 ASKED = {BROUGHT: 96, TAKEN: 6}
-"""The frames on which the things are clicked."""
+"""The frames on which a box is drawn around each thing."""
 LEFT_S, GONE_S = 2.0, 1.0
 ZONE = Region(
     "a" * 32,
@@ -71,8 +71,8 @@ def played(scene: Scene) -> list[tuple[TrackUpdate, datetime]]:
         for k in range(0, scene.frames, STEP):
             frame, truth = scene.at(k)
             for thing in (identity for identity, asked in ASKED.items() if asked == k):
-                point = Point(*inner_point(truth.masks[thing]))
-                tracker.add_prompt(Prompt(thing, PromptKind.POINTS, points=(point,), frame=frame.ref))
+                box = box_of(truth.masks[thing])
+                tracker.add_prompt(Prompt(thing, PromptKind.BOX, box_xyxy_px=box, frame=frame.ref))
             update = engine.step([(tracker, frame)])[0]
             if isinstance(update, StepError):
                 raise update.error
@@ -100,8 +100,8 @@ def test_a_thing_that_is_put_down_and_stays_is_told_once_whoever_brought_it_is_a
 ) -> None:
     [firing] = told[BROUGHT]
     assert firing.rule.kind is RuleKind.LEFT
-    # The person begins to go at 4.2 s, is clear of it within the next, and then it has a mask of its own.
-    assert 4.2 + LEFT_S <= seconds(firing.at) <= 5.7 + LEFT_S
+    # The person begins to go at 4.2 s, and is a third of the thing's size away from it at 5.2 s.
+    assert seconds(firing.at) == pytest.approx(5.2 + LEFT_S, abs=0.4)
 
 
 def test_a_thing_that_is_taken_is_told_with_when_it_was_last_in_its_place(told: dict[int, list[Firing]]) -> None:
