@@ -106,12 +106,12 @@ class MemoryBank:
         return first[: math.prod(memories)].view(memories), second[: math.prod(logits)].view(logits)
 
     @torch.inference_mode()
-    def resize(self, shape: Shape) -> None:
+    def resize(self, shape: Shape) -> list[Slot]:
         """Go on at another input side, no larger than that which the bank was made for, in the same memory. Memories
         and masks of the objects that there are are stretched to its grid; pointers are of no size.
 
         What is pinned when the full side is left is kept beside, one memory an object, until it comes back: stretched
-        to and fro it would blur."""
+        to and fro it would blur. Returns those that have it back as it was."""
         if self.shape == self._full:
             self._originals = [
                 (slot, vouched.frame, self.memories[self._rows(slot, vouched.place, 0).memory_row].clone())
@@ -125,12 +125,16 @@ class MemoryBank:
             memories[rows] = _regridded(self.memories[rows], shape.grid)
             logits[index] = stretched(self.logits[None, index : index + 1], mask)[0, 0]
         self.shape, self.memories, self.logits = shape, memories, logits
+        still: list[Slot] = []
         for slot, frame, original in self._originals:
             place = next((vouched.place for vouched in slot.vouched if vouched.frame == frame and slot.open), None)
             if place is not None:
                 memories[self._rows(slot, place, 0).memory_row] = _regridded(original[None], shape.grid)[0]
-        if shape == self._full:
-            self._originals = []
+                still.append(slot)
+        if shape != self._full:
+            return []
+        self._originals = []
+        return still
 
     @property
     def nbytes(self) -> int:

@@ -2,18 +2,21 @@
 
 Another side has other grids. All that is remembered is stretched to them, and there is nothing better for objects that
 are out of sight. Those in sight are looked at anew: the last picture is encoded at the new side, and the mask of each
-there becomes a conditioning frame, as if it had been confirmed by the detector. Ids, lives, pointers and what was
-removed are of no size and stay as they are.
+there becomes a conditioning frame, as if it had been confirmed by the detector; followed from stretched memories alone,
+most of what a trained model sees is lost. Back at the full side what was pinned there is as it was, and better than a
+mask of the smaller side: such objects go on from it. Ids, lives, pointers and what was removed are of no size and stay
+as they are.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import torch
 from torch import Tensor
 
+from stream.engines.sam3.memory import Slot
 from stream.engines.sam3.preprocess import Preprocessor
 from stream.engines.sam3.scene import Scene
 from stream.engines.sam3.stepping import Asked, Given
@@ -51,22 +54,23 @@ class Sides:
             return
         present = [tracker.present for tracker in trackers]
         held = [(frame, scene, self._masks(scene)) for frame, scene in filter(None, present)]
-        self._change(side)
+        still = {slot.index for slot in self._change(side)}
         for frame, scene, masks in held:
             try:
-                self._look_anew(frame, scene, masks)
+                self._look_anew(frame, scene, masks, still)
             except Exception as error:  # noqa: BLE001 - told, and gone on from what was stretched
                 log.warning("objects could not be looked at anew at %d px: %s", side, error)
                 scene.fall_back()
 
-    def _change(self, side: int) -> None:
+    def _change(self, side: int) -> list[Slot]:
         parts = self._parts
         if side not in self._made:
             made = self._made[self.full][0].at(side)
             self._made[side] = made, Preprocessor(side, device=made.device, dtype=made.dtype)
         network, preprocessor = self._made[side]
-        parts.stepper.use(network)
+        still = parts.stepper.use(network)
         parts.network, parts.preprocessor = network, preprocessor
+        return still
 
     @torch.inference_mode()
     def _masks(self, scene: Scene) -> Tensor:
@@ -75,9 +79,10 @@ class Sides:
         return self._parts.stepper.bank.logits[slots] > 0
 
     @torch.inference_mode()
-    def _look_anew(self, frame: Frame, scene: Scene, masks: Tensor) -> None:
-        things = scene.in_sight
-        seen = [row for row, there in enumerate(masks.flatten(1).any(dim=1).tolist()) if there]
+    def _look_anew(self, frame: Frame, scene: Scene, masks: Tensor, still: Collection[int]) -> None:
+        """All but the slots `still`."""
+        things, there = scene.in_sight, masks.flatten(1).any(dim=1).tolist()
+        seen = [row for row, thing in enumerate(things) if there[row] and thing.slot.index not in still]
         if not seen:
             return
         parts = self._parts

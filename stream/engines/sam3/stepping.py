@@ -88,10 +88,12 @@ class Stepper:
         """Bytes of state on the device; never changes."""
         return self.bank.nbytes
 
-    def use(self, network: Network) -> None:
-        """Go on with the same weights at another input side (`Network.at`), no larger than the first."""
-        self.bank.resize(network.shape)
+    def use(self, network: Network) -> list[Slot]:
+        """Go on with the same weights at another input side (`Network.at`), no larger than the first. Returns the
+        objects that have what was pinned there as it was."""
+        still = self.bank.resize(network.shape)
         self.network = network
+        return still
 
     def open(self) -> Slot:
         """Room for one object. Raises `LimitReached` when all of it is taken."""
