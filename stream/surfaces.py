@@ -144,7 +144,8 @@ class Surface:
 
     def keep(self) -> bool:
         """Hold the buffer for as long as this lives, beside the stream's others. False where too many are kept."""
-        with self._lock:
+        # Not the lock under which the picture is copied: who keeps it may be the event loop.
+        with self._pool.keeping:
             self._kept = self._kept or self._pool.permit()
             return self._kept
 
@@ -171,6 +172,7 @@ class SurfacePool:
         self._returned: deque[_Buffer] = deque()
         self._most_kept = kept
         self._permits = deque([None] * kept)
+        self.keeping = threading.Lock()
         self._out = 0
 
     @property
