@@ -118,7 +118,7 @@ IN_CUT = (
         new="to[0] = level(l + r_v * v)",
         check=PARTS,
     ),
-    part("cut: rounded down", old="sum + all / 2", new="sum", check=PARTS),
+    part("cut: rounded down", old="sum += all / 2;", new="", check=PARTS),
     part("cut: sums that overflow", old="u64 lumas = 0", new="u32 lumas = 0", check=LARGEST),
 )
 
