@@ -114,7 +114,8 @@ def test_a_wild_stream_stays_in_order(seed: int) -> None:
 
 ROUND = 50
 """Frames after which everything was removed, so that the state must be what it was."""
-MIB_PER_10K_STEPS = 1.0
+MOST_MIB = 1.0
+"""Growth of resident memory in the last half; tensors and objects are counted exactly."""
 
 
 def worn_engine(steps: int) -> Growth:
@@ -154,4 +155,5 @@ def worn_engine(steps: int) -> Growth:
 @pytest.mark.soak
 @pytest.mark.usefixtures("one_thread")
 def test_2000_frames_through_the_whole_engine_leave_nothing_behind() -> None:
-    assert worn_engine(2_000).mib_per_10k_steps() <= MIB_PER_10K_STEPS
+    samples = [mib for _, mib in worn_engine(2_000).samples]
+    assert max(samples[len(samples) // 2 :]) - samples[len(samples) // 2] <= MOST_MIB, samples
