@@ -5,6 +5,7 @@ From a click or a box on the first picture, by the engine, on decoded frames, to
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -25,14 +26,15 @@ from tests.sam3_stock import LetterTokens
 from tests.sam3_training.__main__ import Trainer, draw_weights
 from tests.tiny_sam3 import BACKBONE, pack, trained_model, unpack, untrained_model
 
+log = logging.getLogger(__name__)
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 FRAMES = 24
 SCALE = 4
 """Frames are so many times as large as the model's input."""
-FILMS = range(1000, 1004)
+FILMS = range(1000, 1005)
 """Seeds; those of the training are others."""
-SHAPES = 2
+SHAPES = 3
 CLEAR_PX = 15
 Kind = Literal["click", "box"]
 
@@ -62,7 +64,7 @@ def follow(network: Network, kind: Kind, seed: int) -> list[Followed]:
     """A film of shapes that are all pointed at in the first picture."""
     drawn = np.random.default_rng(seed)
     shapes: list[Shape] = draw_shapes(drawn, SHAPES)
-    engine = Sam3Engine.of(network, LetterTokens(), capacity=4)
+    engine = Sam3Engine.of(network, LetterTokens(), capacity=SHAPES)
     tracker = engine.open_tracker()
     found = [Followed() for _ in shapes]
     for index, picture in enumerate(film(drawn, shapes, FRAMES)):
@@ -96,7 +98,9 @@ def test_what_is_pointed_at_is_followed_under_its_id(network: Network, kind: Kin
     found = [one for seed in FILMS for one in follow(network, kind, seed)]
     assert all(len(one.ids) == 1 for one in found), [one.ids for one in found]
     means = [float(np.mean(one.overlaps)) for one in found]
+    log.info("%s: mean overlap %.2f; of each thing %s", kind, np.mean(means), [round(mean, 2) for mean in means])
     assert np.mean(means) >= 0.6, means
+    assert np.mean(np.array(means) >= 0.5) >= 0.8, means
     last = [float(np.mean(one.overlaps[-5:])) for one in found]
     assert np.mean(last) >= 0.6, last
 
