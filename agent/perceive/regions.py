@@ -21,6 +21,8 @@ LINE_WIDTH = 0.02
 """A line is crossed once this far beyond it, in heights of the picture."""
 TREMBLING = timedelta(seconds=1.0)
 """Who is back on the near side of a border or line for no longer than this, and close to it, has only trembled."""
+UNSEEN = timedelta(seconds=0.3)
+"""What was passed in a longer time out of sight was passed in the middle of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,14 @@ class Crossing:
 
 @dataclass(slots=True)
 class _Stay:
-    """Whether an object is in a zone; `turn` is its first sighting on the other side, while that is not sure, `clear`
-    whether it was seen well beyond the border since; `back` is since when it is on this side again, `steady` since
-    when it is on the other side without trembling."""
+    """Whether an object is in a zone; `turn` is its first sighting on the other side, while that is not sure,
+    `passed_at` when it may have got there, `clear` whether it was seen well beyond the border since; `back` is since
+    when it is on this side again, `steady` since when it is on the other side without trembling."""
 
     inside: bool = False
     since: datetime | None = None
     turn: Sighting | None = None
+    passed_at: datetime | None = None
     clear: bool = False
     back: datetime | None = None
     steady: datetime | None = None
@@ -123,12 +126,13 @@ class Regions:
                 stay.turn = None
             return
         if stay.turn is None:
-            stay.turn, stay.clear = presence.last, False
+            stay.turn, stay.passed_at, stay.clear = presence.last, _passed_at(presence), False
         stay.back, stay.steady, stay.clear = None, stay.steady or step.at, stay.clear or beyond
         lasting = step.at - stay.turn.at >= (OUTSIDE if stay.inside else INSIDE)
         if not presence.in_sight or not lasting or not (stay.clear or step.at - stay.steady >= SURE):
             return
-        turn, stay.turn, stay.steady, stay.inside = stay.turn, None, None, not stay.inside
+        turn = stay.turn._replace(at=stay.passed_at or stay.turn.at)
+        stay.turn, stay.steady, stay.inside = None, None, not stay.inside
         stay.since = turn.at if stay.inside else None
         kind = EventKind.ZONE_ENTER if stay.inside else EventKind.ZONE_LEAVE
         verb = "is at" if stay.inside else "left"
@@ -144,7 +148,8 @@ class Regions:
             return
         side = geometry.crossing(anchor.point, point, region.points)
         if side:
-            anchor.turn, anchor.back = anchor.turn or presence.last, None
+            anchor.turn = anchor.turn or presence.last._replace(at=_passed_at(presence))
+            anchor.back = None
         else:
             anchor.back = anchor.back or step.at
             if beyond or step.at - anchor.back > TREMBLING:
@@ -171,6 +176,13 @@ class Regions:
                 stay.turn = None
         for key in [key for key in self._anchors if _away(step.presences.get(key[1]))]:
             del self._anchors[key]
+
+
+def _passed_at(presence: Presence) -> datetime:
+    """When an object came to where it is, which it was not at its last sighting but one."""
+    recent, now = presence.recent, presence.last.at
+    gap = now - recent[-2].at if len(recent) > 1 else timedelta()
+    return now - gap / 2 if gap > UNSEEN else now
 
 
 def _away(presence: Presence | None) -> bool:

@@ -185,6 +185,18 @@ def test_an_object_that_is_lost_and_found_in_the_zone_has_not_entered_again() ->
     assert times(told(tracks, 30, rule(RuleKind.ENTER), rule(RuleKind.LEAVE))) == [(1, 0.0)]
 
 
+def test_what_was_passed_out_of_sight_was_passed_in_the_middle_of_that_time() -> None:
+    """Last seen at 2.9 s on the one side, at 3.8 s on the other."""
+    spells = ((2.95, 0.8, LIVE), (3.75, 0.8, LOST), (9.0, 0.2, LIVE))
+
+    def tracks(t: float) -> list[Track]:
+        _, x, state = next(spell for spell in spells if t < spell[0])
+        return [person(x, state=state)]
+
+    for region, kind in ((YARD, RuleKind.ENTER), (FENCE, RuleKind.CROSS)):
+        assert times(told(tracks, 8, rule(kind), region=region)) == [(1, pytest.approx(3.35, abs=0.06))]
+
+
 def test_nobody_is_said_to_have_crossed_a_line_while_nobody_looked() -> None:
     """A new epoch, or a long gap, shows no way from one picture to the next."""
     for gap_s, epoch in ((0.1, 2), (8.0, 1)):
