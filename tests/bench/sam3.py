@@ -1,6 +1,6 @@
 """SAM 3's live step against transformers' own streaming, in one run; on a GPU also what a frame costs in full size.
 
-    python -m tests.bench.sam3 [--objects 1 4 10 32] [--frames 30] [--device auto|cpu|cuda]
+    python -m tests.bench.sam3 [--objects 1 4 10 32] [--frames 26] [--device auto|cpu|cuda]
 
 On the CPU: small models with random weights, one thread, all variants in turn in each frame, so that what else the
 machine does hits them alike; times are this process's own. About ten minutes.
@@ -37,7 +37,7 @@ from tests.sam3_scene import pictures
 CPU = torch.device("cpu")
 FULL_MEMORY = 17
 """From this frame on every object remembers as much as it ever will."""
-WINDOW = 6
+WINDOW = 4
 """Frames that early and late figures are medians of."""
 LOOKS = 5
 MANY = 16
@@ -111,7 +111,7 @@ def _figures(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 4, 10, 32])
-    parser.add_argument("--frames", type=int, default=30)
+    parser.add_argument("--frames", type=int, default=26)
     parser.add_argument("--models", nargs="+", default=["tiny", "middle"], choices=["tiny", "middle"])
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--rehearse", action="store_true", help="the GPU's part with the tiny model on the CPU")
