@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,7 +11,6 @@ from stream.engines.grid import F32, ON, U8, Patch, box_iou
 from stream.engines.light.appearance import look_at
 from stream.engines.light.crops import MASK_STEP, Crop
 from stream.engines.light.detector import Detector
-from stream.engines.light.edges import snapped
 from stream.engines.light.gate import Measures
 from stream.engines.light.motion import off_background, stands_apart
 from stream.engines.light.sam import Sam
@@ -208,7 +206,7 @@ class SamSight:
         for target in targets:
             sighting = self._refresher.refresh(view, seen, target, apart)
             if sighting is not None:
-                out[target.id] = replace(sighting, patch=snapped(sighting.patch, view.picture, view.grid))
+                out[target.id] = sighting
         return out
 
     # --- lost objects
@@ -255,8 +253,7 @@ class SamSight:
         on = (logits > 0).astype(np.uint8)
         if int(on.sum()) < LEAST_PIXELS:
             return None
-        patch = snapped(patch_of(view.grid, seen.crop, logits), view.picture, view.grid)
-        return Answer(patch, look_at(seen.image, on, seen.embedding), quality)
+        return Answer(patch_of(view.grid, seen.crop, logits), look_at(seen.image, on, seen.embedding), quality)
 
 
 def _belong_together(part: Patch, whole: Patch, ask: Ask) -> bool:
