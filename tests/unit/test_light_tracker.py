@@ -22,6 +22,17 @@ def test_a_box_is_followed_with_the_frames_own_mask() -> None:
     assert overlap(track.mask, play.world, "cup") > 0.85
 
 
+def test_a_text_prompt_finds_what_comes_into_a_picture_that_was_empty() -> None:
+    play = Player(two_things(), latency=2)
+    for name in ("cup", "person"):
+        play.world.place(name, None)
+    play.text(1, "cup")
+    play.step(60)
+    play.world.place("cup", (60, 60))
+    tracks = play.step(30)
+    assert [track.label for track in tracks.values()] == ["cup"]
+
+
 def test_a_text_prompt_follows_all_that_have_the_name_and_new_ones_that_enter() -> None:
     play = Player(
         World(things={"a": (RED, (40, 40)), "b": (RED, (40, 150)), "late": (RED, None), "dog": (GREEN, (250, 20))})
@@ -92,7 +103,9 @@ def test_a_tombstone_holds_and_is_lifted_under_the_same_id() -> None:
     assert overlap(play.tracks[track_id].mask, play.world, "cup") > 0.8
 
 
-def test_a_removed_object_that_leaves_and_returns_stays_removed() -> None:
+@pytest.mark.parametrize(("pictures", "place"), [(60, (100, 80)), (120, (180, 120))])
+def test_a_removed_object_that_leaves_and_returns_stays_removed(pictures: int, place: tuple[int, int]) -> None:
+    """Within reach after two seconds; anywhere after four."""
     play = Player(World(things={"cup": (RED, (60, 60))}))
     play.step(1)
     play.text(1, "cup")
@@ -100,8 +113,8 @@ def test_a_removed_object_that_leaves_and_returns_stays_removed() -> None:
     play.tracker.remove_track(next(iter(play.tracks)))
     play.step(10)
     play.world.place("cup", None)
-    play.step(60)
-    play.world.place("cup", (180, 120))
+    play.step(pictures)
+    play.world.place("cup", place)
     play.step(90)
     assert play.tracks == {}
 

@@ -103,7 +103,8 @@ class Background:
             return named
         thing = planner.pick(scene.objects.values(), scene.now_s, self._since_search, tuning)
         if thing is None:
-            return None
+            # With nothing else to do there is nobody to take turns with.
+            return self.naming.next_job()
         return self._refresh_job(thing) if thing.carried is not None else self._search_job(thing)
 
     # --- what was pointed at
