@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-# How many pictures are tracked and drawn is a matter of the machine too: not beside the tests over the network.
+# How many pictures are tracked and drawn is a matter of the machine too: nothing runs beside these.
 ALONE := tests/e2e/test_exactness.py tests/quality/test_eight_feeds.py
 
 .PHONY: run test check unit kernels integration quality e2e alone bench gpu sanitize soak clean
@@ -15,15 +15,15 @@ run: .make/run .make/models
 # The quality gates take minutes of one core on a virtual clock, and what runs beside them cannot change their result:
 # they take what the others leave. The tests over the network and those in the browser wait half of their time.
 test: .make/test .make/models .make/voice .make/browser .make/compiler .make/postgres .make/mosquitto .make/feeds .make/page
-	@echo "Three more run beside what is shown here, and are printed when they are done:"
-	@echo "make quality (.make/quality.log), then check and kernels (.make/kernels.log), then integration (.make/integration.log)."
 	@beside() { name=$$1 nice=$$2; shift 2; nice -n $$nice $(MAKE) --no-print-directory -k "$$@" >.make/$$name.log 2>&1; }; \
+	failed=0; \
+	$(MAKE) --no-print-directory alone || failed=1; \
+	echo "Three more run beside what is shown from here on, and are printed when they are done: make quality, and"; \
+	echo "make check kernels, then make integration (.make/quality.log, kernels.log, integration.log)."; \
 	beside quality 19 quality BUT="$(addprefix --ignore ,$(ALONE))" & quality=$$!; \
 	beside kernels 5 check kernels & kernels=$$!; \
-	failed=0; \
 	$(MAKE) --no-print-directory unit || failed=1; \
 	wait $$kernels || failed=1; cat .make/kernels.log; \
-	$(MAKE) --no-print-directory alone || failed=1; \
 	beside integration 5 integration & integration=$$!; \
 	$(MAKE) --no-print-directory e2e BUT="$(addprefix --ignore ,$(ALONE))" || failed=1; \
 	wait $$integration || failed=1; cat .make/integration.log; \

@@ -116,13 +116,14 @@ def server(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 def watch(page: Page, server: str, stream: str, *, sizes: int, resize: bool = False) -> None:
     """Take after take until enough was drawn."""
     wait_for(page, "window.drawn.length > 5")
-    for _ in range(TAKES):
+    shares = []
+    while len(shares) < TAKES:
         drawn, annotated, drift = take(page, server, stream, resize=resize)
         check(drawn, drift, sizes=sizes)
-        share = len({frame["rtp"] for frame in drawn} & annotated.keys()) / len(annotated)
-        if share >= DRAWN:
+        shares.append(len({frame["rtp"] for frame in drawn} & annotated.keys()) / len(annotated))
+        if shares[-1] >= DRAWN:
             return
-    raise AssertionError(f"{share:.1%} of {len(annotated)} received frames were drawn")
+    raise AssertionError(f"too few of the received frames were drawn, take by take: {shares}")
 
 
 def take(page: Page, server: str, stream: str, *, resize: bool) -> tuple[list[dict[str, Any]], dict[int, str], float]:
