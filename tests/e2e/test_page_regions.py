@@ -122,7 +122,7 @@ def test_a_line_is_drawn_and_everything_done_with_the_keyboard_alone(opened: Pag
     assert last == (0.5, 1.0)
 
     add = page.get_by_role("button", name="Add a rule")
-    add.focus()
+    until(lambda: bool(add.evaluate("(button) => { button.focus(); return button === document.activeElement; }")))
     page.keyboard.press("Enter")
     page.get_by_label("Direction").select_option("with the arrow")
     expect(page.locator(".rule-said")).to_have_text("Alert when person crosses Fence with the arrow")

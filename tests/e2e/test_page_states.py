@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import Served
-from tests.e2e.on_page import click, item, use_webcam, wait_for_picture
+from tests.e2e.on_page import click, item, use_webcam, wait_for_picture, wait_for_tint
 
 END_TRACK = """() => {
   const track = document.querySelector("#video").srcObject.getVideoTracks()[0];
@@ -91,3 +91,22 @@ def test_a_hidden_tab_says_so_and_shows_the_present_when_it_is_back(page: Page, 
     page.evaluate(hide, False)
     expect(page.locator("#badges")).to_contain_text("Tracking went on")
     wait_for_picture(page)
+
+
+def test_masks_come_though_their_worker_could_not_be_loaded_at_first(page: Page, served: Served) -> None:
+    """As when the server goes away just then."""
+    asked: list[str] = []
+
+    def gone_at_first(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/mask-worker.js", gone_at_first)
+    use_webcam(page, served.url)
+    wait_for_picture(page)
+    click(page, 0.3, 0.6)
+    wait_for_tint(page, 0.3, 0.6, coloured=True)
+    assert len(asked) == 2

@@ -14,6 +14,14 @@ function open() {
     waiting.get(data.seq)?.(new Map(data.outlines));
     waiting.delete(data.seq);
   });
+  // It could not be loaded, as while the server starts again: pictures go on, and the next mask tries anew.
+  opened.addEventListener("error", () => {
+    opened.terminate();
+    if (worker === opened) worker = null;
+    const left = [...waiting.values()];
+    waiting.clear();
+    for (const take of left) take(new Map());
+  });
   return opened;
 }
 
