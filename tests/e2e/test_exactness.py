@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -45,8 +45,9 @@ SETTLED_MS = 1000
 DRAWN = 0.90
 """Of the frames that came."""
 TAKES = 3
-"""How many of the pictures that come are drawn is a matter of the machine too: one take of these must do. Each of them
-must be exact."""
+"""How many of the pictures that come are drawn is a matter of the machine too, and of chance: where the pictures come
+just before the browser composes, it tells the page of 85 % of them. One take of these must do, each in a browser of
+its own. Each of them must be exact."""
 OTHER_SIZE = """() => {
   const { width } = window.cameraTrack.getSettings();
   const [w, h] = width === 640 ? [480, 360] : [640, 480];
@@ -113,12 +114,22 @@ def server(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         yield running.url
 
 
-def watch(page: Page, server: str, stream: str, *, sizes: int, resize: bool = False) -> None:
-    """Take after take until enough was drawn."""
-    wait_for(page, "window.drawn.length > 5")
-    shares = []
+def drawn_enough(
+    server: str, opened: Callable[[Page], str], *, sizes: int, camera: Path | None = None, resize: bool = False
+) -> None:
+    """Take after take, each in a browser of its own, until enough was drawn.
+
+    Args:
+        opened: Opens the page, and returns the stream that it shows.
+    """
+    shares: list[float] = []
     while len(shares) < TAKES:
-        drawn, annotated, drift = take(page, server, stream, resize=resize)
+        with chromium(camera=camera) as browser:
+            page = browser.new_page()
+            page.add_init_script(PROBE)
+            stream = opened(page)
+            wait_for(page, "window.drawn.length > 5")
+            drawn, annotated, drift = take(page, server, stream, resize=resize)
         check(drawn, drift, sizes=sizes)
         shares.append(len({frame["rtp"] for frame in drawn} & annotated.keys()) / len(annotated))
         if shares[-1] >= DRAWN:
@@ -178,16 +189,16 @@ def check(drawn: list[dict[str, Any]], reported_drift: float, *, sizes: int) -> 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])
 def test_own_camera_also_after_a_change_of_size(clips: Path, server: str, codec: str) -> None:
-    before = {one["id"] for one in httpx.get(f"{server}/v1/streams").json()["items"]}
-    with chromium(camera=clips / "camera.mjpeg") as browser:
-        page = browser.new_page()
+    def opened(page: Page) -> str:
+        before = {one["id"] for one in httpx.get(f"{server}/v1/streams").json()["items"]}
         page.add_init_script(CAMERA.replace("CODEC", codec))
-        page.add_init_script(PROBE)
         page.goto(server)
         page.get_by_role("button", name="Use my webcam").locator("visible=true").first.click()
         stream = published(server, before)
-        watch(page, server, stream, sizes=2, resize=True)
         assert httpx.get(f"{server}/v1/streams/{stream}").json()["codec"] == codec
+        return stream
+
+    drawn_enough(server, opened, camera=clips / "camera.mjpeg", sizes=2, resize=True)
 
 
 @pytest.mark.parametrize(("clip", "codec"), [("numbers.webm", "VP8"), ("numbers.mp4", "H264"), ("resized.ts", "H264")])
@@ -195,12 +206,13 @@ def test_a_watched_stream_also_after_a_change_of_size(clips: Path, server: str, 
     stream = clip.replace(".", "-")
     source = {"kind": "file", "path": str(clips / clip), "loop": True}
     httpx.post(f"{server}/v1/streams", json={"id": stream, "source": source}).raise_for_status()
+
+    def opened(page: Page) -> str:
+        page.goto(f"{server}/#stream/{stream}")
+        return stream
+
     try:
-        with chromium() as browser:
-            page = browser.new_page()
-            page.add_init_script(PROBE)
-            page.goto(server)
-            watch(page, server, stream, sizes=2 if clip == "resized.ts" else 1)
-            assert httpx.get(f"{server}/v1/streams/{stream}").json()["codec"] == codec
+        drawn_enough(server, opened, sizes=2 if clip == "resized.ts" else 1)
+        assert httpx.get(f"{server}/v1/streams/{stream}").json()["codec"] == codec
     finally:
         httpx.delete(f"{server}/v1/streams/{stream}").raise_for_status()
