@@ -116,13 +116,21 @@ class Flow:
 
     def within(self, window: Window) -> F32:
         """`(h, w, 2)` float32 of a window."""
+        known = self._known(window)
+        if known is None:
+            height, width = self._now.shape
+            self._look(_widened(window, (width, height)))
+            known = self._known(window)
+        if known is None:
+            raise ValueError(f"{window} is not a window of a picture of {width}×{height}")
+        return known
+
+    def _known(self, window: Window) -> F32 | None:
         x0, y0, x1, y1 = window
         for (left, top, right, bottom), flow in self._parts:
             if left <= x0 and top <= y0 and right >= x1 and bottom >= y1:
                 return flow[y0 - top : y1 - top, x0 - left : x1 - left].astype(np.float32)
-        height, width = self._now.shape
-        self._look(_widened(window, (width, height)))
-        return self.within(window)
+        return None
 
     def whole(self) -> F32:
         """`(h, w, 2)` float32 of the picture."""

@@ -62,6 +62,23 @@ def test_a_click_under_way_is_answered_before_the_grid_changes() -> None:
     assert overlap(track.mask, player.world, "cup") > 0.7
 
 
+def test_what_was_seen_on_an_older_grid_is_carried_on_it() -> None:
+    player = Player(two_things())
+    player.step(2)
+    player.box(1, "cup")
+    player.step(SECOND)
+    scene = player.tracker._scene
+    assert scene is not None
+    view = scene.view()
+    (patch,) = view.masks.values()
+    player.step(4, cup=(3, 0))
+    player.engine.make_do(EFFORTS[-1])
+    player.step(4, cup=(3, 0))
+    assert scene.grid != view.grid
+    replay = scene.replay(patch, view)
+    assert replay.travel[0] * view.grid.mask_per_flow[0] == pytest.approx(12, abs=1)
+
+
 def test_full_effort_is_the_tuning_itself() -> None:
     from stream.engines.light.effort import tuned
 

@@ -123,8 +123,8 @@ def test_a_mask_of_an_older_picture_comes_to_the_present_in_one_go_or_in_two(fir
         small = shrink(picture(250 + 4 * k, 150, np.random.default_rng(3)), grid.flow)
         history.push(k, k / 30, FrameRef(0, k), small)
         if k == 0:
-            view = View(0, 0.0, grid, small, small)
-            replay = Replay(Patch(0, 0, mask).tight(), view, history, 40, None)
+            view = View(0, 0.0, grid, small, small, history)
+            replay = Replay(Patch(0, 0, mask).tight(), view, 40, None)
         if k == first_go and replay is not None:
             replay.catch_up()
     assert replay is not None

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from stream.engines.flow import Flow
+from stream.engines.flow import Flow, FlowHistory
 from stream.engines.grid import Grid, Patch
 from stream.engines.light.appearance import Memory, look_at
 from stream.engines.light.search import hunt
@@ -29,7 +29,7 @@ def view(*, moving: bool) -> View:
     if moving:
         x, y = MOVING
         back[y : y + 40, x : x + 40] = (-4, 0)
-    return View(1, 0.0, GRID, small, small, flow=Flow.of(back))
+    return View(1, 0.0, GRID, small, small, FlowHistory(GRID, 1.5), flow=Flow.of(back))
 
 
 def wanted() -> Wanted:

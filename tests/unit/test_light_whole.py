@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from stream.engines.flow import Flow
+from stream.engines.flow import Flow, FlowHistory
 from stream.engines.grid import Grid, Patch, patch_iou, shrink
 from stream.engines.light import planner
 from stream.engines.light.appearance import Memory, look_at
@@ -236,7 +236,7 @@ def refreshed(*, moves: bool, agreed: int | None = None) -> Sighting:
     if moves:
         flow[75:155, 100:140] = [-3, 1]
     masks = {1: UPPER}
-    view = View(1, 0.0, grid, picture, shrink(picture, grid.flow), masks, masks, Flow.of(flow))
+    view = View(1, 0.0, grid, picture, shrink(picture, grid.flow), FlowHistory(grid, 1.5), masks, masks, Flow.of(flow))
     crop = Crop.around((200, 150, 280, 310), 1.7, 320)
     image = shrink(crop.image(picture, grid), (80, 80))
     seen = Seen(crop, image, np.random.default_rng(1).normal(size=(1, 16, 20, 20)).astype(np.float32))

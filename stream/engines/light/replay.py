@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream.engines.flow import FlowHistory
 from stream.engines.grid import U8, Patch
 from stream.engines.light.carry import CarriedMask, Pace
 from stream.engines.light.sight import View
@@ -18,22 +17,21 @@ class Replay:
     `same_pixel`: see `Tuning`.
     """
 
-    def __init__(self, patch: Patch, view: View, history: FlowHistory, same_pixel: int, pace: Pace | None) -> None:
+    def __init__(self, patch: Patch, view: View, same_pixel: int, pace: Pace | None) -> None:
         self.patch = patch
         self.view = view
         self.travel = np.zeros(2, np.float32)
         """The shift so far, in pixels of the flow grid."""
-        self._carried = CarriedMask(view.grid, patch, view.small, history.xy)
+        self._carried = CarriedMask(view.grid, patch, view.small, view.history.xy)
         if pace is not None:
             self._carried.pace = pace
-        self._history = history
         self._same_pixel = same_pixel
         self._step = view.step
         self._newest: U8 | None = None
 
     def catch_up(self) -> CarriedMask:
         """The mask on the newest picture there is; what hides it there is not looked for yet."""
-        for moment, back in self._history.moments_after(self._step):
+        for moment, back in self.view.history.moments_after(self._step):
             if self._newest is not None:
                 self._carried.compare(self._newest, self._same_pixel)
             self._carried.roll(back)

@@ -173,8 +173,8 @@ class Scene:
 
     def replay(self, patch: Patch, view: View, pace: Pace | None = None) -> Replay:
         """`patch`, true on the picture of `view`, on its way to the present, which takes a few milliseconds for each
-        picture since. Any thread, as long as the picture keeps its size."""
-        replay = Replay(patch, view, self.history, self.tuning.same_pixel, pace)
+        picture since. Any thread."""
+        replay = Replay(patch, view, self.tuning.same_pixel, pace)
         replay.catch_up()
         return replay
 
@@ -251,7 +251,7 @@ class Scene:
         shown = {i: thing.patch for i, thing in seen if thing.patch is not None and thing.hidden_s is None}
         newest = self.history.newest
         flow = newest.flow if newest is not None else None
-        return View(self.step, self.now_s, self.grid, self.picture, self.small, masks, shown, flow)
+        return View(self.step, self.now_s, self.grid, self.picture, self.small, self.history, masks, shown, flow)
 
 
 def _scaled_box(box: BoxXyxyPx, factors: tuple[float, float]) -> BoxXyxyPx:

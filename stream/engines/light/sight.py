@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from stream.engines.flow import Flow
+from stream.engines.flow import Flow, FlowHistory
 from stream.engines.grid import U8, Grid, Patch
 from stream.engines.light.appearance import Look, Memory
 from stream.engines.light.gate import Measures
@@ -37,6 +37,8 @@ class View:
     grid: Grid
     picture: U8
     small: U8
+    history: FlowHistory
+    """The flows of its grid: what it shows is carried through these, also when the pictures get another size."""
     masks: Mapping[int, Patch] = field(default_factory=dict)
     shown: Mapping[int, Patch] = field(default_factory=dict)
     """The same after every pixel was given to one object, without those that the user removed."""

@@ -105,7 +105,8 @@ class LightTracker:
             return Request(prompt, self._with_mask(ask, scene.objects[prompt.track_id]), scene.view())
         if moment is None:
             return Request(prompt, ask, scene.view())
-        view = View(moment.step, moment.time_s, scene.grid, moment.small, moment.small, flow=moment.flow)
+        small = moment.small
+        view = View(moment.step, moment.time_s, scene.grid, small, small, scene.history, flow=moment.flow)
         return Request(prompt, ask, view)
 
     @staticmethod
