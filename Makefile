@@ -18,13 +18,11 @@ test: .make/test .make/models .make/voice .make/browser .make/compiler .make/pos
 	@beside() { name=$$1 nice=$$2; shift 2; nice -n $$nice $(MAKE) --no-print-directory -k "$$@" >.make/$$name.log 2>&1; }; \
 	failed=0; \
 	$(MAKE) --no-print-directory alone || failed=1; \
-	echo "Three more run beside what is shown from here on, and are printed when they are done: make quality, and"; \
-	echo "make check kernels, then make integration (.make/quality.log, kernels.log, integration.log)."; \
+	echo "Two more run beside what is shown from here on, and are printed when they are done:"; \
+	echo "make integration kernels check (.make/integration.log), and make quality (.make/quality.log)."; \
 	beside quality 19 quality BUT="$(addprefix --ignore ,$(ALONE))" & quality=$$!; \
-	beside kernels 5 check kernels & kernels=$$!; \
+	beside integration 5 integration kernels check & integration=$$!; \
 	$(MAKE) --no-print-directory unit || failed=1; \
-	wait $$kernels || failed=1; cat .make/kernels.log; \
-	beside integration 5 integration & integration=$$!; \
 	$(MAKE) --no-print-directory e2e BUT="$(addprefix --ignore ,$(ALONE))" || failed=1; \
 	wait $$integration || failed=1; cat .make/integration.log; \
 	wait $$quality || failed=1; cat .make/quality.log; \

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import json
 import signal
 import subprocess
@@ -52,15 +53,38 @@ ENGINES: dict[str, Callable[[], Engine]] = {
 }
 
 
+SHORT = {
+    "stream.facts": {"KEPT_FACTS": 100},
+    "agent.scene": {"KEPT_EVENTS": 50, "KEPT_OBJECTS": 16},
+    "agent.rules.history": {"MOST_BYTES": 64 * 1024},
+}
+"""How much is remembered of a stream: less than in use, so that it is full within minutes and not within an hour. Until
+then memory grows, as it should."""
+
+
+def forget_soon() -> None:
+    """Give this process a short memory."""
+    for name, sizes in SHORT.items():
+        module = importlib.import_module(name)
+        for constant, size in sizes.items():
+            assert size < getattr(module, constant)
+            setattr(module, constant, size)
+
+
 @contextlib.contextmanager
 def serving_process(
-    engine: str, *, vlm: str | None = None, voice: str | None = None, tables: dict[str, Any] | None = None
+    engine: str,
+    *,
+    vlm: str | None = None,
+    voice: str | None = None,
+    tables: dict[str, Any] | None = None,
+    short: bool = False,
 ) -> Iterator[tuple[str, int]]:
     """The server's address and its process id. `vlm` is the address of a language model server, `voice` a folder that
-    holds a speech model, `tables` further ones of the configuration."""
+    holds a speech model, `tables` further ones of the configuration; with `short` it has a short memory."""
     command = [sys.executable, "-m", "tests.serve", "--engine", engine]
     command += [*(["--vlm", vlm] if vlm else []), *(["--voice", voice] if voice else [])]
-    command += ["--tables", json.dumps(tables)] if tables else []
+    command += [*(["--tables", json.dumps(tables)] if tables else []), *(["--short"] if short else [])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -81,7 +105,10 @@ def main() -> None:
     parser.add_argument("--vlm")
     parser.add_argument("--voice")
     parser.add_argument("--tables", type=json.loads, default={}, help="of the configuration, as JSON")
+    parser.add_argument("--short", action="store_true", help="a short memory, which is soon full")
     options = parser.parse_args()
+    if options.short:
+        forget_soon()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     engine = ENGINES[options.engine]()
     tables: dict[str, Any] = {"vlm": {"url": options.vlm, "describe": False}} if options.vlm else {}

@@ -80,9 +80,12 @@ def cameras(yard: Yard, folder: Path, count: int, *, by_rtsp: int, **values: Any
 
 
 @contextlib.contextmanager
-def watched(engine: str, feeds: Sequence[dict[str, Any]]) -> Iterator[Watched]:
-    """The real server in a process of its own, with these feeds."""
-    with serving_process(engine, tables={"feeds": list(feeds)}) as (url, pid), httpx.Client(base_url=url) as http:
+def watched(engine: str, feeds: Sequence[dict[str, Any]], *, short: bool = False) -> Iterator[Watched]:
+    """The real server in a process of its own, with these feeds; with `short` it has a short memory."""
+    with (
+        serving_process(engine, tables={"feeds": list(feeds)}, short=short) as (url, pid),
+        httpx.Client(base_url=url) as http,
+    ):
         yield Watched(http, psutil.Process(pid), [feed["id"] for feed in feeds])
 
 
