@@ -39,6 +39,7 @@ from web.feed_prompts import follow_again
 from web.feeds import Feeds
 from web.guard import Guard, is_address, make_reach
 from web.jobs import Jobs
+from web.memory import given_back
 from web.models import fetch_into_engine
 from web.page import Page
 from web.probe import Prober
@@ -112,6 +113,7 @@ async def _opened(config: Config, engine: Engine, store: ModelStore, auth: Auth)
     jobs, boot = Jobs(), uuid.uuid4().hex
     limits, webrtc = hub_limits(config), webrtc_config(config)
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(given_back())
         there = Streams()
         recording = await stack.enter_async_context(make_recording(config, boot, there))
         accesses = await stack.enter_async_context(AccessLog(recording, timedelta(days=config.store.max_age_days)))
