@@ -17,15 +17,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stream.engines.base import Engine, StepError, Tracker
 from stream.engines.light.engine import LightEngine
+from stream.engines.light.tuning import TUNING
 from stream.models.store import ModelStore
 from stream.types import Frame, TrackUpdate
 from tests.barcode import BarcodeEngine
 from tests.server import RunningServer
+from web.memory import settle
 
 STOP_S = 60.0
 
@@ -50,12 +53,13 @@ ENGINES: dict[str, Callable[[], Engine]] = {
     "idle": IdleEngine,
     "slow": SlowEngine,
     "light": lambda: LightEngine(ModelStore()),
+    "light, soon forgetting": lambda: LightEngine(ModelStore(), tuning=replace(TUNING, keep_lost_s=3.0)),
 }
 
 
 SHORT = {
     "stream.facts": {"KEPT_FACTS": 100},
-    "agent.scene": {"KEPT_EVENTS": 50, "KEPT_OBJECTS": 16},
+    "agent.scene": {"KEPT_EVENTS": 50, "KEPT_OBJECTS": 16, "KEPT_PATH": 10, "KEPT_VISITS": 2},
     "agent.rules.history": {"MOST_BYTES": 64 * 1024},
 }
 """How much is remembered of a stream: less than in use, so that it is full within minutes and not within an hour. Until
@@ -115,6 +119,7 @@ def main() -> None:
     tables |= {"voice": {"model": options.voice}} if options.voice else {}
     tables |= options.tables
     with tempfile.TemporaryDirectory() as folder, RunningServer(Path(folder), tables, engine=engine) as server:
+        settle()
         print(json.dumps({"url": server.url}), flush=True)  # noqa: T201
         signal.pause()
 

@@ -26,6 +26,7 @@ from web.app import create_app, token_path
 from web.auth import load_or_make_token
 from web.doctor import check_names
 from web.engines import check_engine, make_store
+from web.memory import settle
 from web.sam3 import PURPOSE as SAM3_PURPOSE
 from web.sam3 import row as sam3_row
 from web.server import make_server, open_sockets, run
@@ -156,6 +157,7 @@ def _serve(
         _announce_secrets(config, certificate)
 
         def started() -> None:
+            settle()
             console.print(f"Onlooker is at {url}", highlight=False, soft_wrap=True)
             if open_page:
                 webbrowser.open(url)

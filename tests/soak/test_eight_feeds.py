@@ -22,7 +22,10 @@ BOUND_MIB = 1.0
 def test_ten_minutes_of_eight_feeds(tmp_path: Path, model_store: ModelStore) -> None:
     yard = make_yard(tmp_path)
     given = {"target_fps": TARGET_FPS, "prompts": ["person"], "motion_gate": False}
-    with cameras(yard, tmp_path, 8, by_rtsp=2, **given) as feeds, watched("light", feeds, short=True) as server:
+    with (
+        cameras(yard, tmp_path, 8, by_rtsp=2, **given) as feeds,
+        watched("light, soon forgetting", feeds, short=True) as server,
+    ):
         server.until_tracked(5)
         samples = server.over(SECONDS, every_s=5.0)
     half = samples[len(samples) // 2 :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 
 import pytest
@@ -41,3 +42,13 @@ async def test_it_is_given_back_again_and_again(monkeypatch: pytest.MonkeyPatch)
             before = resident_mib()
             while before - resident_mib() < 0.7 * len(pieces) * PIECE / MIB:
                 await asyncio.sleep(0.01)
+
+
+def test_what_was_there_at_the_start_is_not_looked_at_again() -> None:
+    before = gc.get_freeze_count()
+    memory.settle()
+    try:
+        assert gc.get_freeze_count() > before + 10_000
+        assert len(gc.get_objects()) < 1000
+    finally:
+        gc.unfreeze()
