@@ -13,6 +13,8 @@ from tests.yards import FPS, Sample, cameras, make_yard, piling_up, shares, unac
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
 
+FILLING_S = 300.0
+"""Until all rings are full, every person of the clip has been seen, and the threads' memory is as large as it gets."""
 SECONDS = 600.0
 TARGET_FPS = 3.0
 BOUND_MIB = 1.0
@@ -27,6 +29,7 @@ def test_ten_minutes_of_eight_feeds(tmp_path: Path, model_store: ModelStore) -> 
         watched("light, soon forgetting", feeds, short=True) as server,
     ):
         server.until_tracked(5)
+        server.over(FILLING_S, every_s=60.0)
         samples = server.over(SECONDS, every_s=5.0)
     half = samples[len(samples) // 2 :]
     tracked, left, growth = shares(samples), unaccounted(samples), mib_per_10k_pictures(half)
