@@ -17,7 +17,7 @@ PIECES, PIECE = 2000, 100_000
 
 def held_and_holes() -> list[bytes]:
     """Every second of many pieces: between them glibc keeps what the others had."""
-    pieces = [bytes(PIECE) for _ in range(PIECES)]
+    pieces = [b"x" * PIECE for _ in range(PIECES)]
     return pieces[::2]
 
 
