@@ -21,6 +21,8 @@ Window = tuple[int, int, int, int]
 """Half-open, `(x0, y0, x1, y1)`, on the flow grid."""
 MOST_MOMENTS = 96
 PATCH_STRIDE = 6
+DESCENTS = 16
+"""Steps of gradient descent at a patch: fewer fall short of what moves fast, and masks trail behind it."""
 MARGIN = 8
 """Pixels around a window that are looked at too: what moves into it comes from there."""
 LEAST_SIDE = 96
@@ -39,6 +41,7 @@ def _dense(now: U8, before: U8) -> NDArray[np.float16]:
         dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         dis.setFinestScale(0)
         dis.setPatchStride(PATCH_STRIDE)
+        dis.setGradientDescentIterations(DESCENTS)
         _of_thread.dis = dis
     # OpenCV's stubs demand a flow to start from, which costs time and brings nothing
     flow: NDArray[np.float16] = _of_thread.dis.calc(now, before, None).astype(np.float16)

@@ -18,9 +18,9 @@ from stream.engines.light.motion import middle
 LEAST_AREA = 400
 """Pixels well inside of a mask from which on a similarity is told from noise; what is small bends as it walks."""
 MOST_POINTS = 500
-NOISE = 3.0
+NOISE = 6.0
 """Differences of luma up to about this are noise; much larger ones belong to something else."""
-SHIFT_DAMPING, TURN_DAMPING = 4.0, 8.0
+SHIFT_DAMPING, TURN_DAMPING = 1.0, 2.0
 """Squared slopes of luma a pixel that count as much as standing still: what is plain says nothing of its motion."""
 MOST_SHIFT_PX, MOST_TURN = 1.0, 0.05
 """Of one step; a turn and scale of 0.05 moves the edge of a thing of 40 pixels by one."""

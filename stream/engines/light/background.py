@@ -65,9 +65,9 @@ class Background:
         self._requests = deque(r for r in self._requests if r.prompt.id != prompt_id)
         self._asked.discard(prompt_id)
 
-    def collect(self, tick: int) -> bool:
-        """Apply a finished job; whether there was one."""
-        job = self._lane.take(tick)
+    def collect(self, tick: int, kind: str | None = None) -> bool:
+        """Apply a finished job, of one kind if given; whether there was one."""
+        job = self._lane.take(tick, kind)
         if job is None:
             return False
         self._last = job.kind

@@ -51,11 +51,13 @@ class Pace(NamedTuple):
 
 
 class CarriedMask:
-    """`key` is the keyframe's soft mask; `key_small` `(h, w, 3)` uint8 the keyframe on the flow grid, not copied."""
+    """`key` is the keyframe's soft mask, `shown` the same with a finer edge; `key_small` `(h, w, 3)` uint8 the keyframe
+    on the flow grid, not copied."""
 
-    def __init__(self, grid: Grid, key: Patch, key_small: U8, xy: F32) -> None:
+    def __init__(self, grid: Grid, key: Patch, key_small: U8, xy: F32, shown: Patch | None = None) -> None:
         self._grid = grid
         self._key = key
+        self._shown = shown or key
         self._key_small = key_small
         self._key_luma = np.asarray(cv2.cvtColor(key_small, cv2.COLOR_BGR2GRAY), np.uint8)
         self.key_soft = key.small(grid)
@@ -173,18 +175,25 @@ class CarriedMask:
         )
 
     def render(self) -> Patch:
-        """The mask of the present on the mask grid."""
+        """The mask of the present on the mask grid, with its finer edge."""
+        return self._present(self._shown)
+
+    def plain(self) -> Patch:
+        """The same without the finer edge: what the next look starts from, so that no edge is moved twice."""
+        return self._present(self._key)
+
+    def _present(self, key: Patch) -> Patch:
         sx, sy = self._grid.mask_per_flow
         x0, y0, x1, y1 = self.window
         left, top, right, bottom = int(x0 * sx), int(y0 * sy), int(x1 * sx), int(y1 * sy)
         if right - left < 1 or bottom - top < 1:
             return Patch(left, top, np.zeros((0, 0), np.uint8))
-        scale, origin = np.array([sx, sy], np.float32), np.array([self._key.x0, self._key.y0], np.float32)
+        scale, origin = np.array([sx, sy], np.float32), np.array([key.x0, key.y0], np.float32)
         key_map = (self._map + np.float32(0.5)) * scale - np.float32(0.5) - origin
         at = cv2.resize(key_map, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-        if not self._key.data.size:
+        if not key.data.size:
             return Patch(left, top, np.zeros((bottom - top, right - left), np.uint8))
-        return Patch(left, top, sample(self._key.data, np.asarray(at, np.float32)))
+        return Patch(left, top, sample(key.data, np.asarray(at, np.float32)))
 
     def compare(self, small: U8, tolerance: int) -> None:
         """Compare the present `(h, w, 3)` uint8 on the flow grid with the keyframe: sets `residual` and `doubt`."""

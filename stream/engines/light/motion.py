@@ -22,8 +22,12 @@ MOST_MEDIAN = 2000
 SHRINKAGE = 25.0
 """Added to the spread of the points (px²): a handful of close points can hardly turn or scale."""
 BEND_REACH_PX = 9
-_BLOCK = np.ones((3, 3), np.uint8)
-STIFFNESS = 0.15
+STIFFNESS = 0.5
+"""What trustworthy flow, 1 a pixel, must outweigh to bend the motion: flow errs towards standing still."""
+DEEP = np.ones((5, 5), np.uint8)
+"""Flow this close to a mask's edge trails behind."""
+DEEP_SHARE = 0.3
+"""What is left of a mask without its edge must be this share of it to speak for it."""
 BEND_TOLERANCE = 9.0
 RING_SHARE = 0.12
 """Width of the ring around a region that its motion is compared with, in sides of a square of the same area."""
@@ -91,18 +95,19 @@ def object_flow(
     count = int(np.count_nonzero(sure))
     if count < LEAST_POINTS:
         return np.broadcast_to(usual.astype(np.float32), back.shape)
+    inner = cv2.erode(cv2.threshold(soft, SURE, 1, cv2.THRESH_BINARY)[1], DEEP, borderValue=0)
+    deep = cv2.countNonZero(inner) > max(LEAST_POINTS, DEEP_SHARE * count)
+    inside = inner > 0 if deep else sure
     places, flow = _complex(xy), _complex(back)
-    a, b, tx, ty = fit_similarity(xy[sure], back[sure])
+    a, b, tx, ty = fit_similarity(xy[inside], back[inside])
     if steady:
         tx, ty = _held(points=xy[sure], fit=(a, b, tx, ty), usual=usual)
         a = b = 0.0
     model = places * np.complex64(complex(a, b)) + np.complex64(complex(tx, ty))
     difference = flow - model
     squared = difference.real**2 + difference.imag**2
-    tolerance = BEND_TOLERANCE * max(0.25, middle(squared[sure]))
-    inner = cv2.erode(cv2.threshold(soft, SURE, 1, cv2.THRESH_BINARY)[1], _BLOCK, borderValue=0)
-    inside = inner if cv2.countNonZero(inner) > 0.3 * count else soft * np.float32(1 / 255)
-    weights = np.exp(squared * np.float32(-1 / tolerance)) * inside
+    tolerance = BEND_TOLERANCE * max(0.25, middle(squared[inside]))
+    weights = np.exp(squared * np.float32(-1 / tolerance)) * (inner if deep else soft * np.float32(1 / 255))
     reach = reach_px, reach_px
     bend = np.asarray(cv2.blur((difference * weights).view(np.float32).reshape(back.shape), reach), np.float32)
     bend /= (cv2.blur(weights, reach) + np.float32(STIFFNESS))[..., None]

@@ -140,7 +140,7 @@ def companions(first: Object, things: Sequence[Object], pad: float, pixels: int,
 
 def target(thing: Object, now_s: float, tuning: Tuning) -> Target | None:
     """What a refresh needs to know of an object."""
-    if thing.raw is None or thing.memory is None:
+    if thing.raw is None or thing.carried is None or thing.memory is None:
         return None
     box = thing.raw.box()
     detected: BoxXyxyPx | None = None
@@ -154,7 +154,7 @@ def target(thing: Object, now_s: float, tuning: Tuning) -> Target | None:
         slack = tuning.box_slack * max(box[2] - box[0], box[3] - box[1])
         limit = plus(plus(box, thing.reach), (-slack, -slack, slack, slack))
     agreed = thing.agreed if wanted else None
-    return Target(thing.id, thing.raw, thing.memory, thing.area, detected, thing.whole, agreed, limit)
+    return Target(thing.id, thing.carried.plain(), thing.memory, thing.area, detected, thing.whole, agreed, limit)
 
 
 def wanted(first: Object, things: Iterable[Object], now_s: float, tuning: Tuning) -> list[Wanted]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream.engines.grid import U8, Patch
+from stream.engines.grid import Patch
 from stream.engines.light.carry import CarriedMask, Pace
+from stream.engines.light.edges import snapped
 from stream.engines.light.sight import View
 
 
@@ -22,19 +23,18 @@ class Replay:
         self.view = view
         self.travel = np.zeros(2, np.float32)
         """The shift so far, in pixels of the flow grid."""
-        self._carried = CarriedMask(view.grid, patch, view.small, view.history.xy)
+        shown = snapped(patch, view.picture, view.grid)
+        self._carried = CarriedMask(view.grid, patch, view.small, view.history.xy, shown)
         if pace is not None:
             self._carried.pace = pace
         self._same_pixel = same_pixel
         self._step = view.step
-        self._newest: U8 | None = None
 
     def catch_up(self) -> CarriedMask:
-        """The mask on the newest picture there is; what hides it there is not looked for yet."""
+        """The mask on the newest picture there is, and what hides it there."""
         for moment, back in self.view.history.moments_after(self._step):
-            if self._newest is not None:
-                self._carried.compare(self._newest, self._same_pixel)
             self._carried.roll(back)
+            self._carried.compare(moment.small, self._same_pixel)
             self.travel = self.travel + self._carried.shift
-            self._newest, self._step = moment.small, moment.step
+            self._step = moment.step
         return self._carried

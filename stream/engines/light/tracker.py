@@ -182,6 +182,8 @@ class LightTracker:
             with self._stages.part("preprocess"):
                 picture = picture_of(frame)
             with self._stages.part("flow"):
+                # before the next picture, so that a new mask goes on to it in place of the old one, not after it
+                background.collect(self._tick, kind="refresh")
                 scene.advance(picture, frame.ref, now)
             self._last = frame
         with self._stages.part("post"):

@@ -93,13 +93,14 @@ class Lane:
             self._worker.condition.notify()
         self.advance(step)
 
-    def take(self, step: int) -> Job | None:
-        """A finished job, once. `step` is the tracker's present one."""
+    def take(self, step: int, kind: str | None = None) -> Job | None:
+        """A finished job, of one kind if given, once. `step` is the tracker's present one."""
         self.advance(step)
         with self._worker.condition:
+            if self.finished is None or kind not in (None, self.finished.kind):
+                return None
             job, self.finished = self.finished, None
-            if job is not None:
-                self._worker.condition.notify()
+            self._worker.condition.notify()
             return job
 
     def advance(self, step: int) -> None:
