@@ -36,6 +36,10 @@ from tests.serve import serving_process
 FPS = 30
 PEOPLE = Path(__file__).parents[2] / "stream" / "data" / "walking.mp4"
 STREAM = "bench"
+START_S = 8.0
+"""Until a browser has started and shows the stream."""
+PAUSE_S = 1.0
+"""Between two asks, as between two of a person's."""
 
 
 def write_scene(scene: Scene, path: Path) -> None:
@@ -162,6 +166,7 @@ def watching(url: str, enabled: bool) -> Iterator[None]:
         flags += [f"--user-data-dir={profile}", "--remote-debugging-port=0"]
         process = subprocess.Popen([chromium_path(), *flags, url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
+            time.sleep(START_S)
             yield
         finally:
             process.terminate()
@@ -211,6 +216,7 @@ async def first_clicks(url: str, scene: Scene, times: int) -> dict[str, Any]:
         for turn in range(times):
             clicks.append(await click(client, scene, scene.identities[turn % len(scene.identities)]) * 1000)
             await forget(client)
+            await asyncio.sleep(PAUSE_S)
         return {"asked by": "click", **spread(clicks)}
 
 
@@ -222,6 +228,7 @@ async def first_words(url: str, times: int) -> dict[str, Any]:
         for _ in range(times):
             words.append(await word(client, "person") * 1000)
             await forget(client)
+            await asyncio.sleep(PAUSE_S)
         return {"asked by": "word", **spread(words)}
 
 
@@ -240,6 +247,18 @@ def run(objects: list[int], seconds: float, *, browser: bool) -> list[dict[str, 
     return rows
 
 
+def run_first(times: int, *, browser: bool) -> list[dict[str, Any]]:
+    """Clicks and words, each on a server of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        scene, clip = crowd(3), Path(folder) / "clip.mp4"
+        write_scene(scene, clip)
+        with serving_process("light") as (url, _), publishing(url, clip, 300), watching(url, browser):
+            clicks = asyncio.run(first_clicks(url, scene, times))
+    with serving_process("light") as (url, _), publishing(url, PEOPLE, 300), watching(url, browser):
+        words = asyncio.run(first_words(url, times))
+    return [{"browser": browser, **clicks}, {"browser": browser, **words}]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 3, 8])
@@ -249,13 +268,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = run(options.objects, options.seconds, browser=False) + run(options.objects, options.seconds, browser=True)
     table("Capture to annotation, 640×480 at 30 a second", [_flat(row) for row in rows])
-    with tempfile.TemporaryDirectory() as folder:
-        scene, clip = crowd(3), Path(folder) / "clip.mp4"
-        write_scene(scene, clip)
-        with serving_process("light") as (url, _), publishing(url, clip, 300):
-            first = [asyncio.run(first_clicks(url, scene, options.clicks))]
-    with serving_process("light") as (url, _), publishing(url, PEOPLE, 300):
-        first.append(asyncio.run(first_words(url, options.clicks)))
+    first = run_first(options.clicks, browser=False) + run_first(options.clicks, browser=True)
     table("To the first mask, ms", first)
     write("live", rows + first, options.json)
 

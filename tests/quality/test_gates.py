@@ -49,9 +49,17 @@ def hard() -> SetResult:
 
 
 def test_plain_set_region_similarity(plain: SetResult) -> None:
-    """Distinct objects, at most 4 pixels a frame, partly hidden. Target: 0.85."""
+    """Distinct objects, at most 4 pixels a frame, partly hidden. Target: 0.85. Four of these fifteen are one cut-out of
+    a cow with its calf, of which the cow alone is 0.7."""
     assert plain.j_mean >= 0.83, said(plain)
     assert plain.j_lowest >= 0.60, said(plain)
+
+
+@LONG
+def test_plain_set_region_similarity_on_many_scenes() -> None:
+    result = judged("plain", 20)
+    assert result.j_mean >= 0.87, said(result)
+    assert result.switches == 0, said(result)
 
 
 def test_plain_set_has_no_id_switch(plain: SetResult) -> None:
@@ -60,7 +68,7 @@ def test_plain_set_has_no_id_switch(plain: SetResult) -> None:
 
 def test_hard_set_region_similarity(hard: SetResult) -> None:
     """8 pixels a frame, hidden for a second, leaving and returning, a similar pair. Target: 0.65, then 0.80."""
-    assert hard.j_mean >= 0.76, said(hard)
+    assert hard.j_mean >= 0.77, said(hard)
 
 
 def test_hard_set_recovers_within_a_second_and_a_half(hard: SetResult) -> None:
