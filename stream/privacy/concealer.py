@@ -21,6 +21,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from stream.bitstream import is_keyframe
 from stream.encode import TICKS, open_encoder
 from stream.engines.base import Finder, StepError
+from stream.engines.mediaclock import MediaClock
 from stream.errors import EngineError, OnlookerError
 from stream.privacy import mosaic
 from stream.privacy.memory import Memory, head_of, in_unit
@@ -70,6 +71,8 @@ class Concealer:
         self._on_shown = on_shown
         self._targets = [target_of(each) for each in privacy.classes]
         self._memories = [Memory() for _ in self._targets]
+        self._clock = MediaClock()
+        """Of what moves: pictures arrive in bursts, which no motion can be told from."""
         self._finder: Finder | None = None
         self._tried_s = float("-inf")
         self._log_now = Seldom()
@@ -132,7 +135,7 @@ class Concealer:
     # --- what is hidden
 
     def _parts(self, frame: Frame, result: StepResult | None) -> list[Part]:
-        size = frame.width, frame.height
+        size, now_s = (frame.width, frame.height), self._clock.advance(frame)
         parts = [mosaic.zone_part(zone.points, *size) for zone in self.privacy.zones]
         if self._targets:
             found = self._found(frame)
@@ -140,7 +143,7 @@ class Concealer:
                 return [mosaic.whole_part(*size)]
             tracks = result.tracks if isinstance(result, TrackUpdate) else ()
             for index, (target, boxes) in enumerate(zip(self._targets, found, strict=True)):
-                memory, now_s = self._memories[index], frame.received_s
+                memory = self._memories[index]
                 units = in_unit(boxes, *size)
                 units = [*units, *memory.unseen(units, now_s)]
                 parts += [mosaic.box_part(_of(target, box, size), *size) for box in units]
