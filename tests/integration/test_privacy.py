@@ -279,8 +279,8 @@ async def test_a_frame_that_could_not_be_looked_at_is_wholly_hidden(tmp_path: Pa
 
 
 async def test_what_is_missed_for_a_moment_stays_hidden(tmp_path: Path) -> None:
-    """The finder misses five frames of something that goes on at 8 px a frame, though the last one that it saw came late
-    and the next ones at once."""
+    """The finder misses five frames of something that goes on at 8 px a frame, though the last one that it saw came
+    late and the next ones at once."""
 
     def goes(number: int) -> list[Box]:
         return [(8 * number, 80, 8 * number + 60, 200)]
