@@ -161,7 +161,7 @@ def watching(url: str, enabled: bool) -> Iterator[None]:
     if not enabled:
         yield
         return
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--mute-audio"]
         flags += [f"--user-data-dir={profile}", "--remote-debugging-port=0"]
         process = subprocess.Popen([chromium_path(), *flags, url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
