@@ -20,3 +20,26 @@ export function listenKeys(keys) {
     act();
   });
 }
+
+/**
+ * Keep what is typed from now on for a field that is still to come. The function that is returned ends that.
+ * @returns {() => { text: string, entered: boolean }}
+ */
+export function keepTyped() {
+  let [text, entered] = ["", false];
+  /** @param {KeyboardEvent} event */
+  const keep = (event) => {
+    if (event.target instanceof HTMLInputElement || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Enter") entered ||= !event.repeat;
+    else if (event.key === "Backspace") text = text.slice(0, -1);
+    else if (event.key.length === 1) text += entered ? "" : event.key;
+    else return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+  document.addEventListener("keydown", keep, { capture: true });
+  return () => {
+    document.removeEventListener("keydown", keep, { capture: true });
+    return { text, entered };
+  };
+}

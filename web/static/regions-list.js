@@ -23,8 +23,9 @@ export class RegionList {
   #open = null;
   /** @type {Map<string, string>} when rules fired last */
   #fired = new Map();
-  /** @type {string | null} the new region, whose name is being asked for */
+  /** @type {{ id: string, text: string, entered: boolean } | null} the new region, whose name is being asked for */
   #naming = null;
+  #rendering = false;
   /** @type {Region[]} */
   #regions = [];
   #armed = true;
@@ -38,9 +39,13 @@ export class RegionList {
     this.acts = acts;
   }
 
-  /** A region was just drawn: ask for its name. @param {string} id */
-  openNew(id) {
-    this.#naming = id;
+  /**
+   * A region was just drawn: ask for its name.
+   * @param {string} id
+   * @param {{ text: string, entered: boolean }} already what was typed before there was a field for it
+   */
+  openNew(id, already) {
+    this.#naming = { id, ...already };
     this.#open = id;
     this.#render();
     this.root.querySelector(`[data-region="${id}"]`)?.scrollIntoView({ block: "nearest" });
@@ -70,19 +75,27 @@ export class RegionList {
     const held = active instanceof HTMLElement && this.root.contains(active) ? active.dataset.focus : undefined;
     const field = active instanceof HTMLInputElement && active.type === "text" ? active : null;
     const { value = "", selectionStart = 0, selectionEnd = 0 } = field ?? {};
+    this.#rendering = true;
     this.root.replaceChildren(...this.#regions.map((region, i) => this.#item(region, i)));
+    this.#rendering = false;
     const again = held ? this.root.querySelector(`[data-focus="${held}"]`) : null;
     if (again instanceof HTMLElement) again.focus();
     if (again instanceof HTMLInputElement && field) {
       again.value = value;
       again.setSelectionRange(selectionStart, selectionEnd);
     }
-    const naming = this.#naming && this.root.querySelector(`[data-focus="name-${this.#naming}"]`);
-    if (naming instanceof HTMLInputElement) {
-      this.#naming = null;
-      naming.focus();
-      naming.select();
-    }
+    if (this.#naming) this.#ask(this.#naming);
+  }
+
+  /** @param {{ id: string, text: string, entered: boolean }} naming */
+  #ask({ id, text, entered }) {
+    const field = this.root.querySelector(`[data-focus="name-${id}"]`);
+    if (!(field instanceof HTMLInputElement)) return;
+    this.#naming = null;
+    field.focus();
+    if (text) field.value = text.slice(0, field.maxLength);
+    else field.select();
+    if (entered) field.blur();
   }
 
   /**
@@ -136,9 +149,11 @@ export class RegionList {
     input.maxLength = 80;
     input.dataset.focus = `name-${region.id}`;
     input.setAttribute("aria-label", "Name");
-    input.addEventListener("change", () => {
+    // Not on "change": a field that was drawn again does not know what was typed into the one before.
+    input.addEventListener("blur", () => {
       const name = input.value.trim();
-      if (name && name !== region.name) this.acts.rename(region, name);
+      if (this.#rendering || name === region.name) return;
+      if (name) this.acts.rename(region, name);
       else input.value = region.name;
     });
     input.addEventListener("keydown", (event) => {

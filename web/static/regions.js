@@ -1,6 +1,7 @@
 // Zones and lines of the stream on screen: drawn, listed with their rules, armed, changed and removed.
 import { call } from "./api.js";
 import { find, icon } from "./dom.js";
+import { keepTyped } from "./keys.js";
 import { Bell } from "./regions-bell.js";
 import { Drawing } from "./regions-drawing.js";
 import { RuleEditor } from "./regions-editor.js";
@@ -141,10 +142,12 @@ export class Regions {
     const points = await this.drawing.draw(kind);
     if (!points) return;
     const name = freeName(kind, [...this.#regions.values()].map((region) => region.name));
+    const typed = keepTyped();
     const region = await this.#call("POST", "/regions", { name, kind, points, rules: [] });
+    const already = typed();
     if (!region) return;
     this.#onRegion(region, false);
-    this.list.openNew(region.id);
+    this.list.openNew(region.id, already);
   }
 
   /** @param {Region} region */
