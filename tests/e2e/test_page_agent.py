@@ -57,6 +57,25 @@ def ask(page: Page, text: str) -> None:
     field.press("Enter")
 
 
+@pytest.mark.parametrize("height", [800, 650])
+def test_in_a_low_window_the_answer_and_the_numbers_can_be_seen(page: Page, facts: StagedStream, height: int) -> None:
+    page.set_viewport_size({"width": 1280, "height": height})
+    open_page(page, facts, "answers from the tracks")
+    for condition in ("someone leaves", "a car comes in"):
+        ask(page, f"Tell me when {condition}")
+        expect(page.locator("#watches")).to_contain_text(condition)
+    ask(page, "How many people are there?")
+    answer = page.locator(".turn").last
+    expect(answer).to_contain_text("1 person")
+    expect(answer).to_be_in_viewport(ratio=1)
+    expect(page.locator("#ask-input")).to_be_in_viewport(ratio=1)
+    page.locator("#status").click()
+    expect(page.locator("#numbers dd").first).to_be_in_viewport(ratio=1)
+    expect(answer).to_be_in_viewport(ratio=1)
+    for one in ("#use-camera", "#use-screen"):
+        assert page.locator(one).evaluate("(button) => button.scrollWidth <= button.clientWidth")
+
+
 def test_a_question_is_answered_from_the_tracks_without_a_model(
     page: Page, facts: StagedStream, faults: Faults
 ) -> None:

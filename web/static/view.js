@@ -63,6 +63,7 @@ export class View {
     numbers.hidden = !numbers.hidden;
     element("status").setAttribute("aria-expanded", String(!numbers.hidden));
     this.refresh();
+    if (!numbers.hidden) numbers.scrollIntoView({ block: "nearest" });
   }
 
   /**
