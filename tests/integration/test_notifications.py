@@ -50,6 +50,7 @@ async def test_an_open_page_does_not_hold_up_the_end_of_the_server(tmp_path: Pat
         async with scene.server.client() as http, http.stream("GET", "/v1/notifications") as response:
             lines = response.aiter_lines()
             assert await anext(lines) == "retry: 2000"
+            scene.pause()
             ending = asyncio.create_task(asyncio.to_thread(scene.server.stop))
             async with asyncio.timeout(20):
                 assert [line async for line in lines if line] == []
