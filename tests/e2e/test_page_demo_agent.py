@@ -3,6 +3,7 @@ what the model was sent, on real people that the real engine follows."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -69,11 +70,16 @@ class Demo:
             track for track in (told[-1]["tracks"] if told else ()) if track["state"] == "live" and track.get("mask")
         ]
 
+    def told_at(self, frame: Message) -> list[list[Message]]:
+        """What the page was told of a frame, newest first: one that is looked at again is told again."""
+        told = [
+            m for m in self.told if m["type"] == "tracks" and (m["epoch"], m["rtp"]) == (frame["epoch"], frame["rtp"])
+        ]
+        return [[track for track in m["tracks"] if track.get("mask")] for m in reversed(told)]
+
     def tracks_at(self, frame: Message) -> list[Message]:
-        """What the page was told of a frame."""
-        told = [m for m in self.told if m["type"] == "tracks"]
-        found = next(m for m in reversed(told) if (m["epoch"], m["rtp"]) == (frame["epoch"], frame["rtp"]))
-        return [track for track in found["tracks"] if track.get("mask")]
+        """What the page was told of a frame last."""
+        return self.told_at(frame)[0]
 
     def question(self, text: str) -> Message:
         return next(m for m in reversed(self.told) if m["type"] == "question" and m["text"] == text)
@@ -160,6 +166,13 @@ def assert_marked(picture: U8, clean: U8, tracks: list[Message]) -> None:
     assert (ink & ~allowed).sum() < 0.02 * ink.sum(), "no ink elsewhere"
 
 
+def is_marked(picture: U8, clean: U8, tracks: list[Message]) -> bool:
+    with contextlib.suppress(AssertionError):
+        assert_marked(picture, clean, tracks)
+        return True
+    return False
+
+
 def test_a_question_streams_links_and_is_sent_with_the_people_marked(demo: Demo, clip: list[U8]) -> None:
     tokens = ["Someone ", "walks: ", "[#<1>]", *[" word"] * 20]
     reply: dict[str, Any] = {"reading": IN_TABLE, "tokens": tokens, "every_s": 0.1}
@@ -179,9 +192,10 @@ def test_a_question_streams_links_and_is_sent_with_the_people_marked(demo: Demo,
     assert [message["role"] for message in body["messages"]] == ["system", "user"]
     (marked,) = images(last(body))
     assert marked.shape == (SIZE[1], SIZE[0], 3)
-    tracks = demo.tracks_at(demo.question("Who is walking there?")["frame"])
+    told, clean = demo.told_at(demo.question("Who is walking there?")["frame"]), nearest(clip, marked)
+    tracks = next((tracks for tracks in told if is_marked(marked, clean, tracks)), told[0])
     assert number in {track["id"] for track in tracks}
-    assert_marked(marked, nearest(clip, marked), tracks)
+    assert_marked(marked, clean, tracks)
     table = next(text for text in texts(last(body)) if text.startswith("Tracks"))
     rows = {int(row[1]): json.loads(row[2]) for row in re.finditer(IN_TABLE + r"_2d (\[[\d, ]+\])", table)}
     assert set(rows) == {track["id"] for track in tracks}
