@@ -1,7 +1,7 @@
 """What a stream looked like in the last minute, small enough to keep: the pictures that questions are asked about.
 
-Two rings: the newest decoded frames, whole, for what is asked about now; and JPEGs, two a second, for looking back.
-Both hold the tracks of their frames. Bounded by time, by count and by bytes.
+Two rings: the newest decoded frames, whole, for what is asked about now; and JPEGs of some of them, two a second, for
+looking back. Both hold the tracks of their frames. Bounded by time, by count and by bytes.
 """
 
 from __future__ import annotations
@@ -98,16 +98,21 @@ class Keyframes:
         self._since: datetime | None = None
 
     def offer(self, frame: Frame, update: TrackUpdate, at: datetime) -> Shot | None:
-        """Take note of a frame and its tracks. Returns the shot where a JPEG of it is due: `add` its keyframe then."""
-        shot = Shot(frame, update, at)
-        if not self._newest or (at - self._newest[-1].at).total_seconds() >= NEWEST_EVERY_S:
-            shot = shot.kept()
-            self._newest.append(shot)
-        self._current = shot
+        """Take note of a frame and its tracks, or of what more is known of the last one. Returns the shot where a JPEG
+        of it is due: `add` its keyframe then."""
+        if self._newest and self._newest[-1].frame.ref == frame.ref:
+            self._current = self._newest[-1] = replace(self._newest[-1], update=update)
+            return None
+        self._current = Shot(frame, update, at)
+        if self._newest and (at - self._newest[-1].at).total_seconds() < NEWEST_EVERY_S:
+            return None
+        self._current = self._current.kept()
+        self._newest.append(self._current)
+        # Of frames that are held whole alone: a smaller picture is never the only one of a frame just past.
         if self._due_at is not None and at < self._due_at:
             return None
         self._due_at = max(at, (self._due_at or at) + timedelta(seconds=JPEG_EVERY_S))
-        return shot
+        return self._current
 
     def forget(self) -> None:
         """Let go of every picture so far, also of those that are still being encoded."""
@@ -118,10 +123,12 @@ class Keyframes:
         self._since = datetime.now(UTC)
 
     def add(self, keyframe: Keyframe) -> None:
-        """Keep a JPEG, and let go of those that are too old or too much."""
+        """Keep the JPEG of a shot, and let go of those that are too old or too much."""
         if self._since is not None and keyframe.at < self._since:
             return
-        self._jpegs.append(keyframe)
+        # More may have become known of the frame while it was being encoded.
+        known = next((shot.update.tracks for shot in self._newest if shot.frame.ref == keyframe.frame), keyframe.tracks)
+        self._jpegs.append(replace(keyframe, tracks=known))
         self._bytes += len(keyframe.jpeg)
         oldest = keyframe.at - timedelta(seconds=JPEG_KEPT_S)
         while len(self._jpegs) > 1 and (self._jpegs[0].at < oldest or self._bytes > JPEG_MAX_BYTES):

@@ -138,7 +138,7 @@ def test_a_line_is_drawn_and_everything_done_with_the_keyboard_alone(opened: Pag
     assert len(scene.server.state.hub.get("cam").prompts) == 0
 
 
-def test_a_name_typed_before_the_server_has_answered_is_the_name(opened: Page, scene: StagedStream) -> None:
+def test_a_name_typed_before_the_server_has_answered_is_the_name(opened: Page) -> None:
     page, held = opened, list[Route]()
     page.route("**/regions", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
     draw_zone(page, seen=False)

@@ -61,6 +61,34 @@ def test_a_frame_under_the_pointer_is_found_across_the_wrap_of_its_clock() -> No
     assert abs(moment.pts / CLOCK_HZ - 4.9) <= 0.2
 
 
+@pytest.mark.parametrize("fps", [10, 15, 30])
+def test_what_was_just_seen_is_whole_whichever_frame_is_named(fps: int) -> None:
+    keyframes = Keyframes()
+    play(keyframes, 5, fps)
+    for second in np.arange(5 - 1.4, 5 - 0.5 / fps, 1 / fps):
+        found = keyframes.find(shot(float(second)).frame.ref)
+        assert isinstance(found, Shot), f"a smaller picture for {second:.2f} s"
+        assert abs(found.frame.pts / CLOCK_HZ - second) <= 0.12
+
+
+def test_what_is_known_later_of_a_frame_is_held_with_it() -> None:
+    keyframes = Keyframes()
+    first = shot(0)
+    due = keyframes.offer(first.frame, TrackUpdate.of(first.frame, ()), first.at)
+    assert due is not None
+    jpeg = due.keyframe()
+    assert keyframes.offer(first.frame, first.update, first.at + timedelta(seconds=1)) is None, "the same picture"
+    assert [track.id for track in keyframes.find().moment().tracks] == [1]
+    keyframes.add(jpeg)
+    later = shot(0.1)
+    keyframes.offer(later.frame, later.update, later.at)
+    found = keyframes.find(first.frame.ref)
+    assert isinstance(found, Shot)
+    assert [track.id for track in found.update.tracks] == [1]
+    assert keyframes.newest_jpeg is not None
+    assert [track.id for track in keyframes.newest_jpeg.tracks] == [1]
+
+
 def test_a_frame_of_the_last_minute_is_found_among_the_jpegs() -> None:
     keyframes = Keyframes()
     play(keyframes, 30)
@@ -119,10 +147,10 @@ def test_what_leaves_is_shown_as_it_was_and_what_comes_as_it_is() -> None:
         due = keyframes.offer(item.frame, update, item.at)
         if due is not None:
             keyframes.add(due.keyframe())
-    left, came = shot(1.9).frame.ref, shot(0.5).frame.ref
+    left, came = shot(1.9).frame.ref, shot(0.6).frame.ref
     before, there = keyframes.showing(left, (1,)), keyframes.showing(came, (1,))
     assert 0.9 <= before.moment().pts / CLOCK_HZ <= 1.2, "the last picture that is held with it"
-    assert there.moment().pts / CLOCK_HZ == 0.5
+    assert there.moment().pts / CLOCK_HZ == 0.6
     assert keyframes.showing(left, ()).moment().pts / CLOCK_HZ == 1.9
     assert isinstance(before, Shot)
     keyframes.keep_proof(left, before.keyframe())
