@@ -73,6 +73,12 @@ class Shot:
         frame = self.frame.kept()
         return self if frame is self.frame else replace(self, frame=frame)
 
+    def updated(self, update: TrackUpdate) -> Shot:
+        """The same with what more is known of it. Keeps the view: what was made of the picture is still true."""
+        shot = replace(self, update=update)
+        object.__setattr__(shot, "view", self.view)
+        return shot
+
     def moment(self) -> Moment:
         """The frame as something to ask about. All of one shot share what is cut out of its picture and encoded."""
         frame, tracks = self.frame, self.update.tracks
@@ -101,7 +107,7 @@ class Keyframes:
         """Take note of a frame and its tracks, or of what more is known of the last one. Returns the shot where a JPEG
         of it is due: `add` its keyframe then."""
         if self._newest and self._newest[-1].frame.ref == frame.ref:
-            self._current = self._newest[-1] = replace(self._newest[-1], update=update)
+            self._current = self._newest[-1] = self._newest[-1].updated(update)
             return None
         self._current = Shot(frame, update, at)
         if self._newest and (at - self._newest[-1].at).total_seconds() < NEWEST_EVERY_S:

@@ -85,6 +85,7 @@ def test_what_is_known_later_of_a_frame_is_held_with_it() -> None:
     found = keyframes.find(first.frame.ref)
     assert isinstance(found, Shot)
     assert [track.id for track in found.update.tracks] == [1]
+    assert found.keyframe().jpeg is jpeg.jpeg, "encoded once"
     assert keyframes.newest_jpeg is not None
     assert [track.id for track in keyframes.newest_jpeg.tracks] == [1]
 
