@@ -38,9 +38,8 @@ class CutOff(Exception):
     """Ends a response in its middle, as a server that dies does."""
 
 
-def make_app(owner: str) -> FastAPI:
+def make_app(owner: str, script: list[dict[str, Any]]) -> FastAPI:
     app = FastAPI()
-    script: list[dict[str, Any]] = []
     requests: list[dict[str, Any]] = []
     owned = [owner]
 
@@ -163,9 +162,11 @@ class ScriptedVlm:
 
 
 @contextlib.contextmanager
-def scripted_vlm(owner: str = "scripted", port: int = 0) -> Iterator[ScriptedVlm]:
-    """One at `port`, or where there is room; `owner` is what its model list says, by which families are told."""
+def scripted_vlm(*replies: dict[str, Any], owner: str = "scripted", port: int = 0) -> Iterator[ScriptedVlm]:
+    """One at `port`, or where there is room; `owner` is what its model list says, by which families are told. Who waits
+    for it at `port` may ask before `script` can be called: it has `replies` from the first request on."""
     command = [sys.executable, "-m", "tests.scripted_vlm", "--owner", owner, "--port", str(port)]
+    command += ["--script", json.dumps(replies)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -186,9 +187,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--owner", default="scripted")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--script", type=json.loads, default=[])
     options = parser.parse_args()
     config = uvicorn.Config(
-        make_app(options.owner), port=options.port, log_level="critical", timeout_graceful_shutdown=1
+        make_app(options.owner, options.script), port=options.port, log_level="critical", timeout_graceful_shutdown=1
     )
     _Announcing(config).run()
 

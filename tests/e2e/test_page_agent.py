@@ -266,8 +266,7 @@ def test_a_model_server_that_dies_is_missed_and_one_that_comes_back_is_named(
             turn = page.locator(".turn")
             expect(turn.locator(".said")).to_have_text("There is 1 person: #5.")
             expect(turn.locator(".foot")).to_contain_text("facts")
-            with scripted_vlm(port=urlsplit(first.url).port or 0) as again:
-                again.script(*PROBES)
+            with scripted_vlm(*PROBES, port=urlsplit(first.url).port or 0):
                 expect(who).to_have_text("scripted-vision")
                 expect(who).to_have_class("who")
     assert faults.seen == []

@@ -151,8 +151,7 @@ async def _while_it_goes_and_comes(scene: StagedStream, first: ScriptedVlm) -> N
         degraded = await model_check(http)
         await watched(scene, 6)
         unseen = await alert(live)
-        with scripted_vlm(port=port) as again:
-            again.script(*PROBES, {"tokens": ["Back."]})
+        with scripted_vlm(*PROBES, {"tokens": ["Back."]}, port=port) as again:
             there = await status(live, known=True)
             well = await model_check(http)
             back = await question(live)
