@@ -150,22 +150,28 @@ class Keyframes:
         return self._bytes
 
     def find(self, ref: FrameRef | None = None) -> Shot | Keyframe:
-        """The frame that `ref` names, or the nearest one that is still held; without `ref` the newest.
+        """The frame that `ref` names, or the nearest one that is still held; without `ref` the newest. Of a frame with
+        nothing within 0.4 s any more, what is kept for what happened on it.
 
-        Raises `NotFound` where there has been no picture, `FrameTooOld` where nothing within 0.4 s is held.
+        Raises `NotFound` where there has been no picture, `FrameTooOld` where none of these is held.
         """
         if self._current is None:
             raise NotFound("There has been no picture yet.", action="Wait for the picture.")
         if ref is None:
             return self._given(self._current)
-        if ref in self._proofs:
-            return self._proofs[ref]
         held: list[Shot | Keyframe] = [self._current, *reversed(self._newest), *reversed(self._jpegs)]
         near = [(abs(_after_s(ref_of(item), ref)), item) for item in held if ref_of(item).epoch == ref.epoch]
         apart_s, item = min(near, key=lambda pair: pair[0], default=(float("inf"), self._current))
-        if apart_s > NEAR_S:
-            raise FrameTooOld("That picture is no longer kept.", action="Ask about the present picture.")
-        return self._given(item)
+        if apart_s <= NEAR_S:
+            return self._given(item)
+        if ref in self._proofs:
+            return self._proofs[ref]
+        raise FrameTooOld("That picture is no longer kept.", action="Ask about the present picture.")
+
+    def proof(self, ref: FrameRef) -> Shot | Keyframe:
+        """What shows best what happened on the frame `ref`, which may be an earlier one; what `find` finds where nothing
+        has. Raises `NotFound` or `FrameTooOld`."""
+        return self._proofs.get(ref) or self.find(ref)
 
     def keep_proof(self, ref: FrameRef, keyframe: Keyframe) -> None:
         """Keep the picture that shows what happened on the frame `ref`; the newest hundred are kept."""

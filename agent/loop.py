@@ -217,8 +217,9 @@ class StreamAgent:
         return question
 
     async def jpeg(self, frame: FrameRef) -> bytes:
-        """The picture of a moment of the last minute. Raises `NotFound` or `FrameTooOld`."""
-        found = self.keyframes.find(frame)
+        """The picture of what happened on a frame, or of a moment of the last minute. Raises `NotFound` or
+        `FrameTooOld`."""
+        found = self.keyframes.proof(frame)
         if isinstance(found, Shot):
             found = await asyncio.to_thread(found.keyframe)
         return found.jpeg

@@ -155,6 +155,24 @@ def test_what_leaves_is_shown_as_it_was_and_what_comes_as_it_is() -> None:
     assert keyframes.showing(left, ()).moment().pts / CLOCK_HZ == 1.9
     assert isinstance(before, Shot)
     keyframes.keep_proof(left, before.keyframe())
-    kept = keyframes.find(left)
+    kept = keyframes.proof(left)
     assert isinstance(kept, Keyframe)
     assert kept.pts == before.frame.pts
+
+
+def test_a_question_about_a_frame_on_which_something_happened_is_about_that_frame_and_whole() -> None:
+    keyframes = Keyframes()
+    play(keyframes, 2)
+    left = shot(1.8).frame.ref
+    earlier = keyframes.find(shot(1.0).frame.ref)
+    assert isinstance(earlier, Shot)
+    keyframes.keep_proof(left, earlier.keyframe())
+    asked = keyframes.find(left)
+    assert isinstance(asked, Shot)
+    assert asked.frame.ref == left
+    for index in range(round(70 * 5)):
+        later = shot(2 + index / 5)
+        keyframes.offer(later.frame, later.update, later.at)
+    kept = keyframes.find(left)
+    assert isinstance(kept, Keyframe), "when nothing else is left of it"
+    assert kept.frame == earlier.frame.ref

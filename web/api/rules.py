@@ -164,7 +164,7 @@ def _thumb(agent: StreamAgent, firing: Firing) -> str | None:
             if set(event.track_ids) & set(firing.track_ids) and recorder.pictured(event.id):
                 return f"/v1/events/{event.id}/thumb.jpg"
     try:
-        agent.keyframes.find(firing.frame)
+        agent.keyframes.proof(firing.frame)
     except (NotFound, FrameTooOld):
         return None
     return f"/v1/streams/{agent.session.id}/keyframes/{firing.frame.epoch}/{firing.frame.rtp}.jpg"
