@@ -169,8 +169,8 @@ class Keyframes:
         raise FrameTooOld("That picture is no longer kept.", action="Ask about the present picture.")
 
     def proof(self, ref: FrameRef) -> Shot | Keyframe:
-        """What shows best what happened on the frame `ref`, which may be an earlier one; what `find` finds where nothing
-        has. Raises `NotFound` or `FrameTooOld`."""
+        """What shows best what happened on the frame `ref`, which may be an earlier one; where nothing has, what `find`
+        finds. Raises `NotFound` or `FrameTooOld`."""
         return self._proofs.get(ref) or self.find(ref)
 
     def keep_proof(self, ref: FrameRef, keyframe: Keyframe) -> None:
