@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent.perceive.regions import Observed
+from agent.perceive.state import Step
 from agent.rules.firing import Firing, Place
 from agent.rules.stays import Counting, Dwelling, Loitering, Passing
 from agent.rules.things import LeftBehind, TakenAway
@@ -89,7 +90,7 @@ class RegionRules:
             running.on_since = (running.on_since or observed.step.at) if on else None
             place = Place(running.region, rule, running.on_since)
             fired += [firing for firing in running.judge.step(place, observed) if not self._resting(firing)]
-        self._let_rest(observed.step.at)
+        self._let_rest(observed.step)
         return sorted(fired, key=lambda firing: firing.at)
 
     def _resting(self, firing: Firing) -> bool:
@@ -102,15 +103,18 @@ class RegionRules:
         self._rests[key] = firing.at
         return False
 
-    def _let_rest(self, now: datetime) -> None:
-        """Forget who has rested for long enough, oldest first."""
+    def _let_rest(self, step: Step) -> None:
+        """Forget who is out of sight and has rested for long enough, oldest first. Of whom is in sight something may be
+        told later that is dated back into the rest."""
         over = [
-            key
-            for key, at in self._rests.items()
-            if now - at > timedelta(seconds=self._running[key[0]].rule.cooldown_s)
+            key for key, at in self._rests.items() if key[1] not in step.presences and self._rested(key[0], at, step.at)
         ]
         for key in [*over, *list(self._rests)[: max(0, len(self._rests) - len(over) - MOST_RESTING)]]:
             self._rests.pop(key, None)
+
+    def _rested(self, rule_id: str, at: datetime, now: datetime) -> bool:
+        rule = self._running[rule_id].rule
+        return rule.kind is not RuleKind.COUNT and now - at > timedelta(seconds=rule.cooldown_s + rule.seconds)
 
 
 def _asked(region: Region, rule: RegionRule) -> tuple[object, ...]:

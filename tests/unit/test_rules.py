@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.perceive.presences import Presences
@@ -237,6 +237,7 @@ def looks_of(journeys: list[list[tuple[float, int, bool]]]) -> list[list[Track]]
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(JOURNEYS, min_size=1, max_size=3), st.floats(0, 8))
+@example([[(0.25, 6, True), (0.5, 29, True), (0.25, 4, True)]], 3.625)
 def test_entering_and_leaving_take_turns_and_rests_are_kept(
     journeys: list[list[tuple[float, int, bool]]], cooldown_s: float
 ) -> None:
