@@ -68,8 +68,9 @@ sanitize: .make/driver .make/gpu
 		echo "compute-sanitizer $$tool"; ONLOOKER_KERNELS=cuda compute-sanitizer --tool $$tool --error-exitcode 1 \
 		--target-processes all $(BIN)/python -m pytest -q -m checked tests/kernels || exit 1; done
 
-soak: .make/test .make/models .make/browser .make/feeds
+soak: .make/test .make/models .make/browser .make/feeds .make/compiler
 	$(BIN)/python -m pytest -m soak --timeout 3600 tests
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile search tests/unit tests/kernels
 
 .make/venv: Makefile
 	@mkdir -p .make
