@@ -108,8 +108,11 @@ class Referring:
             self._say(prompt_id, f"The model sees none that is “{phrase.text}” yet; all are followed.")
             return False
         phrase.kept |= chosen
-        names = ", ".join(f"#{track_id}" for track_id in sorted(phrase.kept))
-        self._say(prompt_id, f"The model took {names} for “{phrase.text}”.")
+        # Not those who have gone for good: they would be more and more.
+        named = sorted(phrase.kept & {track.id for track in moment.tracks})
+        if named:
+            names = ", ".join(f"#{track_id}" for track_id in named)
+            self._say(prompt_id, f"The model took {names} for “{phrase.text}”.")
         return True
 
     async def _let_go(self, track_ids: set[int]) -> None:

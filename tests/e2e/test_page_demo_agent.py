@@ -300,7 +300,7 @@ def test_a_phrase_that_says_which_is_chosen_by_the_model(demo: Demo, clip: list[
     field.fill("the person in a red jacket")
     field.press("Enter")
     chip = demo.page.locator("#chips .chip", has_text="the person in a red jacket")
-    took = re.compile(r"The model took #\d+ for “the person in a red jacket”")
+    took = re.compile(r"The model took #\d+(, #\d+)* for “the person in a red jacket”")
     expect(chip).to_have_attribute("title", took, timeout=WAIT_S * 1000)
     expect(demo.page.locator(".toast", has_text=took).first).to_be_attached()
     body = demo.asked("Which of the objects")[0]

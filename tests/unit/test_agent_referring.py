@@ -68,6 +68,17 @@ async def test_who_comes_later_is_judged_beside_the_chosen_one() -> None:
     assert case.agent.session.removed == [5]
 
 
+async def test_only_those_of_the_chosen_who_have_not_gone_are_named() -> None:
+    case = Case((6,), (7,), ())
+    await case.see()
+    case.agent.tracks = [EVE]
+    await case.see(12)
+    case.agent.tracks = [replace(EVE, id=8)]
+    await case.see(14)
+    assert case.candidates == [(5, 6), (7,), (8,)]
+    assert [said for _, said in case.agent.session.told] == [f"The model took #{n} for “{PHRASE}”." for n in (6, 7)]
+
+
 async def test_beside_the_plain_word_the_chosen_one_is_named_and_nobody_let_go_until_that_word_is_gone() -> None:
     case = Case((6,))
     case.referring.hear(prompt("person", 2))
