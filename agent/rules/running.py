@@ -104,17 +104,19 @@ class RegionRules:
         return False
 
     def _let_rest(self, step: Step) -> None:
-        """Forget who is out of sight and has rested for long enough, oldest first. Of whom is in sight something may be
-        told later that is dated back into the rest."""
-        over = [
-            key for key, at in self._rests.items() if key[1] not in step.presences and self._rested(key[0], at, step.at)
-        ]
+        """Forget who has rested for long enough, oldest first."""
+        over = [key for key, at in self._rests.items() if self._over(key, at, step)]
         for key in [*over, *list(self._rests)[: max(0, len(self._rests) - len(over) - MOST_RESTING)]]:
             self._rests.pop(key, None)
 
-    def _rested(self, rule_id: str, at: datetime, now: datetime) -> bool:
+    def _over(self, key: tuple[str, int | None], at: datetime, step: Step) -> bool:
+        """Whether nothing more can be told that is dated back into the rest: of a count, and of who is in sight, that
+        is never sure."""
+        rule_id, track_id = key
+        if track_id is None or track_id in step.presences:
+            return False
         rule = self._running[rule_id].rule
-        return rule.kind is not RuleKind.COUNT and now - at > timedelta(seconds=rule.cooldown_s + rule.seconds)
+        return step.at - at > timedelta(seconds=rule.cooldown_s + rule.seconds)
 
 
 def _asked(region: Region, rule: RegionRule) -> tuple[object, ...]:
